@@ -1,0 +1,22 @@
+"""The one exception that a user's mistake raises, and the wording of its commonest form."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the user asked for cannot be done.
+
+    The message is one sentence a user can act on: field, value, rule, remedy. The command line
+    prints it alone, without a traceback, and exits with status 2.
+    """
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Error for a name that is not registered: near matches first, then the whole list."""
+    options = sorted(known)
+    near = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
+    return InputError(f"{kind}={name!r} is unknown: {hint}known: {', '.join(options)}")
