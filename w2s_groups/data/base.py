@@ -1,0 +1,36 @@
+"""What every image dataset gives: image references, labels, attributes, split, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.groups import Groups
+
+TRAIN, VAL, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """N images on disk with their group labels; nothing is decoded to make one.
+
+    files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels and attributes.
+    split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled sets are drawn from TRAIN and VAL rows,
+    the test rows are TEST.
+    """
+
+    name: str
+    root: Path
+    files: tuple[str, ...]
+    y: NDArray[np.int64]
+    a: NDArray[np.int64]
+    split: NDArray[np.int64]
+    groups: Groups
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """(N,) group codes."""
+        return self.groups.codes(self.y, self.a)
