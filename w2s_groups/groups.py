@@ -29,7 +29,7 @@ class Groups:
         if not self.minority:
             if len(self.class_names) != len(self.attribute_names):
                 raise InputError(
-                    f"{len(self.class_names)} classes and {len(self.attribute_names)} attribute values: "
+                    f"{len(self.class_names)} classes, {len(self.attribute_names)} attribute values: "
                     "minority cannot default to a != y; list the minority (y, a) pairs"
                 )
             pairs = {

@@ -10,7 +10,7 @@ import numpy as np
 def stream(seed: int, name: str) -> np.random.Generator:
     """Generator of the stream `name` (such as "labelled/draw") under `seed`.
 
-    Streams of different names or seeds are independent; the same pair always gives the same numbers,
+    Streams of different names or seeds are independent; the same pair gives the same numbers
     on every machine. There is no global generator anywhere in the package.
     """
     digest = hashlib.sha256(name.encode()).digest()

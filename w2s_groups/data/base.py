@@ -17,7 +17,7 @@ TRAIN, VAL, TEST = 0, 1, 2
 class ImageDataset:
     """N images on disk with their group labels; nothing is decoded to make one.
 
-    files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels and attributes.
+    files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels, attributes.
     split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled sets are drawn from TRAIN and VAL rows,
     the test rows are TEST.
     """

@@ -17,8 +17,8 @@ class CrossEntropy:
 class GCE:
     """Generalised cross-entropy Σ_k t_k (1 − p_k^q) / q, exponent q in (0, 1].
 
-    Written −expm1(q log p)/q, which is exact as q → 0 (cross-entropy) and keeps its gradient where p
-    underflows. Source: Zhang and Sabuncu, NeurIPS 2018, eq. 6.
+    Written −expm1(q log p)/q, which is exact as q → 0 (cross-entropy) and keeps its gradient where
+    p underflows. Source: Zhang and Sabuncu, NeurIPS 2018, eq. 6.
     """
 
     q: float
