@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from w2s_groups.errors import InputError
+
+# Logit of a class that no target names, below the others: its probability is the float64 epsilon.
+ABSENT = math.log(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,18 @@ class GCE:
     q: float
 
 
-Loss = CrossEntropy | GCE
+@dataclass(frozen=True)
+class Confidence:
+    """(1 − α) cross-entropy with the targets + α cross-entropy with the head's own hard decision.
+
+    The second term is −log max_k p_k; alpha in [0, 1). Ties share the decision equally.
+    Source: Burns et al., Weak-to-Strong Generalization, 2023, eq. 1, with threshold 1/2.
+    """
+
+    alpha: float
+
+
+Loss = CrossEntropy | GCE | Confidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +63,7 @@ class Problem:
     targets: (n, C) probabilities whose rows sum to 1; C = 2 is solved with one logit.
     weights: optional (n,) nonnegative sample weights (the mean becomes Σ w_i loss_i / Σ w_i).
     init: starting point; None is zero. Matters for non-convex losses only.
+    A class that no target names has coefficients 0 and intercept ABSENT: its exact limit is −∞.
     """
 
     side: str
@@ -55,3 +73,105 @@ class Problem:
     l2: float
     weights: NDArray[np.float64] | None = None
     init: Head | None = None
+
+
+def check(problem: Problem, shape: tuple[int, int]) -> None:
+    """Raise InputError unless `problem` can be fitted on a feature matrix of `shape` (N, d)."""
+    rows, targets, loss = problem.rows, problem.targets, problem.loss
+    if rows.ndim != 1 or rows.size == 0:
+        raise InputError("rows is empty: a head needs at least one sample; draw a larger set")
+    if rows.min() < 0 or rows.max() >= shape[0]:
+        raise InputError(
+            f"rows reach from {rows.min()} to {rows.max()}: must lie in 0..{shape[0] - 1}, "
+            f"the rows of the {problem.side} features"
+        )
+    if targets.ndim != 2 or targets.shape[0] != rows.size or targets.shape[1] < 2:
+        raise InputError(
+            f"targets have shape {targets.shape}: must be (n, C) = ({rows.size}, C) with C >= 2"
+        )
+    sums = targets.sum(axis=1)
+    if not (np.all(targets >= 0) and np.all(np.abs(sums - 1) <= 1e-6)):
+        raise InputError("targets must be probabilities: nonnegative, every row summing to 1")
+    if not 0 < problem.l2 < math.inf:
+        raise InputError(
+            f"l2={problem.l2} must be positive and finite: without it separable data have no "
+            "finite solution; use a small value such as 1e-6"
+        )
+    if isinstance(loss, GCE) and not 0 < loss.q <= 1:
+        raise InputError(f"q={loss.q} must lie in (0, 1]; use CrossEntropy for the limit q = 0")
+    if isinstance(loss, Confidence) and not 0 <= loss.alpha < 1:
+        raise InputError(f"alpha={loss.alpha} must lie in [0, 1)")
+    weights = problem.weights
+    if weights is not None:
+        if weights.shape != rows.shape:
+            raise InputError(f"weights have shape {weights.shape}: must be ({rows.size},), as rows")
+        if not (np.all(weights >= 0) and 0 < weights.sum() < math.inf):
+            raise InputError("weights must be nonnegative and finite with a positive sum")
+    if problem.init is not None:
+        want = (shape[1], n_logits(targets.shape[1]))
+        if problem.init.coef.shape != want or problem.init.intercept.shape != want[1:]:
+            raise InputError(
+                f"init has coef of shape {problem.init.coef.shape}: must be {want}, as the solution"
+            )
+
+
+def check_features(side: str, X: NDArray[np.floating]) -> None:
+    """Raise InputError unless X is a finite (N, d) matrix."""
+    if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] == 0:
+        raise InputError(f"{side} features have shape {X.shape}: must be (N, d), neither of them 0")
+    finite = np.isfinite(X).all(axis=1)
+    if not finite.all():
+        raise InputError(
+            f"{side} features hold nan or inf in row {int(np.argmin(finite))}: every value must be "
+            "finite; extract them again or drop the row"
+        )
+
+
+def n_logits(n_classes: int) -> int:
+    """K: one logit for two classes, else one per class."""
+    return 1 if n_classes == 2 else n_classes
+
+
+def one_hot(labels: ArrayLike, n_classes: int) -> NDArray[np.float64]:
+    """(n, C) hard targets of integer labels (n,) in 0..C−1."""
+    codes = np.asarray(labels, dtype=np.int64)
+    if codes.size and not (codes.min() >= 0 and codes.max() < n_classes):
+        raise InputError(f"labels must lie in 0..{n_classes - 1}, got {codes.min()}..{codes.max()}")
+    return np.eye(n_classes)[codes]
+
+
+def normalised_weights(problem: Problem) -> NDArray[np.float64]:
+    """(n,) weights that sum to 1."""
+    n = problem.rows.size
+    if problem.weights is None:
+        return np.full(n, 1 / n)
+    return np.asarray(problem.weights / problem.weights.sum(), dtype=np.float64)
+
+
+def present_classes(problem: Problem) -> NDArray[np.int64]:
+    """Classes with any target mass on rows of positive weight: the others have logit −∞."""
+    kept = problem.targets if problem.weights is None else problem.targets[problem.weights > 0]
+    return np.flatnonzero(kept.sum(axis=0) > 0)
+
+
+def constant_head(n_features: int, n_classes: int, present: NDArray[np.int64]) -> Head:
+    """Head with zero coefficients and ABSENT logits for the absent classes.
+
+    With one present class this is the solution; otherwise the present columns are to be filled.
+    """
+    K = n_logits(n_classes)
+    intercept = np.full(n_classes, ABSENT)
+    intercept[present] = 0.0
+    if K == 1:
+        intercept = intercept[1:] - intercept[:1]
+    return Head(np.zeros((n_features, K)), intercept)
+
+
+def units(X: NDArray[np.floating], l2: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (d,) and unit (d,) = √(variance + l2) of each feature over all rows of X.
+
+    Solvers work in (x − mean) / unit and measure their gradients there. The intercept is free, so
+    the shift changes no solution; the units make tolerances mean the same at any feature scale.
+    """
+    X64 = np.asarray(X, dtype=np.float64)
+    return X64.mean(axis=0), np.sqrt(X64.var(axis=0) + l2)

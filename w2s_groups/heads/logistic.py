@@ -1,0 +1,140 @@
+"""Reference path for one logistic head: float64, one problem at a time, slow and simple."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
+
+from w2s_groups.errors import InputError
+from w2s_groups.heads.losses import Array, curvature, log_probabilities, value_and_gradient
+from w2s_groups.heads.problem import (
+    Head,
+    Problem,
+    check,
+    check_features,
+    constant_head,
+    n_logits,
+    normalised_weights,
+    present_classes,
+    units,
+)
+
+
+def fit(X: NDArray[np.floating], problem: Problem, tol: float = 1e-8) -> Head:
+    """Stationary point of `problem`: the minimum for cross-entropy, unique since l2 > 0.
+
+    X: (N, d) features of the problem's side. Ends when the largest entry of the gradient, in the
+    units of `problem.units`, is at most `tol`; deterministic. For a non-convex loss it descends
+    from `problem.init`. Raises InputError for bad input and where `tol` cannot be reached.
+    """
+    check_features(problem.side, X)
+    check(problem, (X.shape[0], X.shape[1]))
+    objective = _Objective(X, problem)
+    if len(objective.present) == 1:
+        return objective.head(None)
+    start = objective.start(problem.init)
+    # maxcor and ftol: go on until the gradient is small, whatever the objective's last digits do.
+    result = minimize(
+        objective.value_and_gradient,
+        start.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 20_000, "maxfun": 40_000, "maxcor": 30, "ftol": 0.0, "gtol": tol},
+    )
+    theta = _polish(objective, np.asarray(result.x, dtype=np.float64), tol)
+    norm = float(np.abs(objective.value_and_gradient(theta)[1]).max())
+    if not norm <= tol:
+        raise InputError(
+            f"tol={tol} was not reached: the gradient stays at {norm:.1e}; raise tol or l2"
+        )
+    return objective.head(theta)
+
+
+def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
+    """(n, C) class probabilities of X (n, d)."""
+    return np.exp(log_probabilities(np.asarray(X, dtype=np.float64) @ head.coef + head.intercept))
+
+
+def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
+    """Value of the problem's objective at `head`."""
+    logits = np.asarray(X[problem.rows], dtype=np.float64) @ head.coef + head.intercept
+    values, _ = value_and_gradient(problem.loss, logits, problem.targets)
+    return float(normalised_weights(problem) @ values + problem.l2 / 2 * np.sum(head.coef**2))
+
+
+def gradient_norm(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
+    """Largest entry of the objective's gradient at `head`, in the units of `problem.units`."""
+    objective = _Objective(X, problem)
+    if len(objective.present) == 1:
+        return 0.0
+    return float(np.abs(objective.value_and_gradient(objective.start(head).ravel())[1]).max())
+
+
+class _Objective:
+    """The problem in centred, scaled features with a column of ones: θ (d + 1, K) as a vector."""
+
+    def __init__(self, X: NDArray[np.floating], problem: Problem) -> None:
+        self.problem = problem
+        self.mean, self.unit = units(X, problem.l2)
+        n_classes = problem.targets.shape[1]
+        self.present = present_classes(problem)
+        self.columns = np.arange(1) if n_classes == 2 else self.present
+        self.targets = problem.targets[:, self.present]
+        self.weights = normalised_weights(problem)[:, None]
+        rows = (np.asarray(X[problem.rows], dtype=np.float64) - self.mean) / self.unit
+        self.A = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+        self.penalty = np.append(problem.l2 / self.unit**2, 0.0)[:, None]
+        self.K = n_logits(n_classes) if n_classes == 2 else len(self.present)
+
+    def start(self, init: Head | None) -> Array:
+        theta = np.zeros((self.A.shape[1], self.K))
+        if init is not None:
+            coef, intercept = init.coef[:, self.columns], init.intercept[self.columns]
+            theta[:-1] = coef * self.unit[:, None]
+            theta[-1] = intercept + self.mean @ coef
+        return theta
+
+    def head(self, theta: Array | None) -> Head:
+        head = constant_head(self.A.shape[1] - 1, self.problem.targets.shape[1], self.present)
+        if theta is not None:
+            theta = theta.reshape(-1, self.K)
+            coef = theta[:-1] / self.unit[:, None]
+            head.coef[:, self.columns] = coef
+            intercept = theta[-1] - self.mean @ coef
+            # Softmax leaves a common shift of the intercepts free: centre them.
+            head.intercept[self.columns] = intercept - (intercept.mean() if self.K > 1 else 0.0)
+        return head
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        theta = theta.reshape(-1, self.K)
+        values, slopes = value_and_gradient(self.problem.loss, self.A @ theta, self.targets)
+        value = np.sum(self.weights[:, 0] * values) + np.sum(self.penalty * theta**2) / 2
+        return float(value), (self.A.T @ (self.weights * slopes) + self.penalty * theta).ravel()
+
+    def hessian(self, theta: Array) -> LinearOperator:
+        logits = self.A @ theta.reshape(-1, self.K)
+
+        def product(vector: Array) -> Array:
+            direction = vector.reshape(-1, self.K)
+            second = curvature(self.problem.loss, logits, self.targets, self.A @ direction)
+            return (self.A.T @ (self.weights * second) + self.penalty * direction).ravel()
+
+        return LinearOperator((theta.size, theta.size), matvec=product, dtype=np.float64)
+
+
+def _polish(objective: _Objective, theta: Array, tol: float) -> Array:
+    """Newton steps judged by the gradient: L-BFGS stalls where the value has no digits left."""
+    gradient = objective.value_and_gradient(theta)[1]
+    for _ in range(20):
+        norm = np.abs(gradient).max()
+        if norm <= tol:
+            break
+        step, _ = cg(objective.hessian(theta), -gradient, rtol=1e-3, maxiter=2_000)
+        trial = theta + step
+        trial_gradient = objective.value_and_gradient(trial)[1]
+        if not np.abs(trial_gradient).max() < norm:
+            break
+        theta, gradient = trial, trial_gradient
+    return theta
