@@ -29,8 +29,8 @@ class Groups:
         if not self.minority:
             if len(self.class_names) != len(self.attribute_names):
                 raise InputError(
-                    f"{len(self.class_names)} classes, {len(self.attribute_names)} attribute values: "
-                    "minority cannot default to a != y; list the minority (y, a) pairs"
+                    f"minority cannot default to a != y with {len(self.class_names)} classes and "
+                    f"{len(self.attribute_names)} attribute values; list the minority (y, a) pairs"
                 )
             pairs = {
                 (y, a)
@@ -60,8 +60,10 @@ class Groups:
             mask[y * len(self.attribute_names) + a] = True
         return mask
 
-    def class_of(self, code: int) -> int:
-        return code // len(self.attribute_names)
+    @property
+    def class_of(self) -> NDArray[np.int64]:
+        """(n_groups,) class of each group code."""
+        return np.repeat(np.arange(len(self.class_names)), len(self.attribute_names))
 
     def codes(self, y: ArrayLike, a: ArrayLike) -> NDArray[np.int64]:
         """(n,) group codes of labels y and attributes a, checked against the coding."""

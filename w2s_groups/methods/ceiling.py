@@ -1,0 +1,17 @@
+"""Strong ceiling: the student's head on the true labels of the unlabelled set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.methods.base import Draws, Fitted, Method
+
+
+@dataclass
+class Ceiling(Method):
+    """Student features, true labels of the unlabelled set: what perfect pseudolabels would give."""
+
+    def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        return Problem(self.side, draws.unlabelled, draws.y_unlabelled, CrossEntropy(), self.l2)

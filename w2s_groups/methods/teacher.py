@@ -1,0 +1,20 @@
+"""Weak teacher: L2-regularised logistic head on the labelled set (LDL25, stage 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.methods.base import Draws, Fitted, Method
+
+
+@dataclass
+class Teacher(Method):
+    """Teacher features, true labels of the labelled set."""
+
+    side: ClassVar[str] = "teacher"
+
+    def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        return Problem(self.side, draws.labelled, draws.y_labelled, CrossEntropy(), self.l2)

@@ -1,0 +1,188 @@
+"""A block of cells -> their atoms: draws, heads solved level by level, accuracies by group."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups import sampling
+from w2s_groups.config import Cell
+from w2s_groups.groups import Groups
+from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.problem import Head, Problem
+from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
+from w2s_groups.risks import accuracy_by_group
+
+Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Head]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
+
+    drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
+    """
+
+    features: Mapping[str, NDArray[np.float32]]
+    y: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    drawable: NDArray[np.int64]
+    test: NDArray[np.int64]
+    groups: Groups
+    priors: NDArray[np.float64]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.groups.class_names)
+
+
+def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, d) features with mean 0 and variance 1 over the drawable rows; constant columns are 0.
+
+    One affine map for a whole pool: no label and no test image enters it, and all cells share it.
+    """
+    reference = np.asarray(matrix[drawable], dtype=np.float64)
+    mean, std = reference.mean(axis=0), reference.std(axis=0)
+    # A column that varies by rounding alone carries nothing and must not be blown up.
+    constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
+    scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
+    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+
+
+def levels(methods: Mapping[str, Method]) -> list[list[str]]:
+    """Method names in rounds: each round needs only what earlier rounds solved."""
+    rounds: list[list[str]] = []
+    done: set[str] = set()
+    while len(done) < len(methods):
+        ready = [m for m in methods if m not in done and done.issuperset(methods[m].needs)]
+        rounds.append(ready)
+        done.update(ready)
+    return rounds
+
+
+def run_block(
+    cells: Sequence[Cell], pool: Pool, methods: Mapping[str, Method], solve: Solver
+) -> list[list[dict[str, Any]]]:
+    """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once."""
+    draws = [_draws(cell, pool) for cell in cells]
+    solved: list[dict[str, Fitted]] = [{} for _ in cells]
+    problems: list[dict[str, Problem]] = [{} for _ in cells]
+    for names in levels(methods):
+        unique: dict[bytes, Problem] = {}
+        owners: list[tuple[int, str, bytes]] = []
+        for i, (_, cell_draws) in enumerate(draws):
+            for name in names:
+                problem = methods[name].problem(cell_draws, solved[i])
+                problems[i][name] = problem
+                key = _identity(problem)
+                unique.setdefault(key, problem)
+                owners.append((i, name, key))
+        heads = dict(zip(unique, solve(pool.features, list(unique.values())), strict=True))
+        fitted = {
+            key: _fitted(head, pool.features[unique[key].side]) for key, head in heads.items()
+        }
+        for i, name, key in owners:
+            solved[i][name] = fitted[key]
+    accuracy = _test_accuracy(pool, problems, solved)
+    return [
+        _atoms(pool, draw, cell_draws, problems[i], solved[i], accuracy)
+        for i, (draw, cell_draws) in enumerate(draws)
+    ]
+
+
+def _draws(cell: Cell, pool: Pool) -> tuple[sampling.Draw, Draws]:
+    draw = sampling.draw(
+        pool.groups, pool.codes[pool.drawable], pool.priors, cell.request, cell.seed
+    )
+    labelled, unlabelled = pool.drawable[draw.labelled], pool.drawable[draw.unlabelled]
+    return draw, Draws(
+        labelled,
+        one_hot(pool.y[labelled], pool.n_classes),
+        unlabelled,
+        one_hot(pool.y[unlabelled], pool.n_classes),
+    )
+
+
+def _identity(problem: Problem) -> bytes:
+    """Digest of everything that a fit depends on."""
+    digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2)).encode())
+    parts = [problem.rows, problem.targets, problem.weights]
+    if problem.init is not None:
+        parts += [problem.init.coef, problem.init.intercept]
+    for part in parts:
+        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    return digest.digest()
+
+
+def _fitted(head: Head, features: NDArray[np.float32]) -> Fitted:
+    return Fitted(head, lambda rows: predict_proba(head, features[rows]))
+
+
+def _test_accuracy(
+    pool: Pool, problems: list[dict[str, Problem]], solved: list[dict[str, Fitted]]
+) -> dict[int, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Accuracy by group of every distinct head (by id) on the test rows, one product per side."""
+    result = {}
+    for side, features in pool.features.items():
+        heads = {
+            id(solved[i][name].head): solved[i][name].head
+            for i in range(len(solved))
+            for name, problem in problems[i].items()
+            if problem.side == side
+        }
+        test = features[pool.test]
+        for key, head in heads.items():
+            predicted = predict_proba(head, test).argmax(axis=1)
+            result[key] = accuracy_by_group(
+                predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
+            )
+    return result
+
+
+def _atoms(
+    pool: Pool,
+    draw: sampling.Draw,
+    draws: Draws,
+    problems: Mapping[str, Problem],
+    solved: Mapping[str, Fitted],
+    accuracy: Mapping[int, tuple[NDArray[np.float64], NDArray[np.int64]]],
+) -> list[dict[str, Any]]:
+    """Rows of the long table for one cell, without the cell's own columns."""
+    groups, rows = pool.groups, []
+
+    def add(
+        method: str, split: str, metric: str, values: NDArray[Any], n: NDArray[np.int64]
+    ) -> None:
+        for g, name in enumerate(groups.names):
+            y, a = divmod(g, len(groups.attribute_names))
+            value = float(values[g])
+            rows.append(
+                {
+                    "method": method, "split": split, "metric": metric,
+                    "group": name, "y": y, "a": a, "minority": bool(groups.is_minority[g]),
+                    "value": None if np.isnan(value) else value, "n": int(n[g]),
+                }
+            )  # fmt: skip
+
+    add("teacher", "labelled", "count", draw.counts_l, draw.counts_l)
+    add("teacher", "unlabelled", "count", draw.counts_u, draw.counts_u)
+    pseudo = solved["teacher"].proba(draws.unlabelled).argmax(axis=1)
+    unlabelled_codes = pool.codes[draws.unlabelled]
+    add(
+        "teacher", "unlabelled", "accuracy",
+        *accuracy_by_group(pseudo, pool.y[draws.unlabelled], unlabelled_codes, groups.n_groups),
+    )  # fmt: skip
+    for name, problem in problems.items():
+        add(name, "test", "accuracy", *accuracy[id(solved[name].head)])
+        if (
+            len(problem.rows) < len(draws.unlabelled)
+            and np.isin(problem.rows, draws.unlabelled).all()
+        ):
+            kept = np.bincount(pool.codes[problem.rows], minlength=groups.n_groups)
+            add(name, "kept", "fraction", kept / kept.sum(), kept)
+    return rows
