@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -134,11 +134,11 @@ class GroupModel:
 
     @property
     def p_w(self) -> int:
-        return self.W.shape[1] + 1
+        return int(self.W.shape[1]) + 1
 
     @property
     def p_s(self) -> int:
-        return self.S.shape[1] + 1
+        return int(self.S.shape[1]) + 1
 
     @property
     def Xi(self) -> Array:
@@ -244,7 +244,7 @@ def check_p(field: str, value: int) -> int:
 
 
 def _numbers(field: str, values: ArrayLike, ndim: int) -> Array:
-    array = np.array(values, dtype=np.float64)
+    array: Array = np.array(values, dtype=np.float64)
     if array.ndim != ndim or not np.isfinite(array).all():
         shape = "vector" if ndim == 1 else "matrix"
         raise InputError(
@@ -252,4 +252,4 @@ def _numbers(field: str, values: ArrayLike, ndim: int) -> Array:
             "finite numbers"
         )
     array.setflags(write=False)
-    return cast(Array, array)
+    return array
