@@ -1,0 +1,102 @@
+"""Gain over the teacher against eta_u, a panel for each eta_l: average above, worst group below."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from w2s_groups.figures import style
+from w2s_groups.results.schema import method_label
+from w2s_groups.results.stats import Interval, paired_gain
+from w2s_groups.results.table import Grid
+
+PANELS_PER_ROW = 4
+METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
+
+
+def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
+    """Figure of one grid: means over seeds of paired gains with 95 % intervals.
+
+    The ceiling's gain is shown for scale. Source: the experiments behind LDL25 Figures 2 and 3.
+    """
+    eta_ls = list(dict.fromkeys(point[0] for point in grid.points))
+    columns = min(PANELS_PER_ROW, len(eta_ls))
+    blocks = -(-len(eta_ls) // columns)
+    width = max(2.9 * columns + 0.9, 5.2)
+    figure = style.new_figure(width, 4.8 * blocks + 0.5, theme)
+    axes = figure.subplots(len(METRICS) * blocks, columns, sharex=True, sharey=False, squeeze=False)
+    lines = [name for name in grid.methods if name not in ("teacher", "baseline")]
+    limits = {metric: _limits(grid, metric, lines) for metric in METRICS}
+    for k in range(columns * blocks):
+        block, column = divmod(k, columns)
+        for row, metric in enumerate(METRICS):
+            panel = axes[len(METRICS) * block + row, column]
+            if k >= len(eta_ls):
+                panel.set_axis_off()
+                continue
+            _panel(panel, grid, eta_ls[k], metric, lines, theme)
+            panel.set_ylim(*limits[metric])
+            if row == 0:
+                panel.set_title(rf"$\eta_\ell = {eta_ls[k]:g}$", fontsize=11)
+            if row == len(METRICS) - 1:
+                panel.set_xlabel(r"$\eta_u$", fontsize=10)
+                panel.tick_params(labelbottom=True)
+            if column == 0:
+                panel.set_ylabel(f"gain, {METRICS[metric]}", fontsize=9.5)
+            else:
+                panel.tick_params(labelleft=False)
+            style.dress(panel, theme)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    if names:
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False,
+            labelcolor=theme.ink, fontsize=9.5,
+        )  # fmt: skip
+    return figure
+
+
+def _panel(
+    panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str], theme: style.Theme
+) -> None:
+    rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
+    eta_u = np.array([grid.points[p][1] for p in rows])
+    panel.axhline(0.0, color=theme.muted, linewidth=1.0)
+    gap = float(np.ptp(eta_u)) or 0.1
+    for k, method in enumerate(lines):
+        gain = _gain(grid, metric, method)
+        mean, low, high = gain.mean[rows], gain.low[rows], gain.high[rows]
+        shade = style.colour(method, grid.methods, theme)
+        name = method_label(method) + (" − teacher" if method == "ceiling" else "")
+        if method == "ceiling":
+            panel.fill_between(eta_u, low, high, color=shade, alpha=0.16, linewidth=0)
+            panel.plot(eta_u, mean, color=shade, linestyle="--", linewidth=1.4, label=name)
+            continue
+        # Side by side, so that overlapping bars can be told apart.
+        x = eta_u + (k - (len(lines) - 2) / 2) * 0.012 * gap
+        error = np.nan_to_num(np.stack([mean - low, high - mean]))
+        panel.errorbar(
+            x, mean, yerr=error, color=shade, marker=style.MARKERS[k % len(style.MARKERS)],
+            markersize=4.5, linewidth=1.6, elinewidth=1.1, capsize=2.5, label=name,
+        )  # fmt: skip
+    panel.set_xticks(eta_u, [f"{value:g}" for value in eta_u])
+    if len(eta_u) > 8:
+        panel.set_xticks(eta_u[:: -(-len(eta_u) // 6)])
+    panel.set_xlim(eta_u.min() - 0.08 * gap, eta_u.max() + 0.08 * gap)
+
+
+def _gain(grid: Grid, metric: str, method: str) -> Interval:
+    value = grid.metric(metric)
+    return paired_gain(
+        value[:, grid.methods.index(method)], value[:, grid.methods.index("teacher")]
+    )
+
+
+def _limits(grid: Grid, metric: str, lines: list[str]) -> tuple[float, float]:
+    """Shared vertical range of a row of panels: every interval and zero, with a margin."""
+    ends = [0.0]
+    for method in lines:
+        gain = _gain(grid, metric, method)
+        ends += [float(end) for part in gain[:3] for end in part if np.isfinite(end)]
+    margin = 0.06 * (max(ends) - min(ends)) or 0.01
+    return min(ends) - margin, max(ends) + margin

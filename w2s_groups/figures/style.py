@@ -1,0 +1,81 @@
+"""One look for every figure: colours by method, light and dark, and files without time stamps."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart under the common colour-vision deficiencies.
+_COLOURS = {
+    "teacher": "#000000",
+    "w2s": "#0072B2",
+    "selective": "#D55E00",
+    "baseline": "#009E73",
+    "ceiling": "#808080",
+}
+_OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
+_DARK = {"teacher": "#FFFFFF", "w2s": "#56B4E9", "selective": "#FF8A3D", "ceiling": "#A0A0A0"}
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of what is not data."""
+
+    background: str
+    ink: str
+    muted: str
+    grid: str
+    dark: bool
+
+
+LIGHT = Theme("#ffffff", "#1a1a1a", "#595959", "#e3e3e3", False)
+DARK = Theme("#16181d", "#e8e8e8", "#a9adb5", "#31353d", True)
+
+
+def colour(method: str, others: tuple[str, ...], theme: Theme) -> str:
+    """Colour of a method; one that is not in the palette takes the next free colour in `others`."""
+    if theme.dark and method in _DARK:
+        return _DARK[method]
+    if method in _COLOURS:
+        return _COLOURS[method]
+    unknown = [name for name in others if name not in _COLOURS]
+    return _OTHERS[unknown.index(method) % len(_OTHERS)]
+
+
+def new_figure(width: float, height: float, theme: Theme = LIGHT) -> Figure:
+    """Empty figure of a size in inches, without any pyplot state."""
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, theme: Theme = LIGHT) -> None:
+    """Quiet frame, horizontal grid lines, the theme's ink."""
+    axes.set_facecolor(theme.background)
+    axes.grid(axis="y", color=theme.grid, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(theme.muted)
+    axes.tick_params(colors=theme.muted, labelcolor=theme.ink, labelsize=9)
+    for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
+        text.set_color(theme.ink)
+
+
+def png(figure: Figure, dpi: int = 160) -> bytes:
+    """PNG of a figure; the same figure gives the same bytes under one matplotlib."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+    return out.getvalue()
+
+
+def pdf(figure: Figure) -> bytes:
+    """PDF of a figure, without the time it was made."""
+    out = io.BytesIO()
+    figure.savefig(out, format="pdf", metadata={"CreationDate": None})
+    return out.getvalue()

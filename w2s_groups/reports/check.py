@@ -1,0 +1,100 @@
+"""Rebuild every committed report from its table, or say which no longer follow from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2s_groups.errors import InputError
+from w2s_groups.files import write_atomic
+from w2s_groups.reports import leaderboard
+from w2s_groups.results.schema import from_csv, to_csv
+
+_PAYLOAD = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]*")
+_BLOCK = re.compile(
+    r"(?P<begin><!-- leaderboard (?P<folder>\S+): generated[^\n]*-->\n).*?(?P<end><!-- end -->)",
+    re.DOTALL,
+)
+
+
+def folders(root: Path) -> list[Path]:
+    """Folders below `root`/reports that hold a results.csv; InputError if there is none."""
+    found = sorted(path.parent for path in (root / "reports").rglob("results.csv"))
+    if not found:
+        raise InputError(f"{root / 'reports'} holds no results.csv: run an experiment first")
+    return found
+
+
+def differences(root: Path) -> list[str]:
+    """A line for each committed file that differs from what its table gives; empty if none.
+
+    Pixels are not compared, since they vary with matplotlib: a figure has to be there.
+    """
+    return [
+        f"{path.relative_to(root)}: {fault}"
+        for path, fresh in _rebuilt(root)
+        if (fault := _fault(path, fresh)) is not None
+    ]
+
+
+def rewrite(root: Path) -> list[str]:
+    """Write every file that differs from what its table gives; returns what was written."""
+    written = []
+    for path, fresh in _rebuilt(root):
+        if _fault(path, fresh) is not None:
+            write_atomic(path, fresh.encode() if isinstance(fresh, str) else fresh)
+            written.append(str(path.relative_to(root)))
+    return written
+
+
+def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
+    for folder in folders(root):
+        table, settings = _load(folder)
+        yield folder / "results.csv", to_csv(table)
+        for name, content in leaderboard.build(table, settings).items():
+            yield folder / name, content
+    readme = root / "README.md"
+    if readme.is_file():
+        text = readme.read_text(encoding="utf-8")
+        yield readme, _BLOCK.sub(lambda match: _block(root, match), text)
+
+
+def _block(root: Path, match: re.Match[str]) -> str:
+    folder = root / match["folder"]
+    if not (folder / "results.csv").is_file():
+        raise InputError(f"README.md shows {match['folder']}, which holds no results.csv")
+    table, settings = _load(folder)
+    content = leaderboard.readme_block(table, settings.get("class_priors"))
+    return f"{match['begin']}\n{content}\n\n{match['end']}"
+
+
+def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+    path = folder / "settings.json"
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): run the experiment again") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} must hold a JSON object: run the experiment again")
+    source = folder / "results.csv"
+    return from_csv(source.read_text(encoding="utf-8"), str(source)), settings
+
+
+def _fault(path: Path, fresh: str | bytes) -> str | None:
+    if not path.is_file():
+        return "missing"
+    if isinstance(fresh, bytes):
+        return "empty" if path.stat().st_size == 0 else None
+    stored = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        fresh, stored = (_PAYLOAD.sub("", text) for text in (fresh, stored))
+    if fresh == stored:
+        return None
+    pairs = zip(fresh.splitlines(), stored.splitlines(), strict=False)
+    line = next((k for k, (new, old) in enumerate(pairs, 1) if new != old), None)
+    return f"line {line} differs from what results.csv gives" if line else "length differs"

@@ -1,0 +1,41 @@
+"""Numbers as the reports print them, the same on every machine."""
+
+from __future__ import annotations
+
+import math
+
+from w2s_groups.results.stats import Interval
+
+BLANK = "–"
+
+
+def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
+    """`value` with `digits` decimals; BLANK for NaN.
+
+    Rounded to 12 decimals first: a mean of k/n often lies on a tie, and which side of it the last
+    bit falls on differs between machines.
+    """
+    if math.isnan(value):
+        return BLANK
+    rounded = round(round(value, 12), digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{rounded:{'+' if sign else ''}.{digits}f}"
+
+
+def plus_minus(interval: Interval) -> str:
+    """`0.782 ± 0.012`; the mean alone where there is no interval."""
+    mean, half = fixed(float(interval.mean)), float(interval.high) - float(interval.mean)
+    return mean if math.isnan(half) else f"{mean} ± {fixed(half)}"
+
+
+def bracket(interval: Interval, sign: bool = True) -> str:
+    """`+0.052 [+0.040, +0.064]`; the mean alone where there is no interval."""
+    mean = fixed(float(interval.mean), sign=sign)
+    if math.isnan(float(interval.low)):
+        return mean
+    low, high = float(interval.low), float(interval.high)
+    return f"{mean} [{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+
+
+def count(n: int, noun: str) -> str:
+    """`1 seed`, `6 seeds`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,119 @@
+"""A leaderboard as Markdown, the small table of a README, and the table in a terminal."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+
+from w2s_groups.reports.format import BLANK, count, fixed
+from w2s_groups.reports.sections import Section, setup_name
+from w2s_groups.reports.verdict import sentences
+from w2s_groups.results.schema import method_label
+from w2s_groups.results.stats import mean_interval
+from w2s_groups.results.table import Grid
+
+WIDTH = 100
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in a table cell too."""
+    for mark in ("\\", "`", "*", "|", "![", "]("):  # a bare [a, b] is no link
+        text = text.replace(mark, "\\" + mark)
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return " ".join(text.split())
+
+
+def render(title: str, content: Sequence[Section], generated: str) -> str:
+    """Markdown of a whole report."""
+    parts = [f"<!-- {generated} -->", f"# {escape(title)}"]
+    for section in content:
+        parts.append(f"## {escape(section.title)}")
+        parts += [escape(line) for line in section.text]
+        if section.bullets:
+            parts.append("\n".join(f"- {escape(line)}" for line in section.bullets))
+        if section.figure:
+            parts.append(f"![{escape(section.title)}]({section.figure})")
+        if section.rows:
+            parts.append(_table(section.header, section.rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(escape(cell) if i != 1 else cell for cell in line) + " |"
+        for i, line in enumerate(lines)
+    )
+
+
+def small_table(grid: Grid) -> str:
+    """Rows (η_ℓ, η_u), a column a method: average / worst-group accuracy, means over seeds."""
+    header = ["η_ℓ", "η_u", *(method_label(name) for name in grid.methods)]
+    rows = [
+        [f"{eta_l:g}", f"{eta_u:g}", *(" / ".join(pair) for pair in _pairs(grid, p, 3))]
+        for p, (eta_l, eta_u) in enumerate(grid.points)
+    ]
+    intro = (
+        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}: average "
+        f"(η_t = 1/2) / worst-group accuracy. {_widest(grid)}"
+    )
+    lost = sum(len(run.seeds) for run in grid.missing)
+    if lost:
+        intro += f" {count(lost, 'run')} missing: listed in the report."
+    return f"{intro}\n\n{_table(header, rows)}"
+
+
+def terminal(grid: Grid) -> str:
+    """Accuracies of every point, then the verdict, in at most WIDTH columns of plain ASCII."""
+    lines = [
+        f"{grid.data}: {grid.teacher} -> {grid.student}",
+        f"n_l = {grid.n_l}, n_u = {grid.n_u}, {count(len(grid.seeds), 'seed')}; average "
+        "(eta_t = 1/2) / worst-group accuracy",
+    ]
+    per_block = 6
+    for start in range(0, len(grid.methods), per_block):
+        names = grid.methods[start : start + per_block]
+        heads = [method_label(name)[:12] for name in names]
+        lines.append("")
+        lines.append(f"{'eta_l':>6} {'eta_u':>6}" + "".join(f"{head:>14}" for head in heads))
+        for p, (eta_l, eta_u) in enumerate(grid.points):
+            pairs = _pairs(grid, p, 3)[start : start + per_block]
+            cells = "".join(f"{' / '.join(pair):>14}" for pair in pairs)
+            lines.append(f"{eta_l:>6g} {eta_u:>6g}{cells}")
+    lines.append("")
+    lost = [f"{count(sum(len(run.seeds) for run in grid.missing), 'run')} missing: see the report."]
+    for line in [_widest(grid), *sentences(grid), *(lost if grid.missing else [])]:
+        lines.append(line)
+    ascii_only = {"η_ℓ": "eta_l", "η_u": "eta_u", "η_t": "eta_t", BLANK: "-", "±": "+-", "→": "->"}
+    out = []
+    for line in lines:
+        for mark, plain in ascii_only.items():
+            line = line.replace(mark, plain)
+        is_sentence = not line.startswith(" ") and len(line) > WIDTH
+        out += textwrap.wrap(line, WIDTH, subsequent_indent="  ") if is_sentence else [line]
+    return "\n".join(out)
+
+
+def _pairs(grid: Grid, p: int, digits: int) -> list[tuple[str, str]]:
+    """(average, worst group) of each method at one point."""
+    values = [grid.metric(name)[p] for name in ("average", "worst_group")]
+    means = [mean_interval(value).mean for value in values]
+    return [
+        (fixed(float(means[0][m]), digits), fixed(float(means[1][m]), digits))
+        for m in range(len(grid.methods))
+    ]
+
+
+def _widest(grid: Grid) -> str:
+    """The interval that covers every number of a table too small to carry its own."""
+    half = []
+    for name in ("average", "worst_group"):
+        interval = mean_interval(grid.metric(name))
+        widths = (interval.high - interval.mean)[np.isfinite(interval.high)]
+        half.append(float(widths.max()) if widths.size else math.nan)
+    if math.isnan(half[0]) and math.isnan(half[1]):
+        return "One seed: no intervals."
+    return f"95 % intervals over seeds: at most ±{fixed(half[0])} / ±{fixed(half[1])}."

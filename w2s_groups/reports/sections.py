@@ -1,0 +1,243 @@
+"""The content of a leaderboard, laid out once and rendered as Markdown and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
+from w2s_groups.reports.verdict import over_grid, sentences
+from w2s_groups.results.schema import method_label
+from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval, wilson
+from w2s_groups.results.table import Grid
+
+SHOWN = {
+    "average": "average",
+    "worst_group": "worst group",
+    "minority": "minority",
+    "majority": "majority",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with sentences, bullets, a figure or a table; `keys` leading columns group rows."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    bullets: tuple[str, ...] = ()
+    figure: str = ""
+    header: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    keys: int = 0
+
+
+def setup_name(grid: Grid) -> str:
+    """`teacher → student, n_ℓ = 300, n_u = 1000`."""
+    return f"{grid.teacher} → {grid.student}, n_ℓ = {grid.n_l}, n_u = {grid.n_u}"
+
+
+def sections(
+    grids: Sequence[Grid], figures: Sequence[str], settings: Mapping[str, Any]
+) -> list[Section]:
+    """Everything the report says; figures: one file name per grid, "" for none."""
+    found = []
+    bars = "Difference to the teacher in the same cell; bars are 95 % intervals over seeds."
+    for grid, figure in zip(grids, figures, strict=True):
+        found += [
+            Section(f"{grid.data}: {setup_name(grid)}", bullets=tuple(sentences(grid))),
+            _summary(grid),
+            *([Section("Gain over the teacher", (bars,), figure=figure)] if figure else []),
+            _leaderboard(grid),
+            _by_group(grid),
+            *_kept(grid),
+            *_drawn(grid),
+            _missing(grid),
+        ]
+    return [*found, _reading(grids), _settings(settings)]
+
+
+def _summary(grid: Grid) -> Section:
+    points, seeds = grid.common()
+    rows = []
+    for method in grid.methods:
+        cells = [plus_minus(over_grid(grid, metric, method)) for metric in SHOWN]
+        for metric in ("average", "worst_group"):
+            known = method != "teacher" and "teacher" in grid.methods
+            cells.append(bracket(over_grid(grid, metric, method, "teacher")) if known else BLANK)
+        rows.append((method_label(method), *cells))
+    block = (
+        f"Mean over {int(points.sum())} of {count(len(grid.points), 'point')} (η_ℓ, η_u) and "
+        f"{int(seeds.sum())} of {count(len(grid.seeds), 'seed')}: those where every method has a "
+        "number."
+    )
+    header = ("method", *SHOWN.values(), "gain, average", "gain, worst group")
+    return Section("Summary", (block,), header=header, rows=tuple(rows))
+
+
+def _leaderboard(grid: Grid) -> Section:
+    values = {metric: grid.metric(metric) for metric in SHOWN}
+    teacher, ceiling = grid.index("teacher"), grid.index("ceiling")
+    rows = []
+    for p, (eta_l, eta_u) in enumerate(grid.points):
+        for m, method in enumerate(grid.methods):
+            cells = [plus_minus(mean_interval(values[metric][p, m])) for metric in SHOWN]
+            for metric in ("average", "worst_group"):
+                value = values[metric][p]
+                known = teacher is not None and m != teacher
+                cells.append(bracket(paired_gain(value[m], value[teacher])) if known else BLANK)
+            average, pgr = values["average"][p], BLANK
+            if teacher is not None and ceiling is not None and m not in (teacher, ceiling):
+                pgr = bracket(pgr_interval(average[m], average[teacher], average[ceiling]), False)
+            ran = int(np.isfinite(values["worst_group"][p, m]).sum())
+            cells += [pgr, str(smallest_n(grid, p, m)), f"{ran} of {len(grid.seeds)}"]
+            rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(method), *cells))
+    header = ("η_ℓ", "η_u", "method", *SHOWN.values(), "gain, average", "gain, worst group")
+    return Section(
+        "Leaderboard",
+        ("Mean over seeds ± half the width of its 95 % interval; n is the smallest test group.",),
+        header=(*header, "PGR, average", "n", "seeds"),
+        rows=tuple(rows),
+        keys=2,
+    )
+
+
+def smallest_n(grid: Grid, p: int, m: int) -> int:
+    """Images in the smallest test group of the runs of one point and method; 0: one is absent."""
+    ran = ~np.isnan(grid.accuracy[p, m]).all(axis=-1)
+    return int(grid.n[p, m][ran].min()) if ran.any() else 0
+
+
+def _by_group(grid: Grid) -> Section:
+    points, seeds = grid.common()
+    block = grid.accuracy[points][:, :, seeds]
+    rows = []
+    for m, method in enumerate(grid.methods):
+        means = block[:, m].mean(axis=0) if block.size else np.full((0, len(grid.groups)), np.nan)
+        cells = [plus_minus(mean_interval(means[:, g])) for g in range(len(grid.groups))]
+        rows.append((method_label(method), *cells))
+    names = [
+        f"{name}{' (minority)' if few else ''}"
+        for name, few in zip(grid.groups, grid.minority, strict=True)
+    ]
+    text = "Mean over the same points and seeds as the summary; a blank group is absent."
+    return Section("Accuracy by group", (text,), header=("method", *names), rows=tuple(rows))
+
+
+def _kept(grid: Grid) -> list[Section]:
+    """Group mix of each kept set beside the mix it was chosen from."""
+    rows = []
+    for p, (eta_l, eta_u) in enumerate(grid.points):
+        drawn = grid.drawn["unlabelled"][p]  # (S, G)
+        share = drawn / drawn.sum(axis=-1, keepdims=True)
+        for m, method in enumerate(grid.methods):
+            kept = grid.kept_share[p, m]
+            if np.isnan(kept).all():
+                continue
+            mix = [
+                f"{fixed(float(mean_interval(kept[:, g]).mean))} "
+                f"({fixed(float(mean_interval(share[:, g]).mean))})"
+                for g in range(len(grid.groups))
+            ]
+            few = kept[:, grid.minority].sum(axis=-1) - share[:, grid.minority].sum(axis=-1)
+            rows.append(
+                (
+                    f"{eta_l:g}",
+                    f"{eta_u:g}",
+                    method_label(method),
+                    *mix,
+                    bracket(mean_interval(few)),
+                )
+            )
+    if not rows:
+        return []
+    text = "Share of each group in the kept set, and in the unlabelled set it was kept from."
+    header = ("η_ℓ", "η_u", "method", *grid.groups, "minority share, kept − drawn")
+    return [Section("What selection keeps", (text,), header=header, rows=tuple(rows), keys=2)]
+
+
+def _drawn(grid: Grid) -> list[Section]:
+    """Realised counts, and how right the teacher's labels are in each group."""
+    teacher = grid.index("teacher")
+    rows = []
+    for p, (eta_l, eta_u) in enumerate(grid.points):
+        cells = []
+        for g in range(len(grid.groups)):
+            labelled, unlabelled = (_whole(grid.drawn[split][p, :, g]) for split in grid.drawn)
+            cells.append(f"{labelled} + {unlabelled}")
+            if teacher is not None:
+                right = mean_interval(grid.pseudo["unlabelled"][p, teacher, :, g])
+                cells[-1] += f": {plus_minus(right)}"
+        rows.append((f"{eta_l:g}", f"{eta_u:g}", *cells))
+    if all(np.isnan(counts).all() for counts in grid.drawn.values()):
+        return []
+    text = "Labelled + unlabelled images drawn: accuracy of the teacher's labels on the unlabelled."
+    return [Section("Draws", (text,), header=("η_ℓ", "η_u", *grid.groups), rows=tuple(rows))]
+
+
+def _whole(counts: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    there = counts[~np.isnan(counts)]
+    if not there.size:
+        return BLANK
+    low, high = int(there.min()), int(there.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _missing(grid: Grid) -> Section:
+    if not grid.missing:
+        return Section("Missing runs", ("None: every method has a number in every cell.",))
+    lines = [
+        f"η_ℓ = {run.eta_l:g}, η_u = {run.eta_u:g}, {method_label(run.method)}, "
+        f"seed{'s' if len(run.seeds) > 1 else ''} {', '.join(map(str, run.seeds))}: {run.reason}"
+        for run in grid.missing
+    ]
+    return Section("Missing runs", ("No mean above contains these.",), tuple(lines))
+
+
+def _reading(grids: Sequence[Grid]) -> Section:
+    """What the numbers mean, and what their intervals do and do not cover."""
+    lines = [
+        "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
+        "η_t = 0, each exact from the group accuracies. The worst group is the lowest of each run, "
+        "then averaged over seeds: in small groups that is biased low.",
+        "Intervals are 95 % Student t intervals over seeds. A seed redraws the labelled and the "
+        "unlabelled set from one fixed pool; the test images stay. So they cover the draws under a "
+        "fixed split of identities, not the choice of test identities. Intervals per point are not "
+        "corrected for their number.",
+        "A gain is paired: method − teacher in the same cell, positive is better. PGR is "
+        "(method − teacher) / (ceiling − teacher) of the mean accuracies with Fieller's interval, "
+        "blank where the interval of ceiling − teacher contains 0.",
+    ]
+    if any(len(grid.seeds) == 1 for grid in grids):
+        lines.append("With one seed there is no interval over draws, and none is shown.")
+    for grid in grids:
+        worst = grid.metric("worst_group")
+        n = grid.smallest_n
+        if n == 0:
+            lines.append(f"{setup_name(grid)}: a group has no test image and takes no part.")
+        elif np.isfinite(worst).any():
+            typical = float(np.nanmedian(worst))
+            low, high = (fixed(bound) for bound in wilson(typical, n))
+            lines.append(
+                f"{setup_name(grid)}: the smallest test group has {count(n, 'image')}. One run's "
+                f"accuracy of {fixed(typical)} on that many is known to [{low}, {high}] (Wilson), "
+                "as far as the choice of test images goes."
+            )
+    return Section("How to read this", bullets=tuple(lines))
+
+
+def _settings(settings: Mapping[str, Any]) -> Section:
+    rows = tuple((key, value) for key, value in _flat("", settings) if value)
+    return Section("Settings", header=("setting", "value"), rows=rows)
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        items = [_flat(f"{prefix}.{key}" if prefix else str(key), value[key]) for key in value]
+        return [pair for item in items for pair in item]
+    if isinstance(value, list | tuple):
+        return [(prefix, ", ".join(str(item) for item in value))]
+    return [(prefix, "" if value is None else str(value))]

@@ -1,0 +1,98 @@
+"""Aggregates over seeds with 95 % intervals; all tests are paired, since methods share their draws.
+
+Arrays end in a seed axis (..., S). NaN is a missing run: it is left out and lowers `n`, and a pair
+counts only where both sides are there. One seed has a mean and no interval.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from w2s_groups import risks
+from w2s_groups.errors import InputError
+
+LEVEL = 0.95
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """Mean, bounds of its interval (NaN where there is none) and number of seeds, each (...)."""
+
+    mean: Floats
+    low: Floats
+    high: Floats
+    n: NDArray[np.int64]
+
+    def holds(self, value: float) -> NDArray[np.bool_]:
+        """Whether the interval contains `value`; True where there is no interval to exclude it."""
+        inside: NDArray[np.bool_] = ~((self.low > value) | (self.high < value))
+        return inside
+
+
+def mean_interval(values: ArrayLike) -> Interval:
+    """Mean over the seed axis and its Student t interval."""
+    value = np.asarray(values, dtype=np.float64)
+    mean, scatter, n = _moments(value, value)
+    half = _t(n) * np.sqrt(scatter)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def paired_gain(student: ArrayLike, teacher: ArrayLike) -> Interval:
+    """Mean of metric(student) - metric(teacher) over the seeds that have both."""
+    return mean_interval(risks.gain(student, teacher))
+
+
+def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
+    """Ratio of two paired means with Fieller's interval.
+
+    NaN where the denominator's own t interval contains 0, which is just where Fieller's set is
+    unbounded. Source: Fieller (1954), Some problems in interval estimation.
+    """
+    top, bottom = np.broadcast_arrays(
+        np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    )
+    pair = np.isnan(top) | np.isnan(bottom)
+    top, bottom = np.where(pair, np.nan, top), np.where(pair, np.nan, bottom)
+    a, v_aa, n = _moments(top, top)
+    b, v_bb, _ = _moments(bottom, bottom)
+    _, v_ab, _ = _moments(top, bottom)
+    t2 = _t(n) ** 2
+    # Bounds are the roots r of (a - r b)^2 = t^2 var(a - r b).
+    square = np.where(b**2 > t2 * v_bb, b**2 - t2 * v_bb, np.nan)
+    middle = (a * b - t2 * v_ab) / square
+    inner = np.maximum(middle**2 - (a**2 - t2 * v_aa) / square, 0.0)
+    ratio = np.where(np.isnan(square), np.nan, a / np.where(b == 0.0, np.nan, b))
+    return Interval(ratio, middle - np.sqrt(inner), middle + np.sqrt(inner), n)
+
+
+def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Interval:
+    """PGR of the mean accuracies; NaN where the interval of ceiling - teacher contains 0."""
+    return ratio_interval(risks.gain(student, teacher), risks.gain(ceiling, teacher))
+
+
+def wilson(value: float, n: int) -> tuple[float, float]:
+    """Wilson interval of one run's group accuracy on n test images: the test draw's share alone."""
+    if not (0.0 <= value <= 1.0 and n >= 1):
+        raise InputError(f"accuracy={value} on n={n} images: needs a value in [0, 1] and n >= 1")
+    bounds = stats.binomtest(round(value * n), n).proportion_ci(LEVEL, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def _moments(x: Floats, y: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Mean of x, covariance of the two means (NaN for one seed) and n, over the last axis."""
+    there = ~(np.isnan(x) | np.isnan(y))
+    n = there.sum(axis=-1)
+    some, spread = np.where(n > 0, n, 1), np.where(n > 1, n - 1, 1)
+    mean_x = np.where(there, x, 0.0).sum(axis=-1) / some
+    mean_y = np.where(there, y, 0.0).sum(axis=-1) / some
+    product = np.where(there, (x - mean_x[..., None]) * (y - mean_y[..., None]), 0.0).sum(axis=-1)
+    covariance = np.where(n > 1, product / spread / some, np.nan)
+    return np.where(n > 0, mean_x, np.nan), covariance, n.astype(np.int64)
+
+
+def _t(n: NDArray[np.int64]) -> Floats:
+    return np.asarray(stats.t.ppf(0.5 + LEVEL / 2, np.maximum(n - 1, 1)), dtype=np.float64)
