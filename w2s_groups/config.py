@@ -18,6 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.methods import METHODS
 from w2s_groups.sampling import Request
 
@@ -41,6 +42,7 @@ class Config:
     """One run. eta_l, eta_u, n_l, n_u and seeds take one value or a list and are crossed."""
 
     experiment_name: str = MISSING
+    experiment: Any = None
     data: Any = MISSING
     teacher: str = MISSING
     student: str = MISSING
@@ -126,6 +128,19 @@ def cells(config: Config) -> list[Cell]:
     ]
 
 
+def plain(value: Any) -> Any:
+    """Dataclasses, enums and paths as what JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def register() -> None:
     """Put every schema where the YAML files ask for it."""
     store = ConfigStore.instance()
@@ -134,6 +149,8 @@ def register() -> None:
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.items():
         store.store(group="schema/methods", name=name, node=method)
+    for name, experiment in EXPERIMENTS.items():
+        store.store(group="schema/experiment", name=name, node=experiment)
 
 
 def conf_dir() -> Path:
@@ -164,7 +181,8 @@ def from_hydra(composed: DictConfig) -> Config:
         raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    for owner, part in [("", config), ("data.", config.data)]:
+    parts = [("", config), ("data.", config.data), ("experiment.", config.experiment)]
+    for owner, part in parts:
         _refuse_extra(owner, part)
     for name, method in config.methods.items():
         _refuse_extra(f"methods.{name}.", method)

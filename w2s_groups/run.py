@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,46 +11,13 @@ from numpy.typing import NDArray
 
 from w2s_groups import sampling
 from w2s_groups.config import Cell
-from w2s_groups.groups import Groups
 from w2s_groups.heads.logistic import predict_proba
 from w2s_groups.heads.problem import Head, Problem
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
+from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
 
 Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Head]]
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
-
-    drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
-    """
-
-    features: Mapping[str, NDArray[np.float32]]
-    y: NDArray[np.int64]
-    codes: NDArray[np.int64]
-    drawable: NDArray[np.int64]
-    test: NDArray[np.int64]
-    groups: Groups
-    priors: NDArray[np.float64]
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.groups.class_names)
-
-
-def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(N, d) features with mean 0 and variance 1 over the drawable rows; constant columns are 0.
-
-    One affine map for a whole pool: no label and no test image enters it, and all cells share it.
-    """
-    reference = np.asarray(matrix[drawable], dtype=np.float64)
-    mean, std = reference.mean(axis=0), reference.std(axis=0)
-    # A column that varies by rounding alone carries nothing and must not be blown up.
-    constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
-    scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
-    return np.asarray((matrix - mean) * scale, dtype=np.float32)
 
 
 def levels(methods: Mapping[str, Method]) -> list[list[str]]:

@@ -9,6 +9,7 @@ import pytest
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.results import store
+from w2s_groups.results.schema import COLUMNS
 
 FIELDS = {
     "data": "d",
@@ -39,7 +40,7 @@ def atom(value: float | None) -> dict[str, object]:
 def test_round_trip(tmp_path: Path) -> None:
     store.save(tmp_path, "k", FIELDS, [atom(0.1 + 0.2), atom(None)], {"any": 1})
     table = store.read_all(tmp_path, ["k", "absent"])
-    assert list(table.columns) == list(store.COLUMNS)
+    assert list(table.columns) == list(COLUMNS)
     assert table.value[0] == 0.1 + 0.2
     assert np.isnan(table.value[1])  # an absent group is missing, not 0
     assert table.eta_u[0] == 0.5

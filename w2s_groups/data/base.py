@@ -1,7 +1,8 @@
-"""What every image dataset gives: image references, labels, attributes, split, groups."""
+"""What every dataset gives: images or features, labels, attributes, split, groups."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,3 +35,27 @@ class ImageDataset:
     def codes(self) -> NDArray[np.int64]:
         """(N,) group codes."""
         return self.groups.codes(self.y, self.a)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureDataset:
+    """N samples that are features already: side ("teacher", "student") -> (N, d) float32.
+
+    key: text that stands for the content of `features`. The rest as in ImageDataset.
+    """
+
+    name: str
+    features: Mapping[str, NDArray[np.float32]]
+    key: str
+    y: NDArray[np.int64]
+    a: NDArray[np.int64]
+    split: NDArray[np.int64]
+    groups: Groups
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """(N,) group codes."""
+        return self.groups.codes(self.y, self.a)
+
+
+Dataset = ImageDataset | FeatureDataset

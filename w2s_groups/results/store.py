@@ -12,14 +12,9 @@ from typing import Any
 import pandas as pd
 
 from w2s_groups.files import write_atomic
+from w2s_groups.results.schema import COLUMNS
 
 log = logging.getLogger(__name__)
-
-COLUMNS = (
-    "cell data teacher student n_l n_u eta_l eta_u seed "
-    "method split group y a minority metric value n"
-).split()
-
 
 def cell_key(identity: Mapping[str, Any]) -> str:
     """16 hex digits that follow from the scientific configuration of a cell and nothing else."""
@@ -49,7 +44,7 @@ def read(folder: Path, key: str) -> pd.DataFrame | None:
         if hashlib.sha256(_canonical(stored)).hexdigest() != digest:
             raise ValueError("checksum differs")
         frame = pd.DataFrame(stored["atoms"]).assign(cell=key, **stored["cell"])
-        return frame[COLUMNS].astype({"value": "float64"})
+        return frame[list(COLUMNS)].astype({"value": "float64"})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -60,7 +55,7 @@ def read(folder: Path, key: str) -> pd.DataFrame | None:
 def read_all(folder: Path, keys: Iterable[str]) -> pd.DataFrame:
     """The long table of the cells that are there, one row an atom (columns: COLUMNS)."""
     frames = [frame for key in keys if (frame := read(folder, key)) is not None]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
 
 
 def _canonical(value: Any) -> bytes:

@@ -1,0 +1,118 @@
+"""The schema: what is accepted, what is refused and with which sentence, before anything runs."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from w2s_groups import config
+from w2s_groups.data import DATASETS
+from w2s_groups.errors import InputError
+from w2s_groups.methods import METHODS
+
+
+def load(*overrides: str) -> config.Config:
+    config.register()
+    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
+        return config.from_hydra(compose("config", list(overrides)))
+
+
+def test_the_default_is_whole() -> None:
+    cfg = load()
+    assert cfg.data.name == "birds_mammals"
+    assert list(cfg.methods) == ["teacher", "w2s", "selective", "baseline", "ceiling"]
+    assert len(config.cells(cfg)) == 2 * 4 * 10
+
+
+def test_lists_cross_inside_one_run_and_scalars_are_lists_of_one() -> None:
+    cfg = load("eta_l=[0.05,0.5]", "eta_u=0.2", "n_l=[100,200]", "seeds=[3]")
+    requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in config.cells(cfg)]
+    assert requests == [(100, 0.05, 3), (100, 0.5, 3), (200, 0.05, 3), (200, 0.5, 3)]
+
+
+def test_l2_reaches_every_method_and_can_be_set_for_one() -> None:
+    cfg = load("l2=0.01", "methods.teacher.l2=0.5")
+    assert cfg.methods["teacher"].l2 == 0.5
+    assert cfg.methods["w2s"].l2 == 0.01
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("eta_l=0.7", ["eta_l=0.7", "[0, 0.5]"]),
+        ("eta_u=nan", ["eta_u=nan"]),
+        ("eta_l=[0.1,inf]", ["eta_l=inf"]),
+        ("eta_l=[]", ["eta_l", "empty"]),
+        ("eta_l=[0.1,0.1]", ["repeats"]),
+        ("eta_l=half", ["eta_l='half'"]),
+        ("n_l=1.5", ["n_l=1.5", "whole number"]),
+        ("n_u=0", ["n_u=0"]),
+        ("seeds=true", ["seeds=True"]),
+        ("seeds=-1", ["seeds=-1"]),
+        ("l2=0", ["l2=0"]),
+        ("methods.selective.keep=0", ["selective.keep=0"]),
+        ("methods.selective.q=2", ["selective.q=2"]),
+        ("methods=[teacher,selective]", ["selective builds on w2s"]),
+        ("methods=[baseline]", ["measured against the teacher"]),
+        ("+methods.selective.kept=1", ["methods.selective.kept", "did you mean"]),
+        ("+data.n_pol=1", ["data.n_pol", "data.n_pool"]),
+        ("+eta=1", ["field='eta'"]),
+        ("eta_l=???", ["eta_l has no value"]),
+    ],
+)
+def test_bad_values_are_one_sentence_naming_the_field(override: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        load(override)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override", ["etal=0.1", "methods.selective.init=random", "l2=small", "on_bad_image=maybe"]
+)
+def test_unknown_keys_and_types_are_refused_by_the_schema(override: str) -> None:
+    with pytest.raises((HydraException, OmegaConfBaseException), match=r"etal|init|l2|on_bad"):
+        load(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [
+        ("data=bird_mammals", "birds_mammals"),
+        ("methods=[teacher,selectiv]", "selective"),
+        ("experiment=leaderbord", "leaderboard"),
+    ],
+)
+def test_unknown_option_gives_near_matches_then_the_list(override: str, near: str) -> None:
+    with pytest.raises(InputError, match=f"did you mean .*'{near}'.*known: "):
+        config.check_names([override])
+
+
+def test_known_options_pass() -> None:
+    config.check_names(
+        ["data=colored_digits", "data.n_pool=3", "--multirun", "eta_l=0.1,0.2", "~experiment"]
+    )
+    config.check_names(["data=birds_mammals,colored_digits", "methods=[teacher,w2s]"])
+
+
+@pytest.mark.parametrize("group", ["data", "methods"])
+def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str) -> None:
+    registered: dict[str, Any] = {"data": DATASETS, "methods": METHODS}[group]
+    assert {path.stem for path in (config.conf_dir() / group).glob("*.yaml")} == set(registered)
+
+
+@pytest.mark.parametrize(
+    "experiment", sorted(p.stem for p in (config.conf_dir() / "experiment").glob("*.yaml"))
+)
+def test_every_experiment_composes(experiment: str) -> None:
+    cfg = load(f"experiment={experiment}")
+    assert all(math.isfinite(eta) for eta in cfg.eta_l)
+
+
+def test_the_conf_folder_is_found() -> None:
+    assert (Path(config.conf_dir()) / "config.yaml").is_file()

@@ -1,0 +1,132 @@
+"""A block of cells on a small pool with known structure, against fits done one by one."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from w2s_groups import sampling
+from w2s_groups.config import Cell
+from w2s_groups.groups import Groups
+from w2s_groups.heads.logistic import fit, predict_proba
+from w2s_groups.heads.problem import CrossEntropy, Head, Problem
+from w2s_groups.methods import METHODS
+from w2s_groups.methods.selective import Init, Labels, Selective, Targets
+from w2s_groups.pool import Pool, standardise
+from w2s_groups.run import levels, run_block
+from w2s_groups.sampling import Request
+from w2s_groups.seeds import stream
+
+GROUPS = Groups(("mammal", "bird"), ("land", "water"))
+SELECTIVE = Selective(1e-2, 0.5, 0.7, Init.zero, Labels.teacher, Targets.hard)
+ALL = {n: METHODS[n](l2=1e-2) for n in METHODS if n != "selective"} | {"selective": SELECTIVE}
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    """Gaussian features: the class shows in both sides, the attribute mostly in the teacher's."""
+    rng = stream(0, "test/pool")
+    y, a = rng.integers(0, 2, (2, 600))
+    core, spurious = (2 * y - 1)[:, None], (2 * a - 1)[:, None]
+    teacher = np.concatenate([0.6 * core, spurious, np.zeros((600, 4))], axis=1)
+    student = np.concatenate([1.2 * core, 0.3 * spurious, np.zeros((600, 8))], axis=1)
+    noisy = {
+        side: standardise((x + rng.standard_normal(x.shape)).astype(np.float32), np.arange(400))
+        for side, x in {"teacher": teacher, "student": student}.items()
+    }
+    return Pool(
+        noisy, y, GROUPS.codes(y, a), np.arange(400), np.arange(400, 600), GROUPS, np.full(2, 0.5)
+    )
+
+
+def one_by_one(
+    features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+) -> list[Head]:
+    return [fit(features[p.side], p, 1e-8) for p in problems]
+
+
+GRID = [(eta_l, eta_u, s) for eta_l in (0.1, 0.5) for eta_u in (0.1, 0.5) for s in (0, 1)]
+CELLS = [Cell(Request(40, 80, eta_l, eta_u), seed) for eta_l, eta_u, seed in GRID]
+
+
+def value(atoms: list[dict], **where: object) -> list[float]:  # type: ignore[type-arg]
+    return [r["value"] for r in atoms if all(r[k] == v for k, v in where.items())]
+
+
+def test_methods_are_solved_after_what_they_need() -> None:
+    assert levels(ALL) == [["teacher", "baseline", "ceiling"], ["w2s"], ["selective"]]
+
+
+def test_cells_of_a_block_equal_cells_run_alone(pool: Pool) -> None:
+    together = run_block(CELLS, pool, ALL, one_by_one)
+    for cell, atoms in zip(CELLS, together, strict=True):
+        assert run_block([cell], pool, ALL, one_by_one)[0] == atoms
+
+
+def test_shared_fits_are_solved_once(pool: Pool) -> None:
+    solved: list[int] = []
+
+    def counting(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> list[Head]:
+        solved.append(len(problems))
+        return one_by_one(features, problems)
+
+    run_block(CELLS, pool, ALL, counting)
+    # 2 seeds x 2 eta_l teachers and baselines, 2 seeds x 2 eta_u ceilings; then one per cell.
+    assert solved == [4 + 4 + 4, 8, 8]
+
+
+def test_atoms_of_one_cell_by_hand(pool: Pool) -> None:
+    cell = CELLS[1]
+    atoms = run_block([cell], pool, ALL, one_by_one)[0]
+    draw = sampling.draw(GROUPS, pool.codes[:400], pool.priors, cell.request, cell.seed)
+    targets = np.eye(2)[pool.y[draw.labelled]]
+    x = pool.features["teacher"]
+    teacher = fit(x, Problem("teacher", draw.labelled, targets, CrossEntropy(), 1e-2), 1e-8)
+    predicted = predict_proba(teacher, x).argmax(axis=1)
+    for g, name in enumerate(GROUPS.names):
+        here = np.flatnonzero((pool.codes == g) & (np.arange(600) >= 400))
+        expected = np.mean(predicted[here] == pool.y[here])
+        assert value(atoms, method="teacher", split="test", group=name) == [expected]
+    drawn = value(atoms, metric="count", split="unlabelled")
+    assert drawn == [36, 4, 4, 36]
+
+
+def test_kept_set_mix_is_recorded_for_selective_alone(pool: Pool) -> None:
+    atoms = run_block(CELLS[:1], pool, ALL, one_by_one)[0]
+    kept = [r for r in atoms if r["split"] == "kept"]
+    assert {r["method"] for r in kept} == {"selective"}
+    assert sum(r["value"] for r in kept) == pytest.approx(1)
+    assert sum(r["n"] for r in kept) == 40
+
+
+def test_teacher_equal_to_student_features_and_no_other_change_gives_the_same_ceiling(
+    pool: Pool,
+) -> None:
+    same = Pool(
+        **{**vars(pool), "features": dict.fromkeys(pool.features, pool.features["student"])}
+    )
+    atoms = run_block(CELLS[:1], same, ALL, one_by_one)[0]
+    assert value(atoms, method="teacher", split="test") == value(
+        atoms, method="baseline", split="test"
+    )
+
+
+def test_absent_test_group_is_missing(pool: Pool) -> None:
+    less = Pool(**{**vars(pool), "test": pool.test[pool.codes[pool.test] != 2]})
+    atoms = run_block(CELLS[:1], less, ALL, one_by_one)[0]
+    assert value(atoms, method="w2s", split="test", group=GROUPS.names[2]) == [None]
+
+
+def test_standardise_uses_drawable_rows_only_and_zeroes_constants() -> None:
+    rng = stream(1, "test/standardise")
+    matrix = rng.normal(5, 3, (50, 3)).astype(np.float32)
+    matrix[:, 2] = 7
+    out = standardise(matrix, np.arange(30))
+    np.testing.assert_allclose(out[:30, :2].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(out[:30, :2].std(axis=0), 1, atol=1e-5)
+    assert (out[:, 2] == 0).all()
+    matrix[30:] += 100
+    np.testing.assert_array_equal(standardise(matrix, np.arange(30))[:30], out[:30])

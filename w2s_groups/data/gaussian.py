@@ -1,0 +1,74 @@
+"""The z⊗ξ group model as a classification dataset, so that every method runs on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import MISSING
+
+from w2s_groups.data.base import TEST, TRAIN, FeatureDataset
+from w2s_groups.errors import InputError
+from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
+from w2s_groups.groups import Groups
+from w2s_groups.seeds import stream
+
+
+@dataclass
+class Gaussian:
+    """y = sign(zᵀβ* + ε), groups y × g; teacher and student see z ⊗ ψ_w and z ⊗ ψ_s.
+
+    n_pool samples to draw from and n_test to test on, half of each in the minority g = 1.
+    p_sw, mu_w = ‖Wᵀμ‖ and mu_s = ‖Sᵀμ‖ are hit exactly. Source: LDL25 section 3, mixture law.
+    """
+
+    name: str = MISSING
+    n_pool: int = MISSING
+    n_test: int = MISSING
+    d_z: int = MISSING
+    p_w: int = MISSING
+    p_s: int = MISSING
+    p_sw: float = MISSING
+    mu_w: float = MISSING
+    mu_s: float = MISSING
+    sigma_xi: float = MISSING
+    sigma_y: float = MISSING
+    seed: int = MISSING
+
+    def __post_init__(self) -> None:
+        for field in ("n_pool", "n_test", "d_z"):
+            if not 1 <= getattr(self, field) <= 10**7:
+                raise InputError(
+                    f"data.{field}={getattr(self, field)} is outside [1, 10000000]; choose a size "
+                    "in that range"
+                )
+
+    def load(self, cache: Path) -> FeatureDataset:
+        """Features in memory; nothing is read or cached."""
+        model = model_with_overlap(
+            p_w=self.p_w,
+            cos=equal_cosines(self.p_w, self.p_s, self.p_sw),
+            mu_w=self.mu_w,
+            mu_s=self.mu_s,
+            sigma_xi=self.sigma_xi,
+            sigma_y=self.sigma_y,
+        )
+        n = self.n_pool + self.n_test
+        rng = stream(self.seed, "data/gaussian")
+        sample = model.draw(n, 0.5, self.d_z, rng, task="classification")
+        assert sample.g is not None  # the mixture law names a group for every sample
+        return FeatureDataset(
+            name=self.name,
+            features={
+                "teacher": model.features("teacher", sample.z, sample.xi).astype(np.float32),
+                "student": model.features("student", sample.z, sample.xi).astype(np.float32),
+            },
+            key=repr(sorted(asdict(self).items())),
+            y=(sample.y > 0).astype(np.int64),
+            a=sample.g,
+            split=np.where(np.arange(n) < self.n_pool, TRAIN, TEST),
+            groups=Groups(
+                ("negative", "positive"), ("majority", "minority"), frozenset({(0, 1), (1, 1)})
+            ),
+        )

@@ -1,0 +1,11 @@
+"""The theory's figures by name: one settings class each, whose `run` computes and draws it.
+
+A class has `run(out_dir, work_dir, progress)`: figures go to out_dir, points that are done to
+work_dir, so that an interrupted run goes on where it was.
+"""
+
+from w2s_groups.gaussian.intrinsic_experiment import IntrinsicDimension
+
+EXPERIMENTS: dict[str, type] = {
+    "intrinsic_dimension": IntrinsicDimension,
+}

@@ -1,0 +1,77 @@
+"""A dataset and its features as the arrays that cells are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups import sampling
+from w2s_groups.data.base import TEST, Dataset
+from w2s_groups.groups import Groups
+from w2s_groups.sampling import Request
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
+
+    drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
+    """
+
+    features: Mapping[str, NDArray[np.float32]]
+    y: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    drawable: NDArray[np.int64]
+    test: NDArray[np.int64]
+    groups: Groups
+    priors: NDArray[np.float64]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.groups.class_names)
+
+
+def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, d) features with mean 0 and variance 1 over the drawable rows; constant columns are 0.
+
+    One affine map for a whole pool: no label and no test image enters it, and all cells share it.
+    """
+    reference = np.asarray(matrix[drawable], dtype=np.float64)
+    mean, std = reference.mean(axis=0), reference.std(axis=0)
+    # A column that varies by rounding alone carries nothing and must not be blown up.
+    constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
+    scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
+    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+
+
+def make_pool(
+    dataset: Dataset,
+    features: Mapping[str, NDArray[np.float32]],
+    usable: NDArray[np.bool_],
+    class_balance: str,
+) -> Pool:
+    """Standardised features (N, d) per side, and which of the usable rows are for what."""
+    drawable = np.flatnonzero((dataset.split != TEST) & usable)
+    codes = dataset.codes
+    return Pool(
+        features={side: standardise(matrix, drawable) for side, matrix in features.items()},
+        y=dataset.y,
+        codes=codes,
+        drawable=drawable,
+        test=np.flatnonzero((dataset.split == TEST) & usable),
+        groups=dataset.groups,
+        priors=sampling.class_priors(dataset.groups, codes[drawable], class_balance),
+    )
+
+
+def check_requests(
+    dataset: Dataset, usable: NDArray[np.bool_], class_balance: str, requests: Iterable[Request]
+) -> None:
+    """InputError unless the usable pool serves every request; no feature is needed to know."""
+    codes = dataset.codes[(dataset.split != TEST) & usable]
+    priors = sampling.class_priors(dataset.groups, codes, class_balance)
+    for request in dict.fromkeys(requests):
+        sampling.check_feasible(dataset.groups, codes, priors, request)
