@@ -28,9 +28,9 @@ def teacher_location(model: GroupModel, *, gamma_z: float, eta_l: float, eta_t: 
 def student_location(
     model: GroupModel, *, gamma_z: float, nu_z: float, eta_l: float, eta_u: float, eta_t: float
 ) -> float:
-    """σ_y²γ_z (p_{s∧w} + ‖(η_u - η_ℓ)a + (η_t - η_u)b‖²/σ_ξ² + ν_z k (p_s + (η_t - η_u)²‖Sᵀμ‖²/σ_ξ²)).
+    """σ_y²γ_z (p_{s∧w} + ‖(η_u - η_ℓ)a + (η_t - η_u)b‖²/σ_ξ² + ν_z k q_s).
 
-    Source: LDL25's student limit; equation 3.2.
+    q_s = p_s + (η_t - η_u)²‖Sᵀμ‖²/σ_ξ². Source: LDL25's student limit; equation 3.2.
     """
     _check(eta_l=eta_l, eta_u=eta_u, eta_t=eta_t)
     a, s = model.W.T @ model.mu_xi, model.S.T @ model.mu_xi
@@ -82,13 +82,14 @@ def teacher_first_order(model: GroupModel, *, gamma_z: float, eta_l: float, eta_
 def student_first_order(
     model: GroupModel, *, gamma_z: float, nu_z: float, eta_l: float, eta_u: float, eta_t: float
 ) -> float:
-    """σ_y²γ_z tr(C_ℓ⁻¹ B P_t Bᵀ) + ν_z tr(P_t P_u⁻¹ E_u[ψ_sψ_sᵀ r] P_u⁻¹) under the model's own law.
+    """σ_y²γ_z tr(C_ℓ⁻¹ B P_t Bᵀ) + ν_z tr(P_t P_u⁻¹ E_u[ψ_sψ_sᵀ r] P_u⁻¹), any law.
 
     P = E[ψ_sψ_sᵀ], B = E_u[ψ_wψ_sᵀ]P_u⁻¹; r(ξ) is the teacher's noise that ψ_s misses. Its first
     part is exact in η_u at any law; both reduce to 3.2 under the location law. Source: 3.6.
     """
     check_eta("eta_t", eta_t)
-    K = _rate(model, gamma_z) * np.linalg.inv(model.second_moment("teacher", eta_l))
+    C_l = model.second_moment("teacher", eta_l)
+    K = _rate(model, gamma_z) * np.linalg.inv(C_l).astype(np.float64)
     student = student_limits(model, np.array([eta_u]), 0.0, 0.0, POLYNOMIAL_NODES)
     B, M, P_t = student.B[0], student.M[0], model.second_moment("student", eta_t)
     finite_n = M @ student.source(K[None])[0] @ M

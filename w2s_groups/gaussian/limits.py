@@ -38,8 +38,8 @@ class TeacherLimits:
 
     def risk(self, A: Array) -> Array:
         """(E, T) ER_t for second moments A (T, p_w, p_w). Source: equation 2.4."""
-        spread = np.einsum("tij,eij->et", A, self.V)
-        return spread + self.beta_norm**2 * np.einsum("ei,tij,ej->et", self.bias, A, self.bias)
+        energy = self.V + self.beta_norm**2 * self.bias[:, :, None] * self.bias[:, None, :]
+        return np.asarray(np.einsum("tij,eij->et", A, energy), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,8 @@ class StudentLimits:
         F = mo.fourth_order_full(self._c2[:, None], s.d, Y[:, :, None])
         S2 = mo.expand(mo.second_order(s.mix(self._c2), s.d), s.d)
         G = np.einsum("ec,ecik,etcij,ecjl->etkl", s.weight, self._D, F, self._D, optimize=True)
-        return G + np.einsum("etij,eij,kl->etkl", Y, S2, self._N)
+        unseen = np.einsum("etij,eij->et", Y, S2)
+        return np.asarray(G + unseen[:, :, None, None] * self._N, dtype=np.float64)
 
     def risk(self, teacher: TeacherLimits, A: Array) -> Array:
         """(E_l, E_u, T) ER_t of the student of every teacher. Source: equation 2.8."""
@@ -153,8 +154,8 @@ def exact_limits(
 ) -> Limits:
     """Exact limits of teacher and student, integrated until the risks move by less than rtol.
 
-    gamma_z, nu_z >= 0 are d_z/n and d_z/N; alpha 0 means least squares. InputError where a ridgeless
-    side has no fixed point (γ_z p_w >= 1, ν_z p_s >= 1). Source: docs/theory.md, section 2.
+    gamma_z, nu_z >= 0 are d_z/n and d_z/N; alpha 0 means least squares. InputError where a
+    ridgeless side has no fixed point (γ_z p_w >= 1, ν_z p_s >= 1). Source: docs/theory.md 2.
     """
     A_w, A_s = (test_moments(model, side, np.array([0, 0.5, 1])) for side in ("teacher", "student"))
     eta_l_axis, eta_u_axis = np.array([float(eta_l)]), np.array([float(eta_u)])
@@ -260,8 +261,8 @@ def _fixed_point(s: mo.SideIntegrals, side: Side, p_side: int, scale: float, alp
     check_range(ridge, alpha, above=0)
     if alpha == 0 and scale * p_side >= 1:
         raise InputError(
-            f"{ratio}={scale:g} with {dim}={p_side} and {ridge}=0 has no limit: least squares needs "
-            f"{ratio} * {dim} < 1; lower {ratio} below {1 / p_side:.4g} or set {ridge} > 0"
+            f"{ratio}={scale:g} with {dim}={p_side} and {ridge}=0 has no limit: least squares "
+            f"needs {ratio} * {dim} < 1; lower {ratio} below {1 / p_side:.4g} or set {ridge} > 0"
         )
     added = alpha * np.array([1.0, 0.0, 1.0, 1.0]) + s.pad
     P = mo.second_order(s.mix(s.tilted(np.zeros((len(s.weight), 4)), 0.0, 1)), s.d) + added

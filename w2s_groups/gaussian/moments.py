@@ -66,7 +66,7 @@ class SideIntegrals:
 
 
 def side_integrals(model: GroupModel, side: Side, eta: Array, nodes: int) -> SideIntegrals:
-    """Rules with `nodes` points in x, half in ρ². InputError for eta outside [0, 1] or a singular ψ."""
+    """Rules of `nodes` points in x, half in ρ². InputError: eta not in [0, 1], singular E[ψψᵀ]."""
     for value in eta:
         check_eta("eta", float(value))
     k = model.side(side).shape[1]
@@ -74,9 +74,9 @@ def side_integrals(model: GroupModel, side: Side, eta: Array, nodes: int) -> Sid
         condition = np.linalg.cond(model.second_moment(side, value))
         if not condition <= CONDITION_LIMIT:
             raise InputError(
-                f"the {side}'s second moment at eta={value:g} has condition number {condition:.0e}, "
-                f"above {CONDITION_LIMIT:.0e}: sigma_xi={model.sigma_xi:g} is too small (or too "
-                "large) for this mu_xi; bring their scales together"
+                f"sigma_xi={model.sigma_xi:g} makes the {side}'s second moment at eta={value:g} "
+                f"singular: its condition number {condition:.0e} must stay below "
+                f"{CONDITION_LIMIT:.0e}; bring the scales of sigma_xi and mu_xi together"
             )
     mu = model.side(side).T @ model.mu_xi
     length = float(np.linalg.norm(mu))
@@ -171,7 +171,7 @@ def _normal_rule(nodes: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=64)
 def _gamma_rule(nodes: int, shape: float) -> tuple[Array, Array]:
-    """Gauss-Laguerre nodes and weights for E over Gamma(shape), the law of ρ²/(2σ²) at d = 2 shape."""
+    """Gauss-Laguerre nodes and weights for E over Gamma(shape): ρ²/(2σ²) at shape = d/2."""
     u, weight = roots_genlaguerre(nodes, shape - 1)
     return u, weight / weight.sum()
 

@@ -92,10 +92,11 @@ def _fixed_point(
             f"{ratio}={scale:g} with {p} features and no ridge has no limit: {ratio} times their "
             f"number must stay below 1; lower {ratio} or set alpha > 0"
         )
-    c = np.ones(len(psi))
-    M = np.zeros((p, p))
+    c: Array = np.ones(len(psi))
+    M: Array = np.zeros((p, p))
     for _ in range(MAX_SWEEPS):
-        moved = np.linalg.inv(alpha * np.eye(p) + (psi * (weight * c)[:, None]).T @ psi)
+        precision = alpha * np.eye(p) + (psi * (weight * c)[:, None]).T @ psi
+        moved = np.linalg.inv(precision).astype(np.float64)
         if np.abs(moved - M).max() <= 1e-11 * np.abs(moved).max():
             return moved, c
         M = moved
@@ -104,7 +105,7 @@ def _fixed_point(
 
 
 def _noise(M: Array, psi: Array, weight: Array, scale: float, source: Array) -> Array:
-    """(p, p) V = scale M E[c² ψψᵀ (source + ψᵀVψ)] M as one p² × p² linear system; weight has c²."""
+    """(p, p) V = scale M E[c² ψψᵀ (source + ψᵀVψ)] M as one p² × p² system; weight has c²."""
     p = psi.shape[1]
     pairs = (psi[:, :, None] * psi[:, None, :]).reshape(len(psi), p * p)
     sandwich = scale * np.kron(M, M)
