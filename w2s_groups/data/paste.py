@@ -1,0 +1,79 @@
+"""Pictures: a cut-out pasted on a random crop of a background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from w2s_groups.errors import InputError
+
+
+def paste(
+    cutout: Image.Image,
+    background: Image.Image,
+    u: NDArray[np.float64],
+    size: int,
+    crop: Sequence[float],
+    scale: Sequence[float],
+) -> Image.Image:
+    """A random crop of `background` (RGB), resized to the frame, with `cutout` (RGBA) inside it.
+
+    u: as in plan.Row. crop, scale: ranges, as in composite.Settings.
+    """
+    side = _between(crop, u[0]) * min(background.size)
+    left, top = u[1] * (background.width - side), u[2] * (background.height - side)
+    frame = background.resize(
+        (size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side)
+    )
+    if u[3] < 0.5:
+        frame = frame.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    factor = _between(scale, u[4]) * size / max(cutout.size)
+    width, height = (max(1, round(factor * length)) for length in cutout.size)
+    figure = cutout.resize((width, height), Image.Resampling.LANCZOS)  # alpha-weighted by Pillow
+    if u[7] < 0.5:
+        figure = figure.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    frame.paste(figure, (int(u[5] * (size - width + 1)), int(u[6] * (size - height + 1))), figure)
+    return frame
+
+
+def _between(span: Sequence[float], u: float) -> float:
+    return float(span[0] + u * (span[1] - span[0]))
+
+
+def open_cutout(path: Path, longest: int) -> Image.Image:
+    """RGBA, cut to what is not transparent, at most `longest` pixels. Raises InputError."""
+    with _reading(path), Image.open(path) as image:
+        figure = ImageOps.exif_transpose(image).convert("RGBA")
+    alpha = figure.getchannel("A")
+    box = alpha.getbbox()
+    if box is None or alpha.getextrema()[0] == 255:
+        what = "nothing but" if box is None else "no"
+        raise InputError(f"{path} has {what} transparent pixels; a cut-out shows its object alone")
+    figure = figure.crop(box)
+    figure.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return figure
+
+
+def open_background(path: Path, shortest: int) -> Image.Image:
+    """RGB, shrunk so that its shorter side is `shortest` pixels (never enlarged)."""
+    with _reading(path), Image.open(path) as image:
+        image.draft("RGB", (2 * shortest, 2 * shortest))  # a JPEG decodes at a fraction at once
+        photograph = ImageOps.exif_transpose(image).convert("RGB")
+    factor = shortest / min(photograph.size)
+    if factor >= 1:
+        return photograph
+    width, height = (max(shortest, round(factor * length)) for length in photograph.size)
+    return photograph.resize((width, height), Image.Resampling.LANCZOS)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be read as an image: {error}") from error
