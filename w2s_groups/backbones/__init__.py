@@ -1,0 +1,29 @@
+"""Pretrained networks by name: "source/name" or "source/name@weights"."""
+
+from __future__ import annotations
+
+from w2s_groups.backbones import packaged, torchvision_models
+from w2s_groups.backbones.base import Backbone
+from w2s_groups.errors import InputError, unknown_name
+
+__all__ = ["Backbone", "get_backbone"]
+
+SOURCES = {"packaged": packaged, "torchvision": torchvision_models}
+
+
+def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
+    """Backbone of `spec`, fed squares of `image_size` pixels (None: the size it was trained at).
+
+    packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS]: any torchvision
+    classification network; WEIGHTS is one of torchvision's names (its DEFAULT if left out), the
+    path of a state-dict file, or "none" for a random network that is the same every time.
+    Raises InputError for an unknown name, a missing package or weights that can't be had.
+    """
+    if image_size is not None and image_size < 1:
+        raise InputError(f"image_size={image_size} must be at least 1 pixel")
+    source, slash, rest = spec.partition("/")
+    if not slash or source not in SOURCES:
+        packages = [f"packaged/{name}" for name in packaged.names()]
+        raise unknown_name("backbone", spec, [*packages, "torchvision/NAME[@WEIGHTS]"])
+    name, at, weights = rest.partition("@")
+    return SOURCES[source].get(name, weights if at else None, image_size)

@@ -23,7 +23,8 @@ NAMES = {
     "ceiling": "strong ceiling (n + N labels)",
 }
 AXIS = {"n": "labelled samples n", "N": "unlabelled samples N"}
-PAIRS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+# Not the colours of the models above them.
+PAIRS = ("#CC79A7", "#E69F00", "#5E4FA2", "#8C6D31", "#56B4E9")
 
 
 def _curve(panel: Axes, rows: pd.DataFrame, sweep: str, colour: str, marker: str) -> None:
@@ -88,9 +89,12 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
             chosen = (table["sweep"] == sweep) & (table["quantity"] == quantity)
             rows = table[chosen & (table["d_sw"] == d_sw)].sort_values(sweep)
             _curve(panel, rows, sweep, PAIRS[j], style.MARKERS[j])
-        panel.set_title(quantity, fontsize=10)
+        held = table.loc[table["sweep"] == sweep, "N" if sweep == "n" else "n"].iloc[0]
+        panel.set_title(rf"{quantity},  ${'N' if sweep == 'n' else 'n'} = {held}$", fontsize=10)
         panel.set_xlabel(AXIS[sweep], fontsize=9)
-        panel.axhline(1, color=theme.muted, linewidth=0.8, linestyle=":")
+        for level in (0, 1):  # PGR 0: no gain; OPR 1: weak labels worth as much as the n true ones
+            if panel.get_ylim()[0] < level < panel.get_ylim()[1]:
+                panel.axhline(level, color=theme.muted, linewidth=0.8, linestyle=":")
     for panel in risk_panels:
         style.dress(panel, theme)
     trials = int(table["trials"].iloc[0])
@@ -113,7 +117,7 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
         ),
     ]  # fmt: skip
     figure.legend(
-        handles=keys, loc="outside lower center", ncols=4, frameon=False, fontsize=9,
+        handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=9,
         labelcolor=theme.ink,
     )  # fmt: skip
     figure.suptitle(

@@ -17,6 +17,7 @@ from scipy.stats import t as student_t
 from torch import Tensor
 
 from w2s_groups.errors import InputError
+from w2s_groups.gaussian.limits import test_moments
 from w2s_groups.gaussian.model import GroupModel, Side, check_eta
 from w2s_groups.gaussian.solver import DrawnRows, Rows, predict, solve
 from w2s_groups.seeds import stream
@@ -74,47 +75,84 @@ def simulate(
     alpha_s: float = 0.0,
     seed: int,
     replicates: Sequence[int],
-    tol: float = 1e-5,
+    tol: float = 3e-5,
     memory: float = 2**31,
     device: str = "cpu",
 ) -> Risks:
     """Risks of ridge teachers on n labels and ridge students on N pseudolabels, per replicate.
 
     replicates: their numbers; each draws from streams of its own, so a run can be cut into parts.
-    tol: relative error of every Θ; 1e-5 moves a risk by 2e-5 ‖Θ‖/sqrt(risk) at most, far below the
-    Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at each pass.
+    tol: relative error of every Θ, which moves a risk by at most 2 tol ‖Θ‖/sqrt(risk) of itself: far
+    below the Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at each pass.
     InputError for etas outside [0, 1], sizes < 1, or a problem the solver cannot do.
     """
+    return simulate_each(
+        [model],
+        d_z=d_z,
+        n=n,
+        N=N,
+        eta_l=eta_l,
+        eta_u=eta_u,
+        eta_t=eta_t,
+        alpha_w=alpha_w,
+        alpha_s=alpha_s,
+        seed=seed,
+        replicates=replicates,
+        tol=tol,
+        memory=memory,
+        device=device,
+    )[0]
+
+
+def simulate_each(
+    models: Sequence[GroupModel],
+    *,
+    d_z: int,
+    n: int,
+    N: int,
+    eta_l: Sequence[float],
+    eta_u: Sequence[float],
+    eta_t: Sequence[float],
+    alpha_w: float,
+    alpha_s: float,
+    seed: int,
+    replicates: Sequence[int],
+    tol: float,
+    memory: float,
+    device: str,
+) -> list[Risks]:
+    """`simulate` of several models on the same draws: what one call per model would give."""
     for field, etas in (("eta_l", eta_l), ("eta_u", eta_u), ("eta_t", eta_t)):
+        if not len(etas):
+            raise InputError(f"{field}=[] is empty: give at least one value")
         for eta in etas:
             check_eta(field, eta)
-    if not (len(eta_l) and len(eta_u) and len(eta_t) and len(replicates)):
-        raise InputError("eta_l, eta_u, eta_t and replicates are lists: give each at least a value")
-    moments = {
-        side: np.stack([model.second_moment(side, eta) for eta in eta_t])
-        for side in ("teacher", "student")
-    }
-    teacher, student = [], []
+    teacher: list[list[Array]] = [[] for _ in models]
+    student: list[list[Array]] = [[] for _ in models]
     for k in replicates:
-        beta = torch.from_numpy(model.beta_star(d_z)).to(device)
-        labelled = f"gaussian/replicate {k}/labelled"
-        rows: Rows = DrawnRows(seed, f"{labelled}/z", n, d_z, memory=memory, device=device)
-        signal = predict(rows, torch.ones(1, n, 1), beta.view(1, 1, 1, d_z))  # (1, n, 1)
-        noise = stream(seed, f"{labelled}/epsilon").standard_normal((1, n, 1))
-        y = signal + model.sigma_y * torch.from_numpy(noise).to(device)
-        psi_w = _psi(model, ("teacher",), n, eta_l, seed, f"{labelled}/xi")[0]
-        theta_w = solve(rows, psi_w, y.expand(len(eta_l), n, 1), alpha_w, tol=tol).theta[:, 0]
+        name = f"gaussian/replicate {k}/labelled"
+        rows: Rows = DrawnRows(seed, f"{name}/z", n, d_z, memory=memory, device=device)
+        noise = torch.from_numpy(stream(seed, f"{name}/epsilon").standard_normal((1, n, 1)))
+        thetas = []
+        for m, model in enumerate(models):
+            beta = torch.from_numpy(model.beta_star(d_z)).to(device)
+            y = predict(rows, torch.ones(1, n, 1), beta.view(1, 1, 1, d_z))
+            y = (y + model.sigma_y * noise.to(device)).expand(len(eta_l), n, 1)
+            (psi_w,) = _psi(model, ("teacher",), n, eta_l, seed, f"{name}/xi")
+            thetas.append(solve(rows, psi_w, y, alpha_w, tol=tol).theta[:, 0])
+            teacher[m].append(excess_risk(thetas[m], beta, test_moments(model, "teacher", eta_t)))
         del rows  # at most one Z at a time
 
-        unlabelled = f"gaussian/replicate {k}/unlabelled"
-        rows = DrawnRows(seed, f"{unlabelled}/z", N, d_z, memory=memory, device=device)
-        psi_w, psi_s = _psi(model, ("teacher", "student"), N, eta_u, seed, f"{unlabelled}/xi")
-        targets = predict(rows, psi_w, theta_w.expand(len(eta_u), *theta_w.shape))
-        theta_s = solve(rows, psi_s, targets, alpha_s, tol=tol).theta.transpose(0, 1)
+        name = f"gaussian/replicate {k}/unlabelled"
+        rows = DrawnRows(seed, f"{name}/z", N, d_z, memory=memory, device=device)
+        for m, model in enumerate(models):
+            beta = torch.from_numpy(model.beta_star(d_z)).to(device)
+            psi_w, psi_s = _psi(model, ("teacher", "student"), N, eta_u, seed, f"{name}/xi")
+            y = predict(rows, psi_w, thetas[m].expand(len(eta_u), *thetas[m].shape))
+            theta = solve(rows, psi_s, y, alpha_s, tol=tol).theta.transpose(0, 1)
+            student[m].append(excess_risk(theta, beta, test_moments(model, "student", eta_t)))
         del rows
-        teacher.append(excess_risk(theta_w, beta, moments["teacher"]))
-        student.append(excess_risk(theta_s, beta, moments["student"]))
-    return Risks(np.stack(teacher), np.stack(student))
+    return [Risks(np.stack(w), np.stack(s)) for w, s in zip(teacher, student, strict=True)]
 
 
 def _psi(

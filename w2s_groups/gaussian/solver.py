@@ -11,7 +11,8 @@ Source: docs/theory.md, section 5.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.seeds import stream
 
 CHUNK_ROWS = 1024  # rows per named stream of DrawnRows: part of what a seed means
-SINGLE_FLOOR = 3e-6  # relative residual that a float32 round can be trusted to reach
+SINGLE_FLOOR = 1e-6  # relative residual that a float32 round can be trusted to reach
 
 
 class Rows(Protocol):
@@ -80,17 +81,23 @@ class DrawnRows:
                 raise InputError(f"{field}={size} is not a size: give an integer >= 1")
         self._seed, self._name = seed, name
         self.n, self.d_z, self.device = n, d_z, torch.device(device)
-        self._held = list(self._draw()) if 4.0 * n * d_z <= memory else None
+        self._held: list[tuple[slice, Tensor]] | None = None
+        if 4.0 * n * d_z <= memory:
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                self._held = list(pool.map(self._draw, range(0, n, CHUNK_ROWS)))
 
-    def _draw(self) -> Iterator[tuple[slice, Tensor]]:
-        for k, low in enumerate(range(0, self.n, CHUNK_ROWS)):
-            rows = slice(low, min(low + CHUNK_ROWS, self.n))
-            rng = stream(self._seed, f"{self._name}/rows {k}")
-            chunk = rng.standard_normal((rows.stop - low, self.d_z), dtype=np.float32)
-            yield rows, torch.from_numpy(chunk).to(self.device)
+    def _draw(self, low: int) -> tuple[slice, Tensor]:
+        rows = slice(low, min(low + CHUNK_ROWS, self.n))
+        rng = stream(self._seed, f"{self._name}/rows {low // CHUNK_ROWS}")
+        chunk = rng.standard_normal((rows.stop - low, self.d_z), dtype=np.float32)
+        return rows, torch.from_numpy(chunk).to(self.device)
 
     def blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-        for rows, chunk in self._draw() if self._held is None else self._held:
+        if self._held is None:
+            held: Iterable[tuple[slice, Tensor]] = map(self._draw, range(0, self.n, CHUNK_ROWS))
+        else:
+            held = self._held
+        for rows, chunk in held:
             yield rows, chunk.to(dtype)
 
 
@@ -142,7 +149,7 @@ def solve(
     while True:
         before = _norm(r)
         goal = SINGLE_FLOOR if dtype == torch.float32 else 1e-15
-        want = 0.5 * tol * torch.where(floor < torch.inf, floor * _norm(x), start)
+        want = 0.5 * tol * torch.where(floor < torch.inf, floor * _norm(x), system.edge * start)
         rtol = torch.clamp(want / before.clamp_min(1e-300), goal, 0.5)
         step, ritz, used = _conjugate_gradients(system, r, rtol, dtype, max_passes - passes)
         x = x + step
@@ -181,6 +188,9 @@ class _System:
         self.rows, self.T = rows, Q * scale[:, None, :]
         white = (psi @ self.T).transpose(0, 1).contiguous()  # (n, G, p)
         self._psi = {torch.float64: white, torch.float32: white.float()}
+        # Marchenko-Pastur edge: a guess of A's smallest eigenvalue, for the first round's goal only.
+        ratio = (alive.sum(dim=1) * rows.d_z / rows.n).clamp_max(1.0)
+        self.edge = (1 - ratio.sqrt()).square().clamp_min(0.01)[:, None]
         self._ridge = (alpha * scale.square())[:, None, :, None]
         self._y = y.transpose(0, 1).contiguous()  # (n, G, m)
         self.b = self._transposed()

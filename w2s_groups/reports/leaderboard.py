@@ -48,10 +48,10 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     for grid, stem in zip(found, stems, strict=True):
         if grid.index("teacher") is None:
             continue  # no gain to draw
-        light = gain_vs_eta_u.draw(grid)
-        files[f"{stem}.png"], files[f"{stem}.pdf"] = style.png(light), style.pdf(light)
+        figure = gain_vs_eta_u.draw(grid)
+        light, files[f"{stem}.pdf"] = style.png(figure), style.pdf(figure)
         dark = style.png(gain_vs_eta_u.draw(grid, style.DARK))
-        pictures[f"{stem}.png"] = (style.png(light), dark)
+        files[f"{stem}.png"], pictures[f"{stem}.png"] = light, (light, dark)
     title = title_of(found, settings)
     drawn = [f"{stem}.png" if f"{stem}.png" in pictures else "" for stem in stems]
     content = sections(found, drawn, settings)

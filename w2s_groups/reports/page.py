@@ -17,7 +17,7 @@ _CSS = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-main { max-width: 78rem; margin: 0 auto; padding: 1rem clamp(.9rem, 3vw, 2.5rem) 4rem; }
+main { max-width: 86rem; margin: 0 auto; padding: 1rem clamp(.9rem, 3vw, 2.5rem) 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; overflow-wrap: anywhere; }
 p, li { max-width: 48rem; overflow-wrap: anywhere; }
@@ -28,7 +28,7 @@ h2.setup { border-top: 3px solid var(--accent); padding-top: 1rem; }
   max-width: 100%; width: fit-content; }
 table { border-collapse: separate; border-spacing: 0; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: .32rem .7rem; text-align: right; white-space: nowrap; background: var(--paper);
+th, td { padding: .32rem .6rem; text-align: right; white-space: nowrap; background: var(--paper);
   border-bottom: 1px solid var(--line); }
 thead th { font-weight: 600; color: var(--muted); vertical-align: bottom; }
 tbody:last-child tr:last-child > * { border-bottom: 0; }
@@ -38,7 +38,8 @@ tr.point th { background: var(--band); text-align: left; font-weight: 600; box-s
 tr.point span { position: sticky; left: .7rem; }
 td small { color: var(--muted); font-size: .85em; }
 table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
-img { display: block; max-width: 100%; height: auto; }
+.figure { overflow-x: auto; max-width: 100%; }
+img { display: block; width: 100%; min-width: 34rem; max-width: 66rem; height: auto; }
 """
 
 
@@ -69,8 +70,8 @@ def _section(section: Section, pictures: Mapping[str, tuple[bytes, bytes]]) -> s
     if section.figure:
         light, dark = (_data(image) for image in pictures[section.figure])
         parts.append(
-            f'<picture><source srcset="{dark}" media="(prefers-color-scheme: dark)">\n'
-            f'<img src="{light}" alt="{escape(section.title)}"></picture>'
+            f'<div class="figure" tabindex="0"><picture><source srcset="{dark}" media="(prefers-color-scheme: dark)">\n'
+            f'<img src="{light}" alt="{escape(section.title)}"></picture></div>'
         )
     if section.rows:
         parts.append(_table(section))

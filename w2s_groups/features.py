@@ -1,0 +1,207 @@
+"""Image files -> feature matrix, kept in a cache that is addressed by content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from w2s_groups import cache_files
+from w2s_groups.backbones.base import Backbone
+from w2s_groups.errors import InputError
+
+FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
+UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """matrix: (N, d) float32, read-only, memory-mapped; a bad image's row is NaN.
+
+    bad: (index, file, reason) of each image that couldn't be read. key: identifies the content.
+    from_cache: nothing had to be computed or copied.
+    """
+
+    matrix: NDArray[np.float32]
+    bad: tuple[tuple[int, str, str], ...]
+    key: str
+    from_cache: bool
+
+
+def extract(
+    dataset_root: Path,
+    files: Sequence[str],
+    backbone: Backbone,
+    cache_dir: Path,
+    *,
+    batch_size: int = 16,
+    workers: int = 0,
+    device: str = "cpu",
+    on_bad_image: str = "stop",
+    progress: bool | Callable[[int, int], None] = False,
+) -> Features:
+    """Features of N images, from the cache or computed and stored there.
+
+    workers: images are decoded, and networks run, on that many cores (0: all this process may use).
+    on_bad_image: "stop" raises InputError with every bad image and its reason, once all others are
+    in the cache; "skip" gives their rows as NaN. progress: True for a bar, or called with
+    (done, total). The key holds the bytes of every image in order, the preprocessing, the network,
+    its weights and the dtype; a dataset's name, its place and the file times play no part.
+    Same batch size: same bits, whatever `workers` is. Other batch sizes: equal to 1e-5 of a row's
+    largest feature. Images known from an earlier extraction aren't computed again.
+    Raises InputError for an unwritable or full cache too, before any network is run.
+    """
+    if not files:
+        raise InputError("files is empty: there is no image to extract features from")
+    if on_bad_image not in ("stop", "skip"):
+        raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
+    if batch_size < 1 or workers < 0:
+        raise InputError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0 or more")
+    # As many threads as asked for: more than cores would only have them wait for each other.
+    workers = workers or len(os.sched_getaffinity(0))
+    dataset_root = Path(dataset_root)
+
+    images = _content(dataset_root, files, workers)
+    scope = _digest(FORMAT, backbone.name, backbone.weights_hash, backbone.transform, "float32")
+    key = _digest(scope, *images)[:32]
+    folder = Path(cache_dir) / "features" / f"{_slug(backbone.name)}-{scope[:12]}"
+    stored = cache_files.read(folder, key)
+    from_cache = stored is not None
+    if stored is None:
+        need = (backbone.width * 4 + 80) * len(files)
+        cache_files.prepare(folder, need)
+        matrix, bad = _compute(
+            dataset_root, files, images, backbone, folder, batch_size, workers, device, progress
+        )
+        made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": device}
+        cache_files.write(folder, key, matrix, images, bad, made_with)
+        stored = cache_files.read(folder, key)
+        if stored is None:
+            raise InputError(f"cache_dir={cache_dir} does not keep what is written to it")
+    result, sidecar = stored
+    listed = tuple(
+        (row, files[row], why) for row, why in sorted((int(r), w) for r, w in sidecar.bad.items())
+    )
+    if listed and on_bad_image == "stop":
+        reasons = "; ".join(f"{file} ({why})" for _, file, why in listed)
+        raise InputError(
+            f"{len(listed)} of {len(files)} images in {dataset_root} can't be read: {reasons}; "
+            "repair them (the other images' features are kept) or set on_bad_image=skip"
+        )
+    return Features(result, listed, key, from_cache)
+
+
+def _compute(
+    root: Path,
+    files: Sequence[str],
+    images: list[str],
+    backbone: Backbone,
+    folder: Path,
+    batch_size: int,
+    workers: int,
+    device: str,
+    progress: bool | Callable[[int, int], None],
+) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """(N, d) features and the bad rows with their reasons."""
+    matrix = np.full((len(files), backbone.width), np.nan, dtype=np.float32)
+    bad = {
+        row: image.removeprefix(UNREADABLE)
+        for row, image in enumerate(images)
+        if image.startswith(UNREADABLE)
+    }
+    known = cache_files.rows(folder, set(images))
+    for row, image in enumerate(images):
+        if image in known:
+            matrix[row] = known[image]
+    todo = [r for r, image in enumerate(images) if r not in bad and image not in known]
+    batches = [todo[i : i + batch_size] for i in range(0, len(todo), batch_size)]
+    # On the CPU, every thread takes whole batches through decoding and network on one core. Against
+    # a network spread over all cores, fed by loader processes, nothing waits for the slowest core
+    # at each layer, no decoder takes a core from the network, nothing is copied between processes,
+    # and a batch's sums don't depend on the number of cores. Pillow and torch release the GIL.
+    network = backbone.network.to(device)
+
+    def run(batch: list[int]) -> tuple[list[int], dict[int, str]]:
+        pixels, rows, faults = [], [], {}
+        for row in batch:
+            try:
+                pixels.append(_pixels(root / files[row], backbone))
+                rows.append(row)
+            except MemoryError:
+                raise
+            except Exception as error:  # a decoder given arbitrary bytes can fail in any way
+                faults[row] = _reason(error)
+        if pixels:
+            with torch.inference_mode():
+                features = network(torch.stack(pixels).to(device))
+            matrix[rows] = features.cpu().numpy()
+        return batch, faults
+
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    bar = tqdm(total=len(todo), unit="image", desc=backbone.name, disable=progress is not True)
+    done = 0
+    try:
+        with exact, bar:
+            for future in as_completed([pool.submit(run, batch) for batch in batches]):
+                batch, faults = future.result()
+                bad.update(faults)
+                done += len(batch)
+                bar.update(len(batch))
+                if callable(progress):
+                    progress(done, len(todo))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # also what later threads start with
+        backbone.network.to("cpu")
+    return matrix, bad
+
+
+def _pixels(path: Path, backbone: Backbone) -> torch.Tensor:
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        return backbone.preprocess(image)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"  # the message would name a buffer in memory
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _content(root: Path, files: Sequence[str], workers: int) -> list[str]:
+    """sha256 of each file's bytes, or why it can't be read.
+
+    Every byte is read each time: file times can lie, and 10,000 small photographs take a second.
+    """
+
+    def content(file: str) -> str:
+        try:
+            data = (root / file).read_bytes()
+        except FileNotFoundError:
+            return f"{UNREADABLE}missing"
+        except OSError as error:
+            return f"{UNREADABLE}{error.strerror}"
+        return hashlib.sha256(data).hexdigest() if data else f"{UNREADABLE}empty file"
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(content, files))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60]

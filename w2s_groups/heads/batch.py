@@ -1,0 +1,268 @@
+"""Many heads on one feature block: preconditioned L-BFGS whose work is matrix products.
+
+Each iteration costs three products for all heads together: X D for the directions, Xᵀ R for the
+gradients, and the gradients times one shared preconditioner, the inverse of the heads' average
+Hessian. The line search needs none, since logits are linear along a direction. Logits, parameters
+and sums are float64; only the products run in the dtype of X, so that with float32 features the
+gradient is right to about 1e-9 and errors do not pile up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import torch
+from torch import Tensor
+
+from w2s_groups.heads.batch_losses import spread, value_and_gradient
+from w2s_groups.heads.problem import Loss
+
+HISTORY = 10
+ARMIJO, WOLFE = 1e-4, 0.9
+PATIENCE = 60  # float32 iterations without progress of the gradient before float64 takes over
+
+
+@dataclass
+class Batch:
+    """P heads with K logits on m rows of D features (the last one constant).
+
+    V: (P, K·D) parameters. targets: (P, K, m). weights: (P, 1, m), zero off a head's own rows.
+    index: (P,) numbers of the heads. On return: converged, iterations and the products' flops.
+    """
+
+    V: Tensor
+    targets: Tensor
+    weights: Tensor
+    index: Tensor
+
+
+@dataclass
+class _Iterate(Batch):
+    Z: Tensor
+    R: Tensor
+    value: Tensor
+    G: Tensor
+    PG: Tensor
+    best: Tensor
+    best_at: Tensor
+    stalled: Tensor
+    S: list[Tensor] = field(default_factory=list)
+    Y: list[Tensor] = field(default_factory=list)
+    PY: list[Tensor] = field(default_factory=list)
+    rho: list[Tensor] = field(default_factory=list)
+
+    def keep(self, mask: Tensor) -> None:
+        for f in fields(self):
+            old = getattr(self, f.name)
+            new = [x[mask] for x in old] if isinstance(old, list) else old[mask]
+            setattr(self, f.name, new)
+
+
+class Descent:
+    """Minimises every head of a batch over one feature block."""
+
+    def __init__(self, X: Tensor, penalty: Tensor, loss: Loss, K: int) -> None:
+        """X: (m, D), float32 or float64; penalty: (D,) float64 diagonal of the l2 term."""
+        self.X, self.loss, self.K = X, loss, K
+        self.penalty = penalty.repeat(K)
+        self.flops = 0.0
+        self.P = X.new_empty(0)
+        self.curvature = 0.0
+
+    def logits(self, V: Tensor) -> Tensor:
+        """(P, K, m) logits of V (P, K·D)."""
+        m, D = self.X.shape
+        rows = V.reshape(-1, D).to(self.X.dtype)
+        self.flops += 2.0 * rows.shape[0] * m * D
+        return (rows @ self.X.T).view(-1, self.K, m).to(torch.float64)
+
+    def gradient(self, R: Tensor, V: Tensor) -> Tensor:
+        """(P, K·D) gradient from weighted row gradients R (P, K, m), in the dtype of X."""
+        m, D = self.X.shape
+        rows = R.reshape(-1, m).to(self.X.dtype)
+        self.flops += 2.0 * rows.shape[0] * m * D
+        return (self.penalty * V + (rows @ self.X).view(V.shape)).to(self.X.dtype)
+
+    def evaluate(self, Z: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss (P,) without the l2 term, and weighted row gradients (P, K, m)."""
+        value, R = value_and_gradient(self.loss, Z, targets)
+        return torch.linalg.vecdot(value, weights.squeeze(1)), R.mul_(weights)
+
+    def minimise(self, batch: Batch, tol: float, limit: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,)."""
+        out, n = batch.V.clone(), len(batch.V)
+        reached = torch.zeros(n, dtype=torch.bool, device=out.device)
+        spent = torch.zeros(n, dtype=torch.int64, device=out.device)
+        at = self._start(batch)
+        patience = PATIENCE if self.X.dtype == torch.float32 else limit
+        for iteration in range(limit + 1):
+            norm = at.G.abs().amax(1)
+            better = norm < 0.7 * at.best
+            at.best = torch.where(better, norm, at.best)
+            at.best_at[better] = iteration
+            done = norm <= tol
+            given_up = at.stalled | (iteration - at.best_at >= patience)
+            over = done | given_up if iteration < limit else torch.ones_like(done)
+            # Dropping heads copies the rest: wait until it pays.
+            if 8 * int(over.sum()) >= len(over) or bool(given_up.any()):
+                gone = at.index[over]
+                out[gone], reached[gone], spent[gone] = at.V[over], done[over], iteration
+                if bool(over.all()):
+                    break
+                at.keep(~over)
+            if iteration in (3, 8, 16, 32, 64, 128):
+                self._renew_preconditioner(at)
+            self._step(at)
+        return out, reached, spent
+
+    def _start(self, batch: Batch) -> _Iterate:
+        Z = self.logits(batch.V)
+        value, R = self.evaluate(Z, batch.targets, batch.weights)
+        G = self.gradient(R, batch.V)
+        self._precondition(Z, batch.weights)
+        n, like = len(batch.V), {"device": Z.device}
+        return _Iterate(
+            batch.V,
+            batch.targets,
+            batch.weights,
+            torch.arange(n, **like),
+            Z,
+            R,
+            value + (self.penalty * batch.V**2).sum(1) / 2,
+            G,
+            self._apply(G),
+            torch.full((n,), torch.inf, dtype=G.dtype, **like),
+            torch.zeros(n, dtype=torch.int64, **like),
+            torch.zeros(n, dtype=torch.bool, **like),
+        )
+
+    def _precondition(self, Z: Tensor, weights: Tensor) -> None:
+        """P = (Xᵀ diag(h) X + penalty)⁻¹, h the heads' average weighted curvature of each row."""
+        m, D = self.X.shape
+        h = (spread(Z) * weights.squeeze(1)).mean(0)
+        self.curvature = float(h.sum())
+        B = ((self.X * h.to(self.X.dtype)[:, None]).T @ self.X).to(torch.float64)
+        B.diagonal().add_(self.penalty[:D])
+        # Cover the rounding of the product, or Cholesky fails on collinear features.
+        rounding = 1e-6 if self.X.dtype == torch.float32 else 1e-14
+        B.diagonal().add_(rounding * (B.diagonal().max() + 1e-300))
+        self.P = torch.cholesky_inverse(torch.linalg.cholesky(B)).to(self.X.dtype)
+        self.flops += 2.0 * m * D**2 + D**3
+
+    def _renew_preconditioner(self, at: _Iterate) -> None:
+        """Once the fits have sharpened, the Hessian is far below its start: factorise it again."""
+        h = (spread(at.Z) * at.weights.squeeze(1)).mean(0)
+        if float(h.sum()) < 0.6 * self.curvature:
+            self._precondition(at.Z, at.weights)
+            at.PG, at.PY = self._apply(at.G), [self._apply(y) for y in at.Y]
+
+    def _apply(self, G: Tensor) -> Tensor:
+        D = self.X.shape[1]
+        rows = G.reshape(-1, D)
+        self.flops += 2.0 * rows.shape[0] * D**2
+        return (rows @ self.P).view(G.shape)
+
+    def _direction(self, at: _Iterate) -> Tensor:
+        """Two-loop recursion around P; P·(each part of q) is at hand, so it costs no product."""
+        q, r, alphas = at.G.clone(), at.PG.clone(), []
+        for s, y, py, rho in zip(at.S[::-1], at.Y[::-1], at.PY[::-1], at.rho[::-1], strict=True):
+            alpha = (rho * torch.linalg.vecdot(s, q))[:, None]
+            q.addcmul_(alpha, y, value=-1)
+            r.addcmul_(alpha, py, value=-1)
+            alphas.append(alpha)
+        if at.S:
+            size = torch.linalg.vecdot(at.Y[-1], at.PY[-1]) * at.rho[-1]
+            r *= torch.where(size > 0, 1 / size, torch.ones_like(size))[:, None]
+        for s, y, rho, alpha in zip(at.S, at.Y, at.rho, alphas[::-1], strict=True):
+            r.addcmul_(alpha - (rho * torch.linalg.vecdot(y, r))[:, None], s)
+        return r.neg_()
+
+    def _step(self, at: _Iterate) -> None:
+        d = self._direction(at)
+        XD = self.logits(d)
+        slope, linear, square = self._along(at, d, XD)
+        uphill = ~(slope < 0)
+        if bool(uphill.any()):
+            # A curvature pair spoilt by rounding or non-convexity: that head starts a new history.
+            for rho in at.rho:
+                rho[uphill] = 0
+            d[uphill] = -at.PG[uphill]
+            XD[uphill] = self.logits(d[uphill])
+            slope, linear, square = self._along(at, d, XD)
+            at.stalled |= ~(slope < 0)
+        alpha = self._search(at, XD, slope, linear, square)
+        s = alpha[:, None] * d
+        at.V = at.V + s
+        s = s.to(d.dtype)
+        G = self.gradient(at.R, at.V)
+        PG = self._apply(G)
+        y, py = G - at.G, PG - at.PG
+        at.G, at.PG = G, PG
+        sy = torch.linalg.vecdot(s, y)
+        noise = 1e-9 * s.norm(dim=1) * y.norm(dim=1)
+        rho = torch.where(sy > noise, 1 / sy, torch.zeros_like(sy))
+        for history, new in ((at.S, s), (at.Y, y), (at.PY, py), (at.rho, rho)):
+            history.append(new)
+            del history[:-HISTORY]
+
+    def _along(self, at: _Iterate, d: Tensor, XD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Slope of the objective along d, and the l2 term's linear and quadratic parts (P,)."""
+        linear = (self.penalty * at.V * d).sum(1)
+        square = (self.penalty * d.to(torch.float64) ** 2).sum(1)
+        return torch.linalg.vecdot(at.R.flatten(1), XD.flatten(1)) + linear, linear, square
+
+    def _search(
+        self, at: _Iterate, XD: Tensor, slope: Tensor, linear: Tensor, square: Tensor
+    ) -> Tensor:
+        """Step lengths (P,) by weak Wolfe bracketing per head; moves Z, R and value there."""
+        n = len(slope)
+        alpha = torch.ones_like(slope)
+        low, high = torch.zeros_like(slope), torch.full_like(slope, torch.inf)
+        before, at.value = at.value, at.value.clone()
+        base = before - (self.penalty * at.V**2).sum(1) / 2  # loss part, for its rounding only
+        rounding = 1e-14 * (base.abs() + before.abs())
+        l2_part = before - base
+        Z0, todo = at.Z, torch.arange(n, device=slope.device)
+        for attempt in range(40):
+            a = alpha[todo]
+            if attempt == 0:
+                z = Z0 + XD
+                value, R = self.evaluate(z, at.targets, at.weights)
+                rate = torch.linalg.vecdot(R.flatten(1), XD.flatten(1))
+                at.Z, at.R = z, R
+            else:
+                x = XD[todo]
+                z = Z0[todo] + a[:, None, None] * x
+                value, R = self.evaluate(z, at.targets[todo], at.weights[todo])
+                rate = torch.linalg.vecdot(R.flatten(1), x.flatten(1))
+                at.Z[todo], at.R[todo] = z, R
+            value = value + l2_part[todo] + a * linear[todo] + a**2 * square[todo] / 2
+            rate = rate + linear[todo] + a * square[todo]
+            at.value[todo] = value
+            bound = before[todo] + ARMIJO * a * slope[todo] + rounding[todo]
+            # A clearly rising slope is too far even where the value's digits cannot tell.
+            long = ~(value <= bound) | (rate > -WOLFE * slope[todo])
+            short = ~long & (rate < WOLFE * slope[todo])
+            wrong = long | short
+            if not bool(wrong.any()):
+                return alpha
+            high[todo] = torch.where(long, a, high[todo])
+            low[todo] = torch.where(short, a, low[todo])
+            secant = a * slope[todo] / (slope[todo] - rate)
+            lo, hi = low[todo], high[todo]
+            wide = torch.where((secant > a) & (secant < 4 * a), secant, 4 * a)
+            inside = (secant > lo + 0.1 * (hi - lo)) & (secant < hi - 0.1 * (hi - lo))
+            new = torch.where(
+                hi.isinf(),
+                wide,
+                torch.where(inside, secant, torch.lerp(lo, hi.clamp(max=1e300), 0.5)),
+            )
+            alpha[todo[wrong]] = new[wrong]
+            todo = todo[wrong]
+        # No acceptable step: stay where the head was.
+        at.stalled[todo] = True
+        alpha[todo] = 0
+        at.value[todo] = before[todo]
+        at.Z[todo] = Z0[todo]
+        at.R[todo] = self.evaluate(at.Z[todo], at.targets[todo], at.weights[todo])[1]
+        return alpha

@@ -1,0 +1,50 @@
+"""The losses of `losses.py` for many heads at once, on tensors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from w2s_groups.heads.problem import GCE, Confidence, Loss
+
+
+def value_and_gradient(loss: Loss, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Per-row loss (P, m) and its gradient (P, K, m) in the logits (P, K, m).
+
+    targets: (P, K, m) probabilities; for K = 1 the probability of the second class.
+    """
+    if logits.shape[1] == 1:
+        value, gradient = _binary(loss, logits, targets)
+        return value.squeeze(1), gradient
+    log_p = torch.log_softmax(logits, dim=1)
+    p = log_p.exp()
+    if isinstance(loss, GCE):
+        power = torch.expm1(loss.q * log_p)
+        slopes = targets * power.add(1)  # −∂loss/∂log p_k = t_k p_k^q
+        return -(targets * power).sum(1) / loss.q, p * slopes.sum(1, keepdim=True) - slopes
+    if isinstance(loss, Confidence):
+        top = (log_p == log_p.amax(1, keepdim=True)).to(log_p.dtype)
+        own = top / top.sum(1, keepdim=True)
+        targets = (1 - loss.alpha) * targets + loss.alpha * own
+    return -(targets * log_p).sum(1), p - targets
+
+
+def _binary(loss: Loss, z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    p = torch.sigmoid(z)
+    if isinstance(loss, GCE):
+        log_p = logsigmoid(z)
+        power, power_0 = torch.expm1(loss.q * log_p), torch.expm1(loss.q * (log_p - z))
+        slope, slope_0 = t * (1 + power), (1 - t) * (1 + power_0)
+        value = -(t * power + (1 - t) * power_0) / loss.q
+        return value, slope_0 * p - slope * (1 - p)
+    if isinstance(loss, Confidence):
+        t = (1 - loss.alpha) * t + loss.alpha * torch.heaviside(z, z.new_tensor(0.5))
+    # −logsigmoid(−z) is log(1 + e^z) to the last digit; softplus turns linear too early.
+    return -logsigmoid(-z) - t * z, p - t
+
+
+def spread(logits: Tensor) -> Tensor:
+    """p (1 − p), averaged over logits: (P, m), the cross-entropy's curvature per row."""
+    p = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+    return (p * (1 - p)).mean(1)
