@@ -88,6 +88,11 @@ class Descent:
         value, R = value_and_gradient(self.loss, Z, targets)
         return torch.linalg.vecdot(value, weights.squeeze(1)), R.mul_(weights)
 
+    def gradient_norms(self, batch: Batch) -> Tensor:
+        """(P,) largest entry of each head's gradient."""
+        _, R = self.evaluate(self.logits(batch.V), batch.targets, batch.weights)
+        return self.gradient(R, batch.V).abs().amax(1)
+
     def minimise(self, batch: Batch, tol: float, limit: int) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,)."""
         out, n = batch.V.clone(), len(batch.V)
@@ -120,20 +125,20 @@ class Descent:
         value, R = self.evaluate(Z, batch.targets, batch.weights)
         G = self.gradient(R, batch.V)
         self._precondition(Z, batch.weights)
-        n, like = len(batch.V), {"device": Z.device}
+        n, device = len(batch.V), Z.device
         return _Iterate(
             batch.V,
             batch.targets,
             batch.weights,
-            torch.arange(n, **like),
+            torch.arange(n, device=device),
             Z,
             R,
             value + (self.penalty * batch.V**2).sum(1) / 2,
             G,
             self._apply(G),
-            torch.full((n,), torch.inf, dtype=G.dtype, **like),
-            torch.zeros(n, dtype=torch.int64, **like),
-            torch.zeros(n, dtype=torch.bool, **like),
+            torch.full((n,), torch.inf, dtype=G.dtype, device=device),
+            torch.zeros(n, dtype=torch.int64, device=device),
+            torch.zeros(n, dtype=torch.bool, device=device),
         )
 
     def _precondition(self, Z: Tensor, weights: Tensor) -> None:
