@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
 from w2s_groups.results.schema import method_label
@@ -37,6 +38,7 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
                 continue
             _panel(panel, grid, eta_ls[k], metric, lines, theme)
             panel.set_ylim(*limits[metric])
+            panel.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
             if row == 0:
                 panel.set_title(rf"$\eta_\ell = {eta_ls[k]:g}$", fontsize=11)
             if row == len(METRICS) - 1:
@@ -48,6 +50,9 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
                 panel.tick_params(labelleft=False)
             style.dress(panel, theme)
     handles, names = axes[0, 0].get_legend_handles_labels()
+    # errorbar handles come after plain lines: back to the methods' order, the ceiling last.
+    order = sorted(range(len(names)), key=lambda k: names[k].startswith("ceiling"))
+    handles, names = [handles[k] for k in order], [names[k] for k in order]
     if names:
         figure.legend(
             handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False,

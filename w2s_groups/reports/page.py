@@ -70,7 +70,8 @@ def _section(section: Section, pictures: Mapping[str, tuple[bytes, bytes]]) -> s
     if section.figure:
         light, dark = (_data(image) for image in pictures[section.figure])
         parts.append(
-            f'<div class="figure" tabindex="0"><picture><source srcset="{dark}" media="(prefers-color-scheme: dark)">\n'
+            '<div class="figure" tabindex="0"><picture>\n'
+            f'<source srcset="{dark}" media="(prefers-color-scheme: dark)">\n'
             f'<img src="{light}" alt="{escape(section.title)}"></picture></div>'
         )
     if section.rows:

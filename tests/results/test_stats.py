@@ -1,0 +1,99 @@
+"""Intervals against SciPy, coverage and hand computation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from w2s_groups.errors import InputError
+from w2s_groups.results import stats
+
+
+def test_mean_interval_is_scipys_t_interval() -> None:
+    values = np.random.default_rng(1).normal(size=7)
+    found = stats.mean_interval(values)
+    expected = reference.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert found.mean == pytest.approx(values.mean())
+    np.testing.assert_allclose([found.low, found.high], expected)
+    assert found.n == 7
+
+
+def test_paired_gain_is_scipys_paired_t_test() -> None:
+    student, teacher = np.random.default_rng(2).normal(size=(2, 6))
+    found = stats.paired_gain(student, teacher)
+    expected = reference.ttest_rel(student, teacher).confidence_interval(0.95)
+    np.testing.assert_allclose([found.low, found.high], expected)
+
+
+def test_a_missing_seed_is_left_out_of_both_sides_of_a_pair() -> None:
+    student, teacher = np.array([0.8, np.nan, 0.9, 0.7]), np.array([0.7, 0.1, 0.6, np.nan])
+    found = stats.paired_gain(student, teacher)
+    assert found.n == 2
+    assert found.mean == pytest.approx(0.2)
+
+
+def test_one_seed_has_a_mean_and_no_interval_and_none_has_neither() -> None:
+    one = stats.mean_interval([0.4])
+    assert one.mean == 0.4
+    assert np.isnan(one.low)
+    assert np.isnan(one.high)
+    assert one.holds(0.0)
+    none = stats.mean_interval([[np.nan, np.nan], [0.1, 0.3]])
+    np.testing.assert_allclose(none.mean, [np.nan, 0.2])
+    assert none.n.tolist() == [0, 2]
+
+
+def test_seeds_that_agree_give_an_interval_of_no_width() -> None:
+    same = stats.mean_interval([0.25, 0.25, 0.25])
+    assert (same.low, same.high) == (0.25, 0.25)
+    assert not same.holds(0.0)
+
+
+def test_pgr_by_hand_when_seeds_agree() -> None:
+    found = stats.pgr_interval([0.8, 0.8], [0.7, 0.7], [0.9, 0.9])
+    np.testing.assert_allclose(found[:3], 0.5)
+
+
+def test_pgr_is_blank_where_the_gap_may_be_zero() -> None:
+    teacher = np.full(4, 0.7)
+    student = teacher + np.array([0.1, 0.12, 0.09, 0.11])
+    ceiling = teacher + np.array([0.2, -0.1, 0.15, -0.12])
+    assert stats.paired_gain(ceiling, teacher).holds(0.0)
+    assert np.isnan(stats.pgr_interval(student, teacher, ceiling)[:3]).all()
+    # one seed: no interval of the gap, so no ratio
+    assert np.isnan(stats.pgr_interval([0.8], [0.7], [0.9]).mean)
+    # the same gap on every seed is off zero
+    assert np.isfinite(stats.pgr_interval(student, teacher, teacher + 0.2).mean)
+
+
+def test_fiellers_bounds_are_where_the_t_test_of_the_linear_contrast_turns() -> None:
+    generator = np.random.default_rng(5)
+    top, bottom = generator.normal(1.0, 0.2, 8), generator.normal(2.0, 0.2, 8)
+    found = stats.ratio_interval(top, bottom)
+    for bound in (found.low, found.high):
+        test = reference.ttest_1samp(top - bound * bottom, 0.0)
+        assert test.pvalue == pytest.approx(0.05, abs=1e-9)
+    assert found.low < found.mean < found.high
+
+
+def test_ratio_interval_covers_as_often_as_it_says() -> None:
+    generator, runs = np.random.default_rng(6), 4000
+    shared = generator.normal(0, 0.1, (runs, 6))
+    top = 0.3 + shared + generator.normal(0, 0.1, (runs, 6))
+    bottom = 1.0 + shared
+    found = stats.ratio_interval(top, bottom)
+    covered = ((found.low <= 0.3) & (found.high >= 0.3)).mean()
+    # Exact for normal pairs: binomial standard error 0.0034; four of them.
+    assert covered == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs))
+
+
+def test_wilson_of_a_known_case_and_bad_values() -> None:
+    # 8 of 10: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
+    z, p, n = reference.norm.ppf(0.975), 0.8, 10
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    expected = (p + z**2 / (2 * n) + np.array([-half, half])) / (1 + z**2 / n)
+    np.testing.assert_allclose(stats.wilson(0.8, 10), expected)
+    for value, size in ((np.nan, 10), (1.2, 10), (0.5, 0)):
+        with pytest.raises(InputError):
+            stats.wilson(value, size)
