@@ -62,6 +62,29 @@ def _fail(sentence: str) -> None:
     sys.exit(2)
 
 
+class Steps:
+    """A progress bar for each step that reports itself as (step, done, total)."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm[Any] | None = None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if self.bar is None or self.bar.desc != step:
+            self.close()
+            self.bar = tqdm(total=total, desc=step)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def run_theory(cfg: Config) -> None:
     """A figure of the z⊗ξ model or of DLLL25: its points are kept, so that it can be resumed."""
     with tqdm(unit="point") as bar:
@@ -83,7 +106,8 @@ def run(cfg: Config) -> None:
     check_writable(Path(cfg.reports_dir), "reports_dir")
     cells = config.cells(cfg)
 
-    dataset: Dataset = cfg.data.load(Path(cfg.cache_dir))
+    with Steps() as steps:
+        dataset: Dataset = cfg.data.load(Path(cfg.cache_dir), steps)
     requests, balance = [cell.request for cell in cells], cfg.class_balance.value
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
     matrices, usable, content = _features(dataset, cfg)

@@ -1,13 +1,17 @@
-"""Image datasets, one dataclass each: its fields are the configuration, load reads the images."""
+"""Datasets: one dataclass each, whose fields are its configuration and whose load reads it."""
 
 from __future__ import annotations
 
 from w2s_groups.data.birds_mammals import BirdsMammals
+from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.composite import Composite
 from w2s_groups.data.folder import Folder
+from w2s_groups.data.gaussian import Gaussian
 
 DATASETS: dict[str, type] = {
     "birds_mammals": BirdsMammals,
+    "colored_digits": ColoredDigits,
     "composite": Composite,
     "folder": Folder,
+    "gaussian": Gaussian,
 }

@@ -9,6 +9,7 @@ import numpy as np
 from omegaconf import MISSING
 
 from w2s_groups.data.base import TEST, TRAIN, FeatureDataset
+from w2s_groups.data.cache import Progress, silent
 from w2s_groups.errors import InputError
 from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
 from w2s_groups.groups import Groups
@@ -44,7 +45,7 @@ class Gaussian:
                     "in that range"
                 )
 
-    def load(self, cache: Path) -> FeatureDataset:
+    def load(self, cache: Path, progress: Progress = silent) -> FeatureDataset:
         """Features in memory; nothing is read or cached."""
         model = model_with_overlap(
             p_w=self.p_w,

@@ -16,6 +16,7 @@ from w2s_groups.results.schema import COLUMNS
 
 log = logging.getLogger(__name__)
 
+
 def cell_key(identity: Mapping[str, Any]) -> str:
     """16 hex digits that follow from the scientific configuration of a cell and nothing else."""
     return hashlib.sha256(_canonical(identity)).hexdigest()[:16]
