@@ -75,7 +75,7 @@ def simulate(
     alpha_s: float = 0.0,
     seed: int,
     replicates: Sequence[int],
-    tol: float = 3e-5,
+    tol: float = 1e-4,
     memory: float = 2**31,
     device: str = "cpu",
 ) -> Risks:
