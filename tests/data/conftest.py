@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from tiny_pictures import write_background, write_cutout
 
 from w2s_groups.data.composite import Settings
 
@@ -24,22 +23,6 @@ def settings() -> Settings:
         scale=[0.5, 0.8],
         quality=90,
     )
-
-
-def write_cutout(path: Path, seed: int) -> None:
-    """A noisy disc on a transparent ground."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (20, 30, 4), dtype=np.uint8)
-    rows, columns = np.ogrid[:20, :30]
-    pixels[..., 3] = np.where((rows - 10) ** 2 + (columns - 15) ** 2 < 81, 255, 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
-def write_background(path: Path, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture

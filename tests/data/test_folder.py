@@ -84,7 +84,7 @@ def test_no_table(tmp_path: Path) -> None:
         attribute_names=["c", "d"],
         minority=[],
     )
-    with pytest.raises(InputError, match="set data.root"):
+    with pytest.raises(InputError, match=r"set data\.root"):
         config.load(tmp_path / "cache")
 
 

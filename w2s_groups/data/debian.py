@@ -19,6 +19,7 @@ ALTERNATIVE = (
     "use data=colored_digits, which needs no package, or cut-outs of your own with "
     "data=composite data.cutouts=... data.backgrounds=..."
 )
+COPYRIGHT = "usr/share/doc/{}/copyright"  # kept beside the files of each package
 _SOURCES = Path("/etc/apt")
 # Read after the system's own configuration, whose hooks would touch the system's package cache.
 _NO_HOOKS = """\
@@ -52,7 +53,7 @@ def fetch(
 
             def unpack(name: str) -> None:
                 recipe = {"package": name, "version": version(debs[name])}
-                patterns = [*wanted[name], f"usr/share/doc/{name}/copyright"]
+                patterns = [*wanted[name], COPYRIGHT.format(name)]
                 built(
                     folders[name],
                     recipe,
