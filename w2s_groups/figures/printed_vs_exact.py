@@ -59,13 +59,12 @@ def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.L
     right.set_title(r"(c) gain falls with $(\eta_u-\eta_\ell)^2$; its zero moves", fontsize=10)
     for ax in (left, middle, right):
         style.dress(ax, theme)
-    line = {"color": theme.muted}
     figure.legend(
         handles=[
-            Line2D([], [], **line, label="exact limit"),
-            Line2D([], [], **line, linestyle=(0, (3, 2)), label="printed (LDL25, first order)"),
-            Line2D([], [], **line, marker="o", linestyle="", label="teacher, simulated"),
-            Line2D([], [], **line, marker="s", linestyle="", label="student, simulated"),
+            Line2D([], [], color=theme.muted, label="exact limit"),
+            Line2D([], [], color=theme.muted, linestyle=(0, (3, 2)), label="printed (LDL25, first order)"),
+            Line2D([], [], color=theme.muted, marker="o", linestyle="", label="teacher, simulated"),
+            Line2D([], [], color=theme.muted, marker="s", linestyle="", label="student, simulated"),
             Line2D([], [], color=LAWS["mixture"], label="(b, c) mixture law"),
             Line2D([], [], color=LAWS["location"], label="(b, c) location law"),
         ],

@@ -156,7 +156,8 @@ def solve(
         r = system.b - system.apply(x)
         passes += used + 1
         floor = torch.minimum(floor, ritz)
-        error = _norm(r) / (floor * _norm(x)).clamp_min(1e-300)
+        gap = _norm(r) / (floor * _norm(x)).clamp_min(1e-300)
+        error = torch.where(_norm(r) == 0, 0.0, gap)  # zero targets never move
         if bool((error <= tol).all()):
             return Solution(system.back(x), error, passes)
         if passes >= max_passes:

@@ -1,0 +1,73 @@
+"""The z⊗ψ solver against what a user would write on φ: normal equations and lstsq, same threads.
+
+At d_z = 1024, n = 10240, p_w = 5; a batch is `BATCH` noise draws that share Z and ψ, and times are
+per replicate. Every route solves to 1e-8 of the others. lstsq takes minutes: -m slow.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from w2s_groups.gaussian.solver import HeldRows, solve
+
+D_Z, N_ROWS, P, BATCH = 1024, 10240, 5, 20
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((N_ROWS, D_Z), dtype=np.float32)
+    psi = np.concatenate([np.ones((N_ROWS, 1)), 0.7 * rng.standard_normal((N_ROWS, P - 1))], axis=1)
+    return z, psi, z[:, :1] + rng.standard_normal((N_ROWS, BATCH))
+
+
+def dense_phi(z, psi):
+    return (psi[:, :, None] * z[:, None, :].astype(np.float64)).reshape(len(z), -1)
+
+
+def structured(z, psi, y):
+    return solve(HeldRows(z), psi[None], y[None], 0.0, tol=1e-8)
+
+
+def ratio(benchmark, data, name, alternative, floor):
+    z, psi, y = data
+    solution = benchmark.pedantic(structured, (z, psi, y), rounds=2, warmup_rounds=1)
+    ours = benchmark.stats.stats.min / BATCH
+    start = time.perf_counter()
+    reference = alternative(dense_phi(z, psi), y[:, 0])
+    theirs = time.perf_counter() - start
+    theta = solution.theta[0, 0].numpy().ravel()
+    gap = np.linalg.norm(theta - reference) / np.linalg.norm(reference)
+    benchmark.extra_info.update(
+        {
+            "seconds per replicate": ours,
+            f"{name} seconds": theirs,
+            "ratio": theirs / ours,
+            "batch": BATCH,
+            "threads": torch.get_num_threads(),
+            "passes": solution.passes,
+            "relative difference": gap,
+            "memory of phi / memory of Z": 8 * P / 4,
+        }
+    )
+    assert gap < 1e-8
+    assert theirs / ours > floor
+
+
+def test_against_normal_equations(benchmark, data):
+    def normal(phi, y):
+        return np.linalg.solve(phi.T @ phi, phi.T @ y)
+
+    ratio(benchmark, data, "normal equations", normal, 8)
+
+
+@pytest.mark.slow
+def test_against_lstsq(benchmark, data):
+    def lstsq(phi, y):
+        return np.linalg.lstsq(phi, y, rcond=None)[0]
+
+    ratio(benchmark, data, "lstsq", lstsq, 60)
