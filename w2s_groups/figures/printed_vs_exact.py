@@ -62,7 +62,7 @@ def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.L
     figure.legend(
         handles=[
             Line2D([], [], color=theme.muted, label="exact limit"),
-            Line2D([], [], color=theme.muted, linestyle=(0, (3, 2)), label="printed (LDL25, first order)"),
+            Line2D([], [], color=theme.muted, linestyle="--", label="printed (LDL25)"),
             Line2D([], [], color=theme.muted, marker="o", linestyle="", label="teacher, simulated"),
             Line2D([], [], color=theme.muted, marker="s", linestyle="", label="student, simulated"),
             Line2D([], [], color=LAWS["mixture"], label="(b, c) mixture law"),

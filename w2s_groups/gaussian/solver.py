@@ -189,7 +189,7 @@ class _System:
         self.rows, self.T = rows, Q * scale[:, None, :]
         white = (psi @ self.T).transpose(0, 1).contiguous()  # (n, G, p)
         self._psi = {torch.float64: white, torch.float32: white.float()}
-        # Marchenko-Pastur edge: a guess of A's smallest eigenvalue, for the first round's goal only.
+        # Marchenko-Pastur edge: a guess of A's smallest eigenvalue, for the first round's goal.
         ratio = (alive.sum(dim=1) * rows.d_z / rows.n).clamp_max(1.0)
         self.edge = (1 - ratio.sqrt()).square().clamp_min(0.01)[:, None]
         self._ridge = (alpha * scale.square())[:, None, :, None]
