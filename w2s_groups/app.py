@@ -107,7 +107,7 @@ def run(cfg: Config) -> None:
     cells = config.cells(cfg)
 
     with Steps() as steps:
-        dataset: Dataset = cfg.data.load(Path(cfg.cache_dir), steps)
+        dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
     requests, balance = [cell.request for cell in cells], cfg.class_balance.value
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
     matrices, usable, content = _features(dataset, cfg)
@@ -153,7 +153,7 @@ def _features(
             dataset.root,
             dataset.files,
             backbone,
-            Path(cfg.cache_dir),
+            Path(cfg.cache_dir).absolute(),
             batch_size=cfg.batch_size,
             workers=cfg.workers,
             device=cfg.device,

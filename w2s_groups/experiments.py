@@ -4,8 +4,12 @@ A class has `run(out_dir, work_dir, progress)`: figures go to out_dir, points th
 work_dir, so that an interrupted run goes on where it was.
 """
 
+from w2s_groups.gaussian.experiments import GainPhaseMap, GainVsEtaU, PrintedVsExact
 from w2s_groups.gaussian.intrinsic_experiment import IntrinsicDimension
 
 EXPERIMENTS: dict[str, type] = {
+    "gain_vs_eta_u_theory": GainVsEtaU,
     "intrinsic_dimension": IntrinsicDimension,
+    "phase_map": GainPhaseMap,
+    "printed_vs_exact": PrintedVsExact,
 }

@@ -151,4 +151,8 @@ def _atoms(
         ):
             kept = np.bincount(pool.codes[problem.rows], minlength=groups.n_groups)
             add(name, "kept", "fraction", kept / kept.sum(), kept)
+            labels = problem.targets.argmax(axis=1)
+            codes = pool.codes[problem.rows]
+            right = accuracy_by_group(labels, pool.y[problem.rows], codes, groups.n_groups)
+            add(name, "kept", "accuracy", *right)
     return rows
