@@ -27,17 +27,16 @@ class Batch:
     """P heads with K logits on m rows of D features (the last one constant).
 
     V: (P, K·D) parameters. targets: (P, K, m). weights: (P, 1, m), zero off a head's own rows.
-    index: (P,) numbers of the heads. On return: converged, iterations and the products' flops.
     """
 
     V: Tensor
     targets: Tensor
     weights: Tensor
-    index: Tensor
 
 
 @dataclass
 class _Iterate(Batch):
+    index: Tensor
     Z: Tensor
     R: Tensor
     value: Tensor

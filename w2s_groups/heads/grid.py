@@ -1,4 +1,4 @@
-"""Every head of a grid at once: problems that share features are solved by shared products."""
+"""All logistic heads of an η grid at once: the same solutions as `logistic.fit`, block by block."""
 
 from __future__ import annotations
 
@@ -9,209 +9,216 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.batch import HISTORY, Batch, Descent
-from w2s_groups.heads.logistic import fit
+from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.heads.batch import Batch, Descent
+from w2s_groups.heads.blocks import Block, Task, expand, gather, tasks_of
 from w2s_groups.heads.problem import (
     Head,
-    Loss,
     Problem,
     check,
     check_features,
     constant_head,
-    normalised_weights,
-    present_classes,
     units,
 )
 
-Matrices = Mapping[str, NDArray[np.float32]]
-LIMIT = 2_000  # iterations of one pass; the reference path takes over after two
+MEMORY_LIMIT = 2 * 2**30
+FLOAT32_FLOOR = 4e-9  # gradients below this drown in float32 products; float64 takes over
+FLOAT32_LIMIT, FLOAT64_LIMIT = 1_000, 5_000  # iterations
+
+Features = Mapping[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
-class _Family:
-    """What problems must agree on to share products."""
+class Plan:
+    """What a run will take. bytes: peak working memory beyond the features themselves."""
 
-    side: str
-    l2: float
-    loss: Loss
-    n_classes: int
-    present: tuple[int, ...]
+    n_problems: int
+    n_distinct: int
+    n_blocks: int
+    bytes: int
 
-    @property
-    def K(self) -> int:
-        return 1 if self.n_classes == 2 else len(self.present)
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Heads of one finished block. positions: indices into the problems, heads in that order.
+
+    iterations: (heads,) of each distinct head; flops: of the block's matrix products.
+    """
+
+    positions: list[int]
+    heads: list[Head]
+    iterations: NDArray[np.int64]
+    flops: float
+
+
+def plan(features: Features, problems: Sequence[Problem], memory_limit: int = MEMORY_LIMIT) -> Plan:
+    """Number of distinct heads, blocks and peak bytes of `solve`, without solving."""
+    tasks, blocks = _prepare(features, problems, memory_limit)
+    peak = max((block.bytes(features[block.side].shape[1]) for block in blocks), default=0)
+    return Plan(len(problems), len(tasks), len(blocks), peak)
 
 
 def solve(
-    features: Matrices,
+    features: Features,
     problems: Sequence[Problem],
     *,
-    tol: float,
-    memory_limit: int,
+    tol: float = 1e-7,
+    memory_limit: int = MEMORY_LIMIT,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Head]:
-    """Heads of all problems, in their order, each as `logistic.fit` defines it.
+    """Head of every problem, in order. features: side -> (N, d), finite, float32 or float64.
 
-    features: side -> (N, d). A head's gradient ends at most `tol`, so two runs that batch
-    differently agree to that. memory_limit: bytes that a block of heads may take beside the
-    features; a block is made smaller until it fits. progress: called with (done, total).
-    Raises InputError for a problem that cannot be solved, before any is.
+    Each head's gradient, taken in float64 on its own rows and in the units of `problem.units`, has
+    no entry above `tol`, so what shares its block moves a convex solution by less than
+    2 tol √D / l2 there. progress(done, total) is called after each block, in problems.
+    Raises InputError for bad input before the first block.
     """
-    for side in {problem.side for problem in problems}:
-        check_features(side, features[side])
-    for problem in problems:
-        check(problem, features[problem.side].shape)
     heads: list[Head | None] = [None] * len(problems)
     done = 0
-    for family, block in blocks(features, problems, memory_limit):
-        members = [problems[i] for i in block]
-        solved = _solve(features[family.side], family, members, tol, device)
-        for i, head in zip(block, solved, strict=True):
-            heads[i] = head
-        done += len(block)
+    for solved in iterate(features, problems, tol=tol, memory_limit=memory_limit, device=device):
+        for position, head in zip(solved.positions, solved.heads, strict=True):
+            heads[position] = head
+        done += len(solved.positions)
         if progress is not None:
             progress(done, len(problems))
     return [head for head in heads if head is not None]
 
 
-def blocks(
-    features: Matrices, problems: Sequence[Problem], memory_limit: int
-) -> Iterator[tuple[_Family, list[int]]]:
-    """Problems that are solved together, as many as fit into `memory_limit` bytes.
-
-    InputError where a single head does not fit, with the bytes that it needs.
-    """
-    families: dict[_Family, list[int]] = {}
-    for i, problem in enumerate(problems):
-        present = tuple(int(k) for k in present_classes(problem))
-        n_classes = problem.targets.shape[1]
-        family = _Family(problem.side, problem.l2, problem.loss, n_classes, present)
-        families.setdefault(family, []).append(i)
-    for family, members in families.items():
-        size = len(members)
-        while (need := _largest(features, problems, family, members, size)) > memory_limit:
-            if size == 1:
-                raise InputError(
-                    f"memory_limit={memory_limit} bytes is too little: one head on the "
-                    f"{family.side} features needs {need}; raise it"
-                )
-            size = (size + 1) // 2
-        for start in range(0, len(members), size):
-            yield family, members[start : start + size]
+def iterate(
+    features: Features,
+    problems: Sequence[Problem],
+    *,
+    tol: float = 1e-7,
+    memory_limit: int = MEMORY_LIMIT,
+    device: str = "cpu",
+) -> Iterator[Solved]:
+    """As `solve`, handing over each block as it is finished: an interrupt loses only the next."""
+    if not tol > 0:
+        raise InputError(f"tol={tol} must be positive")
+    tasks, blocks = _prepare(features, problems, memory_limit)
+    return _run(features, tasks, blocks, tol, device)
 
 
-def _largest(
-    features: Matrices, problems: Sequence[Problem], family: _Family, members: list[int], size: int
-) -> int:
-    """Bytes of the most demanding block when `members` are cut into blocks of `size`."""
-    return max(
-        memory([problems[i] for i in members[at : at + size]], features[family.side].shape[1])
-        for at in range(0, len(members), size)
+def _prepare(
+    features: Features, problems: Sequence[Problem], memory_limit: int
+) -> tuple[list[Task], list[Block]]:
+    for problem in problems:
+        if problem.side not in features:
+            raise unknown_name("side", problem.side, features)
+        check(problem, np.shape(features[problem.side]))
+    for side in {problem.side for problem in problems}:
+        check_features(side, features[side])
+    tasks = tasks_of(problems)
+    shapes = {side: X.shape for side, X in features.items()}
+    return tasks, gather(
+        tasks,
+        {side: shape[0] for side, shape in shapes.items()},
+        {side: shape[1] for side, shape in shapes.items()},
+        memory_limit,
     )
 
 
-def memory(members: Sequence[Problem], d: int) -> int:
-    """Bytes that solving `members` together takes at its height, beside the feature matrix."""
-    m = len(_union(members))
-    K = 1 if members[0].targets.shape[1] == 2 else members[0].targets.shape[1]
-    # Rows and their scaled copy; preconditioner and its factor; per head: about eleven (K, m)
-    # float64 arrays and, in float32, three histories and six more vectors of parameters.
-    shared = 3 * 4 * m * (d + 1) + 3 * 8 * (d + 1) ** 2
-    return shared + len(members) * K * (11 * 8 * m + 4 * (3 * HISTORY + 10) * (d + 1))
+def _run(
+    features: Features, tasks: list[Task], blocks: list[Block], tol: float, device: str
+) -> Iterator[Solved]:
+    constant = [task for task in tasks if len(task.present) == 1]
+    if constant:
+        yield _deliver(
+            constant,
+            [
+                constant_head(
+                    features[task.problem.side].shape[1],
+                    task.problem.targets.shape[1],
+                    task.present,
+                )
+                for task in constant
+            ],
+            np.zeros(len(constant), dtype=np.int64),
+            0.0,
+        )
+    scales: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for block in blocks:
+        key = (block.side, block.l2)
+        if key not in scales:
+            scales[key] = units(features[block.side], block.l2)
+        yield _solve_block(features[block.side], block, *scales[key], tol, device)
 
 
-def _union(members: Sequence[Problem]) -> NDArray[np.int64]:
-    return np.unique(np.concatenate([problem.rows for problem in members]))
+def _deliver(
+    tasks: list[Task], heads: list[Head], iterations: NDArray[np.int64], flops: float
+) -> Solved:
+    positions = [position for task in tasks for position in task.positions]
+    repeated = [head for task, head in zip(tasks, heads, strict=True) for _ in task.positions]
+    return Solved(positions, repeated, iterations, flops)
 
 
-def _solve(
-    X: NDArray[np.float32], family: _Family, members: list[Problem], tol: float, device: str
-) -> list[Head]:
-    d = X.shape[1]
-    if len(family.present) == 1:
-        return [constant_head(d, family.n_classes, np.array(family.present)) for _ in members]
-    mean, unit = units(X, family.l2)
-    union = _union(members)
-    A = np.ones((len(union), d + 1))
-    A[:, :-1] = (X[union] - mean) / unit
-    penalty = torch.as_tensor(np.append(family.l2 / unit**2, 0.0), device=device)
-    batch = _batch(family, members, union, mean, unit, device)
-    V = batch.V
-
-    def part(heads: torch.Tensor) -> Batch:
-        return Batch(V[heads], batch.targets[heads], batch.weights[heads], batch.index[heads])
-
-    def descent(dtype: torch.dtype) -> Descent:
-        rows = torch.as_tensor(A, dtype=dtype, device=device)
-        return Descent(rows, penalty, family.loss, family.K)
-
-    V[:], _, _ = descent(torch.float32).minimise(part(batch.index), tol / 2, LIMIT)
-    # A float32 gradient is not proof: float64 judges, and goes on where float32 could not.
-    exact = descent(torch.float64)
-    reached = exact.gradient_norms(part(batch.index)) <= tol
-    if not bool(reached.all()):
-        left = torch.nonzero(~reached).squeeze(1)
-        V[left], reached[left], _ = exact.minimise(part(left), tol, LIMIT)
-    heads = []
-    for i, problem in enumerate(members):
-        head = _head(family, V[i].cpu().numpy().reshape(family.K, d + 1).T, mean, unit)
-        # What neither pass brought to tol, the reference path finishes or refuses.
-        heads.append(head if reached[i] else fit(X, _from(problem, head), tol))
-    return heads
-
-
-def _from(problem: Problem, head: Head) -> Problem:
-    return Problem(**{**vars(problem), "init": head})
-
-
-def _batch(
-    family: _Family,
-    members: list[Problem],
-    union: NDArray[np.int64],
+def _solve_block(
+    X: NDArray[np.floating],
+    block: Block,
     mean: NDArray[np.float64],
     unit: NDArray[np.float64],
+    tol: float,
     device: str,
-) -> Batch:
-    """Targets and weights of each head on the union of rows; a repeated row adds its weights."""
-    P, K, m, d = len(members), family.K, len(union), len(mean)
-    targets, weights = np.zeros((P, K, m)), np.zeros((P, 1, m))
-    V = np.zeros((P, K, d + 1))
-    columns = np.array([1]) if family.n_classes == 2 else np.array(family.present)
-    for i, problem in enumerate(members):
-        at = np.searchsorted(union, problem.rows)
-        own = normalised_weights(problem)
-        np.add.at(weights[i, 0], at, own)
-        # Every loss here is linear in its targets: a repeated row has their weighted mean.
-        for k, column in enumerate(columns):
-            np.add.at(targets[i, k], at, own * problem.targets[:, column])
-        targets[i] /= np.where(weights[i] > 0, weights[i], 1.0)
-        if problem.init is not None:
-            logits = np.array([0]) if family.n_classes == 2 else columns
-            coef = problem.init.coef[:, logits]
-            V[i, :, :-1] = (coef * unit[:, None]).T
-            V[i, :, -1] = problem.init.intercept[logits] + mean @ coef
-    return Batch(
-        torch.as_tensor(V.reshape(P, -1), device=device),
-        torch.as_tensor(targets, device=device),
-        torch.as_tensor(weights, device=device),
-        torch.arange(P, device=device),
+) -> Solved:
+    D = X.shape[1] + 1
+    A = np.ones((len(block.rows), D))
+    np.subtract(X[block.rows], mean, out=A[:, :-1])
+    A[:, :-1] /= unit
+    A64 = torch.as_tensor(A, device=device)
+    penalty = torch.as_tensor(np.append(block.l2 / unit**2, 0.0), device=device)
+    targets, weights = (torch.as_tensor(a, device=device) for a in expand(block))
+    start = torch.as_tensor(_starts(block, mean, unit), device=device)
+    fast = Descent(A64.to(torch.float32), penalty, block.loss, block.K)
+    V, _, iterations = fast.minimise(
+        Batch(start, targets, weights), max(0.7 * tol, FLOAT32_FLOOR), FLOAT32_LIMIT
     )
+    exact = Descent(A64, penalty, block.loss, block.K)
+    _, R = exact.evaluate(exact.logits(V), targets, weights)
+    norms = exact.gradient(R, V).abs().amax(1)
+    late = ~(norms <= tol)
+    if bool(late.any()):
+        V[late], reached, more = exact.minimise(
+            Batch(V[late], targets[late], weights[late]), tol, FLOAT64_LIMIT
+        )
+        iterations[late] += more
+        if not bool(reached.all()):
+            raise InputError(
+                f"tol={tol} was not reached by {int((~reached).sum())} of {len(V)} "
+                f"{block.side} heads; raise tol or l2"
+            )
+    theta = V.view(len(block.tasks), block.K, D).cpu().numpy()
+    heads = [_head(task, theta[i], mean, unit) for i, task in enumerate(block.tasks)]
+    return _deliver(block.tasks, heads, iterations.cpu().numpy(), fast.flops + exact.flops)
+
+
+def _columns(task: Task) -> NDArray[np.int64]:
+    """Columns of a Head that the task's K logits fill."""
+    return task.present if task.problem.targets.shape[1] > 2 else np.array([0])
+
+
+def _starts(
+    block: Block, mean: NDArray[np.float64], unit: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(P, K·D) starting points in centred, scaled features."""
+    starts = np.zeros((len(block.tasks), block.K, len(mean) + 1))
+    for start, task in zip(starts, block.tasks, strict=True):
+        init = task.problem.init
+        if init is not None:
+            coef, intercept = init.coef[:, _columns(task)], init.intercept[_columns(task)]
+            start[:, :-1] = (coef * unit[:, None]).T
+            start[:, -1] = intercept + mean @ coef
+    return starts.reshape(len(block.tasks), -1)
 
 
 def _head(
-    family: _Family,
-    theta: NDArray[np.float64],
-    mean: NDArray[np.float64],
-    unit: NDArray[np.float64],
+    task: Task, theta: NDArray[np.float64], mean: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> Head:
-    """Back from centred, scaled features; theta: (d + 1, K)."""
-    columns = np.array([0]) if family.n_classes == 2 else np.array(family.present)
-    head = constant_head(len(mean), family.n_classes, np.array(family.present))
-    coef = theta[:-1] / unit[:, None]
-    intercept = theta[-1] - mean @ coef
-    head.coef[:, columns] = coef
-    # Softmax leaves a common shift of the intercepts free: centre them.
-    head.intercept[columns] = intercept - (intercept.mean() if family.K > 1 else 0.0)
+    """Head in the features' own units from theta (K, D)."""
+    head = constant_head(len(mean), task.problem.targets.shape[1], task.present)
+    coef = theta[:, :-1].T / unit[:, None]
+    intercept = theta[:, -1] - mean @ coef
+    head.coef[:, _columns(task)] = coef
+    # Softmax leaves a common shift of the intercepts free: centre them, as the reference does.
+    head.intercept[_columns(task)] = intercept - (intercept.mean() if len(intercept) > 1 else 0)
     return head

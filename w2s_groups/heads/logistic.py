@@ -16,6 +16,7 @@ from w2s_groups.heads.problem import (
     check_features,
     constant_head,
     n_logits,
+    normalised_targets,
     normalised_weights,
     present_classes,
     units,
@@ -60,7 +61,7 @@ def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
     """Value of the problem's objective at `head`."""
     logits = np.asarray(X[problem.rows], dtype=np.float64) @ head.coef + head.intercept
-    values, _ = value_and_gradient(problem.loss, logits, problem.targets)
+    values, _ = value_and_gradient(problem.loss, logits, normalised_targets(problem))
     return float(normalised_weights(problem) @ values + problem.l2 / 2 * np.sum(head.coef**2))
 
 
@@ -81,7 +82,7 @@ class _Objective:
         n_classes = problem.targets.shape[1]
         self.present = present_classes(problem)
         self.columns = np.arange(1) if n_classes == 2 else self.present
-        self.targets = problem.targets[:, self.present]
+        self.targets = normalised_targets(problem)[:, self.present]
         self.weights = normalised_weights(problem)[:, None]
         rows = (np.asarray(X[problem.rows], dtype=np.float64) - self.mean) / self.unit
         self.A = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)

@@ -148,6 +148,12 @@ def normalised_weights(problem: Problem) -> NDArray[np.float64]:
     return np.asarray(problem.weights / problem.weights.sum(), dtype=np.float64)
 
 
+def normalised_targets(problem: Problem) -> NDArray[np.float64]:
+    """(n, C) targets whose rows sum to 1 to the last digit."""
+    targets = np.asarray(problem.targets, dtype=np.float64)
+    return np.asarray(targets / targets.sum(axis=1, keepdims=True))
+
+
 def present_classes(problem: Problem) -> NDArray[np.int64]:
     """Classes with any target mass on rows of positive weight: the others have logit −∞."""
     kept = problem.targets if problem.weights is None else problem.targets[problem.weights > 0]

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from w2s_groups.errors import InputError
+from w2s_groups.heads.blocks import block_bytes
+from w2s_groups.heads.grid import iterate, plan, solve
+from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
+from w2s_groups.heads.problem import (
+    GCE,
+    Confidence,
+    CrossEntropy,
+    Head,
+    Loss,
+    Problem,
+    one_hot,
+    units,
+)
+from w2s_groups.seeds import stream
+
+TOL = 1e-8
+
+
+def _grid(
+    n_classes: int, loss: Loss, seed: int = 0, d: int = 12, warm: bool = False
+) -> tuple[dict[str, np.ndarray], list[Problem]]:
+    """Hard and soft problems on overlapping row sets of 300 correlated features."""
+    rng = stream(seed, f"test/grid/{n_classes}")
+    X = rng.normal(size=(300, d)) @ rng.normal(size=(d, d)) / np.sqrt(d) + 1
+    score = X @ rng.normal(size=(d, n_classes))
+    y = (score + rng.gumbel(size=score.shape)).argmax(1)
+    soft = rng.dirichlet(np.ones(n_classes), size=300)
+    order = rng.permutation(300)
+    K = 1 if n_classes == 2 else n_classes
+    problems = []
+    for start in range(0, 60, 10):
+        rows = order[start : start + 100]
+        init = Head(rng.normal(size=(d, K)) * 0.1, np.zeros(K)) if warm else None
+        for targets in (one_hot(y, n_classes)[rows], soft[rows]):
+            problems.append(Problem("student", rows, targets, loss, 1e-2, init=init))
+    return {"student": X}, problems
+
+
+def _same(X: np.ndarray, problem: Problem, one: Head, two: Head) -> None:
+    # Both gradients are below TOL and the objective is l2-strongly convex in w.
+    gap = 4 * TOL * np.sqrt(one.coef.size) / problem.l2
+    np.testing.assert_allclose(predict_proba(one, X), predict_proba(two, X), atol=20 * gap)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("loss", [CrossEntropy(), GCE(0.7), Confidence(0.2)], ids=repr)
+@pytest.mark.parametrize("warm", [False, True])
+def test_equals_the_reference(n_classes: int, loss: Loss, warm: bool) -> None:
+    features, problems = _grid(n_classes, loss, warm=warm)
+    X = features["student"]
+    for problem, head in zip(problems, solve(features, problems, tol=TOL), strict=True):
+        assert gradient_norm(X, problem, head) <= 1.01 * TOL
+        if isinstance(loss, CrossEntropy):
+            _same(X, problem, head, fit(X, problem, TOL))
+        elif isinstance(loss, Confidence):
+            # Piecewise, with a basin per pattern of decisions: only descent is certain.
+            zero = Head(np.zeros_like(head.coef), np.zeros_like(head.intercept))
+            start = objective_value(X, problem, problem.init or zero)
+            assert objective_value(X, problem, head) < start
+        else:
+            # Non-convex: at least as low as where the reference stops from the same start.
+            best = objective_value(X, problem, fit(X, problem, TOL))
+            assert objective_value(X, problem, head) <= best + 1e-3
+
+
+def test_objective_is_at_most_that_of_scikit_learn() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    X = features["student"]
+    for problem, head in zip(problems, solve(features, problems, tol=TOL), strict=True):
+        if set(np.unique(problem.targets)) != {0.0, 1.0}:
+            continue
+        other = LogisticRegression(C=1 / (100 * problem.l2), tol=1e-8, max_iter=1000)
+        other.fit(X[problem.rows], problem.targets[:, 1])
+        theirs = objective_value(X, problem, Head(other.coef_.T, other.intercept_))
+        assert objective_value(X, problem, head) <= theirs + 1e-12
+
+
+def test_batching_and_memory_blocks_change_nothing_beyond_the_tolerance() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    X = features["student"]
+    together = solve(features, problems, tol=TOL)
+    tight = block_bytes(100, 13, 2, 1)
+    assert plan(features, problems, tight).n_blocks > plan(features, problems).n_blocks
+    assert plan(features, problems, tight).bytes <= tight
+    cut = solve(features, problems, tol=TOL, memory_limit=tight)
+    for problem, one, two in zip(problems, together, cut, strict=True):
+        _same(X, problem, one, two)
+        _same(X, problem, one, solve(features, [problem], tol=TOL)[0])
+
+
+def test_equal_problems_are_solved_once() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    doubled = [*problems, *[replace(p, rows=p.rows.copy()) for p in problems]]
+    assert plan(features, doubled).n_distinct == len(problems)
+    heads = solve(features, doubled)
+    for first, second in zip(heads[: len(problems)], heads[len(problems) :], strict=True):
+        np.testing.assert_array_equal(first.coef, second.coef)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(1, 30),
+    n_classes=st.integers(2, 4),
+    scales=st.lists(st.sampled_from([1e-8, 1.0, 1e8]), min_size=4, max_size=4),
+    weighted=st.booleans(),
+)
+def test_awkward_data_match_the_reference(
+    seed: int, n: int, n_classes: int, scales: list[float], weighted: bool
+) -> None:
+    """Repeated rows, one-class sets, n = 1, constant and collinear features, wild scales."""
+    rng = stream(seed, "test/awkward")
+    X = rng.normal(size=(20, 4)) * scales
+    X = np.column_stack([X, X[:, 0], X[:, 1] - X[:, 2], np.full(20, 3.0)])
+    y = rng.integers(0, n_classes, size=n)
+    problems = []
+    for labels in (y, np.zeros(n, dtype=np.int64)):
+        rows = rng.integers(0, 20, size=n)
+        weights = rng.random(n) + 0.01 if weighted else None
+        targets = one_hot(labels, n_classes)
+        problems.append(Problem("teacher", rows, targets, CrossEntropy(), 1e-2, weights))
+    for problem, head in zip(problems, solve({"teacher": X}, problems, tol=TOL), strict=True):
+        reference = fit(X, problem, TOL)
+        ours, theirs = (objective_value(X, problem, h) for h in (head, reference))
+        # Convexity: f(a) − f(b) <= ⟨∇f(a), a − b⟩ <= TOL ‖a − b‖₁ in the units of the gradient.
+        mean, unit = units(X, problem.l2)
+        step = head.coef - reference.coef
+        shift = head.intercept - reference.intercept + mean @ step
+        length = np.abs(step * unit[:, None]).sum() + np.abs(shift).sum()
+        assert abs(ours - theirs) <= 1.01 * TOL * length + 1e-14
+
+
+def test_progress_and_interrupt_keep_finished_blocks() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    tight = block_bytes(100, 13, 2, 1)
+    seen: list[tuple[int, int]] = []
+    solve(features, problems, memory_limit=tight, progress=lambda *x: seen.append(x))
+    assert seen[-1] == (len(problems), len(problems))
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    first = next(iterate(features, problems, memory_limit=tight))
+    assert len(first.heads) == len(first.positions) > 0
+
+
+def test_bad_input_is_named_before_any_work() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    with pytest.raises(InputError, match="side='studnt' is unknown: did you mean 'student'"):
+        iterate(features, [replace(problems[0], side="studnt")])
+    with pytest.raises(InputError, match="memory_limit=1000 bytes is too small"):
+        iterate(features, problems, memory_limit=1000)
+    empty = replace(problems[0], rows=np.empty(0, np.int64), targets=np.empty((0, 2)))
+    with pytest.raises(InputError, match="rows is empty"):
+        iterate(features, [*problems, empty])
+    with pytest.raises(InputError, match="tol"):
+        iterate(features, problems, tol=0)
+
+
+def test_no_problems_give_no_heads() -> None:
+    assert solve({"student": np.ones((2, 2))}, []) == []
