@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -16,13 +17,14 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from w2s_groups import backbones, config, features
-from w2s_groups.config import Cell, Config, plain
-from w2s_groups.data.base import Dataset, ImageDataset
+from w2s_groups.config import Cell, ClassBalance, Config, plain
+from w2s_groups.data.base import TEST, Dataset, ImageDataset
 from w2s_groups.errors import InputError
-from w2s_groups.files import check_writable
+from w2s_groups.files import check_writable, write_atomic
+from w2s_groups.gaussian.group_dimensions import pair_report
 from w2s_groups.heads.grid import solve
 from w2s_groups.pool import Pool, check_requests, make_pool
-from w2s_groups.reports import leaderboard
+from w2s_groups.reports import leaderboard, pair
 from w2s_groups.results import store
 from w2s_groups.results.provenance import provenance
 from w2s_groups.run import run_block
@@ -130,10 +132,12 @@ def run(cfg: Config) -> None:
 
     table = store.read_all(results_dir, keys.values())
     folder = Path(cfg.reports_dir) / cfg.experiment_name / dataset.name
-    leaderboard.write(table, _settings(cfg), folder)
+    priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
+    found = _pair(dataset, matrices, usable, results_dir, store.cell_key({"pair": base}))
+    leaderboard.write(table, {**_settings(cfg), "class_priors": priors, "pair": found}, folder)
     if isinstance(dataset, ImageDataset):
         leaderboard.write_samples(dataset, folder)
-    print(leaderboard.summary_text(table))
+    print(leaderboard.summary_text(table, priors))
     print(f"\n{len(cells)} cells in {time.monotonic() - started:.0f} s; report in {folder}/")
 
 
@@ -167,6 +171,31 @@ def _features(
     return matrices, usable, content
 
 
+def _pair(
+    dataset: Dataset,
+    matrices: dict[str, NDArray[np.float32]],
+    usable: NDArray[np.bool_],
+    folder: Path,
+    key: str,
+) -> list[dict[str, Any]]:
+    """Dimensions of the two networks on the pool, computed once: reports/pair.py says what."""
+    path = folder / f"pair-{key}.json"
+    if path.is_file():
+        stored: list[dict[str, Any]] = json.loads(path.read_bytes())
+        return stored
+    rows = np.flatnonzero((dataset.split != TEST) & usable)
+    log.info("measuring the dimensions of both networks on %d images", len(rows))
+    report = pair_report(
+        matrices["teacher"][rows],
+        matrices["student"][rows],
+        dataset.codes[rows],
+        dataset.groups,
+        seed=0,
+    )
+    write_atomic(path, json.dumps(pair.rows(report)).encode())
+    return pair.rows(report)
+
+
 def _run_cells(
     cells: list[Cell], keys: dict[Cell, str], pool: Pool, cfg: Config, folder: Path
 ) -> None:
@@ -196,5 +225,7 @@ def _settings(cfg: Config) -> dict[str, Any]:
     shown = plain(cfg)
     for machine in ("batch_size", "workers", "device", "memory_limit_gb", "cache_dir"):
         del shown[machine]
-    del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"]
+    del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]
+    for place in ("root", "cutouts", "backgrounds"):
+        shown["data"].pop(place, None)
     return {"experiment": shown.pop("experiment_name"), **shown}
