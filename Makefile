@@ -38,7 +38,7 @@ smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary fold
 		results_dir=$$out/results reports_dir=$$out/reports $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## all benchmarks -> reports/benchmarks.md (keep the machine idle)
-	$(BIN)/python -m benchmarks.report
+	$(BIN)/python benchmarks/report.py $(ARGS)
 
 reports: $(VENV)/.installed-dev  ## make the generated reports again from the stored results
 	$(BIN)/python -m w2s_groups.reports
