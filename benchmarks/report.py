@@ -57,7 +57,7 @@ def render(benchmarks: list[dict[str, Any]], status: int) -> str:
             "",
             f"## {where}",
             "",
-            f"* seconds, best of {stats['rounds']}: {stats['min']:.4g} (median {stats['median']:.4g})",
+            f"* seconds: {stats['min']:.4g}, the best of {stats['rounds']}",
             *(f"* {name.replace('_', ' ')}: {text(v)}" for name, v in entry["extra_info"].items()),
         ]
     return "\n".join(lines) + "\n"

@@ -1,11 +1,11 @@
 """The schema: what is accepted, what is refused and with which sentence, before anything runs."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -14,27 +14,23 @@ from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError
 from w2s_groups.methods import METHODS
 
-
-def load(*overrides: str) -> config.Config:
-    config.register()
-    with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-        return config.from_hydra(compose("config", list(overrides)))
+Load = Callable[..., config.Config]
 
 
-def test_the_default_is_whole() -> None:
+def test_the_default_is_whole(load: Load) -> None:
     cfg = load()
     assert cfg.data.name == "birds_mammals"
     assert list(cfg.methods) == ["teacher", "w2s", "selective", "baseline", "ceiling"]
     assert len(config.cells(cfg)) == 2 * 4 * 10
 
 
-def test_lists_cross_inside_one_run_and_scalars_are_lists_of_one() -> None:
+def test_lists_cross_inside_one_run_and_scalars_are_lists_of_one(load: Load) -> None:
     cfg = load("eta_l=[0.05,0.5]", "eta_u=0.2", "n_l=[100,200]", "seeds=[3]")
     requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in config.cells(cfg)]
     assert requests == [(100, 0.05, 3), (100, 0.5, 3), (200, 0.05, 3), (200, 0.5, 3)]
 
 
-def test_l2_reaches_every_method_and_can_be_set_for_one() -> None:
+def test_l2_reaches_every_method_and_can_be_set_for_one(load: Load) -> None:
     cfg = load("l2=0.01", "methods.teacher.l2=0.5")
     assert cfg.methods["teacher"].l2 == 0.5
     assert cfg.methods["w2s"].l2 == 0.01
@@ -64,7 +60,9 @@ def test_l2_reaches_every_method_and_can_be_set_for_one() -> None:
         ("eta_l=???", ["eta_l has no value"]),
     ],
 )
-def test_bad_values_are_one_sentence_naming_the_field(override: str, words: list[str]) -> None:
+def test_bad_values_are_one_sentence_naming_the_field(
+    load: Load, override: str, words: list[str]
+) -> None:
     with pytest.raises(InputError) as caught:
         load(override)
     for word in words:
@@ -75,7 +73,7 @@ def test_bad_values_are_one_sentence_naming_the_field(override: str, words: list
 @pytest.mark.parametrize(
     "override", ["etal=0.1", "methods.selective.init=random", "l2=small", "on_bad_image=maybe"]
 )
-def test_unknown_keys_and_types_are_refused_by_the_schema(override: str) -> None:
+def test_unknown_keys_and_types_are_refused_by_the_schema(load: Load, override: str) -> None:
     with pytest.raises((HydraException, OmegaConfBaseException), match=r"etal|init|l2|on_bad"):
         load(override)
 
@@ -109,7 +107,7 @@ def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str)
 @pytest.mark.parametrize(
     "experiment", sorted(p.stem for p in (config.conf_dir() / "experiment").glob("*.yaml"))
 )
-def test_every_experiment_composes(experiment: str) -> None:
+def test_every_experiment_composes(load: Load, experiment: str) -> None:
     cfg = load(f"experiment={experiment}")
     assert all(math.isfinite(eta) for eta in cfg.eta_l)
 

@@ -53,15 +53,15 @@ def make_pool(
     usable: NDArray[np.bool_],
     class_balance: str,
 ) -> Pool:
-    """Standardised features (N, d) per side, and which of the usable rows are for what."""
-    drawable = np.flatnonzero((dataset.split != TEST) & usable)
-    codes = dataset.codes
+    """The usable rows alone, features (N, d) per side standardised."""
+    codes, split = dataset.codes[usable], dataset.split[usable]
+    drawable = np.flatnonzero(split != TEST)
     return Pool(
-        features={side: standardise(matrix, drawable) for side, matrix in features.items()},
-        y=dataset.y,
+        features={side: standardise(matrix[usable], drawable) for side, matrix in features.items()},
+        y=dataset.y[usable],
         codes=codes,
         drawable=drawable,
-        test=np.flatnonzero((dataset.split == TEST) & usable),
+        test=np.flatnonzero(split == TEST),
         groups=dataset.groups,
         priors=sampling.class_priors(dataset.groups, codes[drawable], class_balance),
     )
