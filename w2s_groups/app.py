@@ -31,6 +31,8 @@ from w2s_groups.run import run_block
 
 # Raised whenever the same configuration would give other numbers, so that old cells are not reused.
 NUMERICS = 1
+# Cells that are solved together: enough for shared products to pay, few enough to store often.
+BLOCK = 128
 
 log = logging.getLogger("w2s_groups")
 
@@ -126,9 +128,9 @@ def run(cfg: Config) -> None:
     }
     base = store.cell_key(identity)
     keys = {cell: store.cell_key({"base": base, "cell": plain(cell)}) for cell in cells}
-    todo = [cell for cell in cells if store.read(results_dir, keys[cell]) is None]
+    todo = {cell for cell in cells if store.read(results_dir, keys[cell]) is None}
     log.info("%d cells, %d of them stored already", len(cells), len(cells) - len(todo))
-    _run_cells(todo, keys, pool, cfg, results_dir)
+    _run_cells(cells, todo, keys, pool, cfg, results_dir)
 
     table = store.read_all(results_dir, keys.values())
     folder = Path(cfg.reports_dir) / cfg.experiment_name / dataset.name
@@ -197,17 +199,33 @@ def _pair(
 
 
 def _run_cells(
-    cells: list[Cell], keys: dict[Cell, str], pool: Pool, cfg: Config, folder: Path
+    cells: list[Cell],
+    todo: set[Cell],
+    keys: dict[Cell, str],
+    pool: Pool,
+    cfg: Config,
+    folder: Path,
 ) -> None:
-    """Run and store what is left, one seed at a time: a stop loses at most the seed that ran."""
+    """Run and store what is left, a block at a time: a stop loses at most the block that ran.
+
+    Blocks follow from the grid and not from what is stored, and a block is solved whole, so that a
+    run that is stopped and resumed gives the bytes of one that was not.
+    """
     solver = partial(
         solve, tol=cfg.tol, memory_limit=int(cfg.memory_limit_gb * 2**30), device=cfg.device
     )
     meta = {"config": plain(cfg), **provenance()}
-    with tqdm(total=len(cells), unit="cell", desc="heads", disable=not cells) as bar:
-        for seed in dict.fromkeys(cell.seed for cell in cells):
-            block = [cell for cell in cells if cell.seed == seed]
+    per_seed = len(cells) // len(cfg.seeds)
+    size = per_seed * max(1, BLOCK // per_seed)
+    with tqdm(total=len(todo), unit="cell", desc="heads", disable=not todo) as bar:
+        for start in range(0, len(cells), size):
+            block = cells[start : start + size]
+            left = todo.intersection(block)
+            if not left:
+                continue
             for cell, atoms in zip(block, run_block(block, pool, cfg.methods, solver), strict=True):
+                if cell not in left:
+                    continue
                 fields = {
                     "data": cfg.data.name,
                     "teacher": cfg.teacher,
@@ -217,7 +235,7 @@ def _run_cells(
                 }
                 stamp = {**meta, "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
                 store.save(folder, keys[cell], fields, atoms, stamp)
-            bar.update(len(block))
+            bar.update(len(left))
 
 
 def _settings(cfg: Config) -> dict[str, Any]:

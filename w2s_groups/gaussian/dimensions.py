@@ -87,7 +87,9 @@ def check_features(name: str, features: Features, n: int | None = None) -> None:
             "matrix is needed; reshape or cast it"
         )
     if shape[0] < 2:
-        raise InputError(f"{name} has {shape[0]} sample: dimensions need at least 2; pass more rows")
+        raise InputError(
+            f"{name} has {shape[0]} sample: dimensions need at least 2; pass more rows"
+        )
     if n is not None and shape[0] != n:
         raise InputError(
             f"{name} has {shape[0]} samples, features_w {n}: both need the same samples in the same "
@@ -97,7 +99,9 @@ def check_features(name: str, features: Features, n: int | None = None) -> None:
 
 def check_fraction(fraction: float) -> None:
     if not 0 < fraction <= 1:
-        raise InputError(f"fraction={fraction} must lie in (0, 1], the share of the trace; use 0.99")
+        raise InputError(
+            f"fraction={fraction} must lie in (0, 1], the share of the trace; use 0.99"
+        )
 
 
 def blocks(name: str, features: Features) -> Iterator[Array]:
@@ -228,7 +232,9 @@ def cka(sums: Moments) -> float:
     ws = sums.ws - np.outer(sums.w, sums.s) / sums.n
     for name, centred, raw in (("features_w", ww, sums.ww), ("features_s", ss, sums.ss)):
         if not np.trace(centred) > np.trace(raw) * raw.shape[0] * np.finfo(np.float64).eps:
-            raise InputError(f"{name} are the same for every sample: CKA needs variation; check them")
+            raise InputError(
+                f"{name} are the same for every sample: CKA needs variation; check them"
+            )
     return float(np.sum(ws**2) / (np.linalg.norm(ww) * np.linalg.norm(ss)))
 
 

@@ -213,10 +213,7 @@ def pair_report(
     sizes = int(d_w.value), int(d_s.value)
     needed = SKETCHES if features_w.shape[1] != features_s.shape[1] else 1
     sketches = np.array(
-        [
-            dimensions.sketch_overlap(features_w, features_s, *sizes, seed + k)
-            for k in range(needed)
-        ]
+        [dimensions.sketch_overlap(features_w, features_s, *sizes, seed + k) for k in range(needed)]
     )
     return PairReport(
         n=n,

@@ -99,7 +99,9 @@ def _above(field: str, value: ArrayLike, bound: int, bound_name: str) -> Array:
 def _noise(sigma2: ArrayLike) -> Array:
     array = np.asarray(sigma2, dtype=np.float64)
     if not ((array >= 0) & np.isfinite(array)).all():
-        raise InputError("sigma2 must be a finite variance >= 0; pass the square of the noise scale")
+        raise InputError(
+            "sigma2 must be a finite variance >= 0; pass the square of the noise scale"
+        )
     return array
 
 

@@ -107,13 +107,15 @@ def simulate(
             f"n={n} with alpha=0 needs n > max(d_w, d_s) + 1 = {max(setting.d_w, setting.d_s) + 1}, "
             "below which the mean risk is not finite; raise n"
         )
-    if not N > setting.d_s + 1:
+    if not setting.d_s + 1 < N:
         raise InputError(
             f"N={N} with alpha=0 needs N > d_s + 1 = {setting.d_s + 1}, below which the mean risk is "
             "not finite; raise N"
         )
     if not all(0 <= value < np.inf for value in sigma2):
-        raise InputError(f"sigma2={list(sigma2)} must be finite variances >= 0; square the noise scale")
+        raise InputError(
+            f"sigma2={list(sigma2)} must be finite variances >= 0; square the noise scale"
+        )
     teachers = [setting.teacher(shared) for shared in d_sw]
     strong = slice(0, setting.d_s)
     dim = max(setting.d_star, setting.d_s, *(teacher.stop for teacher in teachers))
