@@ -1,0 +1,77 @@
+"""Feature extraction against the network's own bare forward rate, on 192-pixel JPEGs."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from w2s_groups import features
+from w2s_groups.backbones import Backbone, get_backbone
+
+N, SIZE, BATCH, CORES = 640, 192, 8, 2
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smooth random pictures: about as costly to decode as photographs of this size."""
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    for i in range(N):
+        coarse = rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        image = Image.fromarray(coarse).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        image.save(folder / f"{i}.jpg", quality=95)
+    return folder
+
+
+def bare(backbone: Backbone) -> float:
+    """Images per second of the network alone on a batch in memory: the better of two ways.
+
+    All threads on one batch after another, or a batch at a time on each core.
+    """
+    batch = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8)
+    rounds = N // BATCH
+    network, threads = backbone.network, torch.get_num_threads()
+
+    def forward(_: int) -> None:
+        with torch.inference_mode():
+            network(batch)
+
+    start = time.perf_counter()
+    for k in range(rounds):
+        forward(k)
+    together = N / (time.perf_counter() - start)
+    with ThreadPoolExecutor(CORES, torch.set_num_threads, (1,)) as pool:
+        start = time.perf_counter()
+        list(pool.map(forward, range(rounds)))
+        apart = N / (time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return max(together, apart)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite2"])
+def test_extraction_against_bare_forward(
+    benchmark: Any, root: Path, tmp_path: Path, name: str
+) -> None:
+    backbone = get_backbone(f"packaged/{name}", SIZE)
+    files = [f"{i}.jpg" for i in range(N)]
+    caches = iter(range(100))
+
+    def whole() -> None:
+        cache = tmp_path / str(next(caches))
+        features.extract(root, files, backbone, cache, batch_size=BATCH, workers=CORES)
+
+    bare(backbone)
+    before = bare(backbone)
+    benchmark.pedantic(whole, rounds=3, warmup_rounds=1)
+    rate = max(before, bare(backbone))
+    ours = N / benchmark.stats.stats.min
+    benchmark.extra_info.update(
+        {"images per s": ours, "bare forward images per s": rate, "ratio": ours / rate}
+    )
+    assert ours / rate >= 0.9

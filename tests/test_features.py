@@ -1,0 +1,228 @@
+"""Feature matrices: right, cached by content, verified, and safe against whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from w2s_groups import cache_files, features
+from w2s_groups.backbones import get_backbone
+from w2s_groups.errors import InputError
+from w2s_groups.seeds import stream
+
+SPEC, SIZE, N = "packaged/squeezenet1_1", 64, 12
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(N):
+        coarse = stream(i, "test/images").integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((SIZE, SIZE)).save(folder / f"{i}.jpg")
+    return folder
+
+
+FILES = [f"{i}.jpg" for i in range(N)]
+
+
+def extract(root: Path, cache: Path, **changes: object) -> features.Features:
+    spec = changes.pop("spec", SPEC)
+    size = changes.pop("size", SIZE)
+    files = changes.pop("files", FILES)
+    backbone = get_backbone(str(spec), int(str(size)))
+    settings = {"batch_size": 5, "workers": 2, **changes}
+    return features.extract(root, files, backbone, cache, **settings)  # type: ignore[arg-type]
+
+
+def test_rows_are_the_networks_features_in_the_order_of_the_files(
+    root: Path, tmp_path: Path
+) -> None:
+    found = extract(root, tmp_path / "cache")
+    backbone = get_backbone(SPEC, SIZE)
+    for i, file in enumerate(FILES):
+        with Image.open(root / file) as image, torch.inference_mode():
+            expected = backbone.network(backbone.preprocess(image)[None]).numpy()[0]
+        np.testing.assert_allclose(
+            found.matrix[i], expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+        )
+
+
+def test_second_time_from_the_cache_memory_mapped_and_read_only(root: Path, tmp_path: Path) -> None:
+    first, second = (extract(root, tmp_path / "cache") for _ in range(2))
+    assert not first.from_cache
+    assert second.from_cache
+    assert isinstance(second.matrix, np.memmap)
+    assert np.array_equal(first.matrix, second.matrix)
+    with pytest.raises(ValueError, match="read-only"):
+        second.matrix[0, 0] = 1
+
+
+def test_batch_size_and_workers_do_not_matter(root: Path, tmp_path: Path) -> None:
+    reference = extract(root, tmp_path / "0").matrix
+    again = extract(root, tmp_path / "1", workers=1).matrix
+    assert np.array_equal(reference, again)  # the same batches: the same bits
+    for batch_size in (1, 12):
+        other = extract(root, tmp_path / f"b{batch_size}", batch_size=batch_size).matrix
+        scale = np.abs(reference).max(axis=1, keepdims=True)
+        assert (np.abs(other - reference) <= 1e-5 * scale).all()
+
+
+def test_key_follows_content_transform_and_network_and_nothing_else(
+    root: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    key = extract(root, cache).key
+    moved = tmp_path / "moved"
+    shutil.copytree(root, moved)
+    os.utime(moved / "0.jpg", (0, 0))
+    assert extract(moved, cache).key == key
+    assert extract(moved, cache).from_cache
+    keys = {
+        key,
+        extract(root, cache, size=SIZE + 32).key,
+        extract(root, cache, spec="packaged/efficientnet_lite0").key,
+        extract(root, cache, spec="torchvision/squeezenet1_1@none").key,
+        extract(root, cache, files=FILES[::-1]).key,
+    }
+    Image.new("RGB", (SIZE, SIZE)).save(root / "0.jpg")
+    keys.add(extract(root, cache).key)
+    assert len(keys) == 6
+
+
+@pytest.mark.parametrize(
+    "damage", ["payload cut", "payload altered", "sidecar cut", "payload gone"]
+)
+def test_damaged_cache_is_noticed_said_once_and_built_again(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    cache = tmp_path / "cache"
+    good = np.array(extract(root, cache).matrix)
+    what, _, how = damage.partition(" ")
+    path = next(cache.rglob("*.npy" if what == "payload" else "*.json"))
+    data = path.read_bytes()
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-7] if how == "cut" else data[:-4] + b"\x01\x02\x03\x04")
+    with caplog.at_level(logging.WARNING):
+        again = extract(root, cache)
+    assert not again.from_cache
+    assert np.array_equal(again.matrix, good)
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+    assert extract(root, cache).from_cache
+
+
+BAD = {
+    "truncated": lambda p: p.write_bytes(p.read_bytes()[:-300]),
+    "empty": lambda p: p.write_bytes(b""),
+    "no image": lambda p: p.write_bytes(b"<html>404</html>"),
+    "missing": lambda p: p.unlink(),
+}
+
+
+@pytest.mark.parametrize("kind", list(BAD))
+def test_bad_image_is_named_and_everything_else_is_kept(
+    root: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, good = tmp_path / "cache", (root / "3.jpg").read_bytes()
+    BAD[kind](root / "3.jpg")
+    with pytest.raises(InputError, match=r"1 of 12 images.*3\.jpg.*on_bad_image=skip"):
+        extract(root, cache)
+    skipped = extract(root, cache, on_bad_image="skip")
+    assert skipped.from_cache
+    assert [index for index, *_ in skipped.bad] == [3]
+    assert np.isnan(skipped.matrix[3]).all()
+    assert np.isfinite(np.delete(skipped.matrix, 3, axis=0)).all()
+    # Once it is repaired, only this one image goes through the network.
+    (root / "3.jpg").write_bytes(good)
+    decoded: list[Path] = []
+    original = features._pixels
+    monkeypatch.setattr(features, "_pixels", lambda p, b: decoded.append(p) or original(p, b))
+    repaired = extract(root, cache)
+    assert decoded == [root / "3.jpg"]
+    assert np.isfinite(repaired.matrix).all()
+
+
+def test_all_bad_images_are_in_one_message(root: Path, tmp_path: Path) -> None:
+    for i in (2, 5, 7):
+        (root / f"{i}.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"3 of 12 .*2\.jpg.*5\.jpg.*7\.jpg"):
+        extract(root, tmp_path / "cache")
+
+
+def test_full_disk(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="disk is full"):
+        extract(root, tmp_path / "cache")
+    monkeypatch.undo()
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+    assert not extract(root, tmp_path / "cache").from_cache
+
+
+def test_too_little_space_is_known_before_the_network_runs(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(cache_files.shutil, "disk_usage", lambda _: usage._replace(free=10))
+    with pytest.raises(InputError, match="free some space"):
+        extract(root, tmp_path / "cache")
+
+
+def test_cache_folder_that_cannot_be_written(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cache_dir"):
+        extract(root, tmp_path / "file")
+
+
+def test_bad_arguments(root: Path, tmp_path: Path) -> None:
+    for changes in ({"files": []}, {"on_bad_image": "maybe"}, {"batch_size": 0}, {"workers": -1}):
+        with pytest.raises(InputError, match=next(iter(changes))):
+            extract(root, tmp_path / "cache", **changes)
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from w2s_groups import features
+from w2s_groups.backbones import get_backbone
+original = features._pixels
+def slow(path, backbone):
+    print("image", flush=True)
+    time.sleep(0.05)
+    return original(path, backbone)
+features._pixels = slow
+root, cache = map(Path, sys.argv[1:])
+files = sorted(p.name for p in root.iterdir())
+features.extract(root, files, get_backbone("packaged/squeezenet1_1", 64), cache, batch_size=1)
+"""
+
+
+def test_a_kill_leaves_nothing_that_is_read_as_whole(root: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(root), str(cache)], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()  # the first image is being read
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    files = sorted(FILES)
+    after = extract(root, cache, files=files)
+    assert not after.from_cache
+    assert np.array_equal(after.matrix, extract(root, tmp_path / "other", files=files).matrix)
