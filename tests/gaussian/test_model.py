@@ -98,9 +98,7 @@ def test_swapping_groups_translates_the_features(law: Any) -> None:
     translate[1:, 0] = -model.W.T @ model.mu_xi
     for eta in (0.0, 0.2, 1.0):
         expected = translate @ model.second_moment("teacher", eta) @ translate.T
-        np.testing.assert_allclose(
-            swapped.second_moment("teacher", 1 - eta), expected, atol=1e-14
-        )
+        np.testing.assert_allclose(swapped.second_moment("teacher", 1 - eta), expected, atol=1e-14)
     np.testing.assert_array_equal(swapped.swapped().mu_xi, model.mu_xi)
 
 
@@ -172,9 +170,7 @@ def test_built_models_hit_their_numbers(
 @given(alignment=st.floats(-1, 1), p_w=st.integers(3, 6), share=st.floats(0.05, 0.95))
 def test_built_models_hit_the_alignment(alignment: float, p_w: int, share: float) -> None:
     cos = equal_cosines(p_w, 3, 1 + 2 * share)
-    model = model_with_overlap(
-        p_w=p_w, cos=cos, mu_w=1.3, mu_s=0.6, alignment=alignment, **SPREAD
-    )
+    model = model_with_overlap(p_w=p_w, cos=cos, mu_w=1.3, mu_s=0.6, alignment=alignment, **SPREAD)
     a, b = model.W.T @ model.mu_xi, model.Xi @ (model.S.T @ model.mu_xi)
     assert np.linalg.norm(a) == pytest.approx(1.3)
     assert np.linalg.norm(model.S.T @ model.mu_xi) == pytest.approx(0.6)

@@ -158,7 +158,8 @@ def exact_limits(
     ridgeless side has no fixed point (γ_z p_w >= 1, ν_z p_s >= 1). Source: docs/theory.md 2.
     """
     A_w, A_s = (test_moments(model, side, np.array([0, 0.5, 1])) for side in ("teacher", "student"))
-    eta_l_axis, eta_u_axis = np.array([float(eta_l)]), np.array([float(eta_u)])
+    eta_l_axis = np.array([check_eta("eta_l", float(eta_l))])
+    eta_u_axis = np.array([check_eta("eta_u", float(eta_u))])
     previous: Array | None = None
     error = np.inf
     for nodes in NODE_LADDER:
