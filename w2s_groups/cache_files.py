@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -59,10 +60,8 @@ def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
             return None
         log.warning("cached features %s are not used and built again: %s", path, error)
         for broken in filter(None, (path, payload)):
-            try:
+            with contextlib.suppress(OSError):  # a read-only cache: the new files will say so
                 broken.unlink(missing_ok=True)
-            except OSError:  # a read-only cache: the new files will say so
-                pass
         return None
 
 

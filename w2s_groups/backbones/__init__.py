@@ -26,4 +26,5 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
         packages = [f"packaged/{name}" for name in packaged.names()]
         raise unknown_name("backbone", spec, [*packages, "torchvision/NAME[@WEIGHTS]"])
     name, at, weights = rest.partition("@")
-    return SOURCES[source].get(name, weights if at else None, image_size)
+    backbone: Backbone = SOURCES[source].get(name, weights if at else None, image_size)
+    return backbone

@@ -23,7 +23,8 @@ INTERPOLATIONS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resamp
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Image -> what the network is fed: RGB, shorter side to `resize`, centre `crop`, (x - mean)/std.
+    """Image -> what the network is fed: RGB, shorter side to `resize`, centre `crop`, (x -
+    mean)/std.
 
     resize, crop: pixels. mean, std: per RGB channel on the 0-255 scale.
     """
@@ -82,12 +83,15 @@ class Network(nn.Module):
     def __init__(self, body: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.body = folded(body.eval()).requires_grad_(False)
-        self.body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.body.to(memory_format=torch.channels_last)
         # One row of pixels at a time: a last axis of 3 would defeat vector instructions (8 times).
         row = (preprocessing.crop, 1)
         self.register_buffer("mean", torch.tensor(preprocessing.mean).tile(row).flatten())
         scale = 1 / torch.tensor(preprocessing.std, dtype=torch.float64)
         self.register_buffer("scale", scale.float().tile(row).flatten())
+
+    mean: torch.Tensor
+    scale: torch.Tensor
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         b, height, width, channels = batch.shape
@@ -104,7 +108,7 @@ def folded(body: nn.Module) -> nn.Module:
     """
     if not any(isinstance(module, nn.BatchNorm2d) for module in body.modules()):
         return body
-    fused: nn.Module = fuse(copy.deepcopy(body))  # type: ignore[no-untyped-call]
+    fused: nn.Module = fuse(copy.deepcopy(body))
     return fused.eval()
 
 
@@ -132,7 +136,7 @@ class Backbone:
 
     @cached_property
     def network(self) -> Network:
-        """The network on the CPU, tried on one image. Raises InputError if it can't take the size."""
+        """The network on the CPU, tried on one image. InputError if it can't take the size."""
         network = Network(self.load(), self.preprocessing)
         size = self.image_size
         try:

@@ -91,7 +91,7 @@ class _NumpyOnly(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> dict[str, list[NDArray[np.float32]]]:
-    """Layer -> [kernel (kh, kw, in, out), bias (out,)]. Raises UnpicklingError for anything else."""
+    """Layer -> [kernel (kh, kw, in, out), bias (out,)]. UnpicklingError for anything else."""
     with path.open("rb") as file:
         # The strings were pickled by Python 2: they hold array bytes.
         layers: dict[str, list[NDArray[np.float32]]] = _NumpyOnly(file, encoding="latin1").load()

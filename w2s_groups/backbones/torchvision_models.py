@@ -16,7 +16,8 @@ from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.seeds import stream
 
 PACKAGED = "packaged/squeezenet1_1, packaged/efficientnet_lite0 and packaged/efficientnet_lite2"
-# torchvision's published weights of these two take ImageNet-normalised input and re-scale it inside.
+# torchvision's published weights of these two take ImageNet-normalised input and re-scale it
+# inside.
 RESCALING = {"googlenet", "inception_v3"}
 AUXILIARY = ("aux1", "aux2", "AuxLogits")  # training-time heads of the same two
 
@@ -81,8 +82,8 @@ def _on_255(values: Any) -> Triple:
 def _from_hub(name: str, entry: Any) -> Path:
     """torchvision's weights file in torch's hub folder, downloaded if it isn't there."""
     file = entry.url.rsplit("/", 1)[-1]
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / file
+    folder = Path(str(torch.hub.get_dir())) / "checkpoints"
+    path: Path = folder / file
     if not path.is_file():
         checksum = re.search(r"-([0-9a-f]{8,})\.", file)
         try:

@@ -1,9 +1,9 @@
 """Excess risk, PGR and OPR against n and N in DLLL25's synthetic setting, one noise level a figure.
 
-Solid lines are exact at finite n and N; dashed ones are the paper's printed forms, which count label
-noise alone. They part in three places: the target a model cannot see adds to its noise
-(σ² -> σ² + ρ), a finite N costs d_s/(N − d_s − 1) and not d_s/N, and the student's bias is below its
-printed bound ρ_w + ρ_s by what both models miss.
+Solid lines are exact at finite n and N; dashed ones are the paper's printed forms, which count
+label noise alone. They part in three places: the target a model cannot see adds to its noise
+(σ² -> σ² + ρ), a finite N costs d_s/(N − d_s − 1) and not d_s/N, and the student's bias is below
+its printed bound ρ_w + ρ_s by what both models miss.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
     """
     if table["sigma2"].nunique() != 1:
         raise InputError(
-            f"table holds {table['sigma2'].nunique()} values of sigma2: a figure shows one; select its rows"
+            f"table holds {table['sigma2'].nunique()} values of sigma2: a figure shows one; "
+            "select its rows"
         )
     pairs = sorted(table["d_sw"].unique())
     if len(pairs) > len(PAIRS):
@@ -110,8 +111,8 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
     ]
     keys += [
         Line2D([], [], color=theme.muted, label="exact, finite n and N"),
-        Line2D([], [], color=theme.muted, linestyle=(0, (3, 2)), label="printed (label noise only)"),
-        Line2D(
+        Line2D([], [], color=theme.muted, linestyle=(0, (3, 2)),
+        label="printed (label noise only)"), Line2D(
             [], [], color=theme.muted, marker="o", linestyle="", markerfacecolor="white",
             label=f"simulation, 95 % over {trials} trials",
         ),

@@ -5,18 +5,21 @@ Intrinsic dimension d: the fewest eigenvalues of the uncentred second moment tha
 
 Correlation dimension d_sw, two estimators that measure different things:
 - sketch (DLLL25's own): overlap of principal subspaces in *feature* space, the wider features first
-  sketched to the narrower width r. Coordinates of two networks have no common meaning, so unless the
-  features share coordinates it returns what two random subspaces of R^r do, d_w d_s / r. The five
-  published UTKFace values equal that chance level (r = 512 or 768) to 0.3; report it only beside it.
-- canonical: Σ squared canonical correlations of the principal subspaces in *sample* space, the overlap
-  of the two function spaces and what the theorem's d_sw means. Unchanged by rotating or scaling either
-  features; at fraction = 1, where nothing is truncated, by any invertible linear change.
+  sketched to the narrower width r. Coordinates of two networks have no common meaning, so unless
+  the features share coordinates it returns what two random subspaces of R^r do, d_w d_s / r. The
+  five published UTKFace values equal that chance level (r = 512 or 768) to 0.3; report it only
+  beside it.
+- canonical: Σ squared canonical correlations of the principal subspaces in *sample* space, the
+overlap
+  of the two function spaces and what the theorem's d_sw means. Unchanged by rotating or scaling
+  either features; at fraction = 1, where nothing is truncated, by any invertible linear change.
 
 A sample inflates the canonical sum V. Two spaces that share x directions and are independent
 otherwise have, in R^n, E V = x + (d_s − x)(d_w − x)/(n − x), d_w d_s / n at x = 0; solved for x,
     x = (nV − d_w d_s) / (n + V − d_w − d_s),
-the `corrected` value: unbiased at canonical correlations 0 and 1 and to first order in 1/n otherwise
-up to −Σρ²(1 − ρ²)/n (derived here, not in the papers); NaN for n <= d_w + d_s, where any two spaces meet.
+the `corrected` value: unbiased at canonical correlations 0 and 1 and to first order in 1/n
+otherwise up to −Σρ²(1 − ρ²)/n (derived here, not in the papers); NaN for n <= d_w + d_s, where any
+two spaces meet.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ ROWS = 1024  # rows of a memmap held in float64 at a time
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over samples of w wᵀ, s sᵀ, w sᵀ, w, s. Additive, so a fold is taken out by subtraction."""
+    """Sums over samples of w wᵀ, s sᵀ, w sᵀ, w, s. Additive: a fold is taken out by subtraction."""
 
     n: int
     ww: Array
@@ -79,7 +82,7 @@ class Overlap:
 
 
 def check_features(name: str, features: Features, n: int | None = None) -> None:
-    """InputError unless features is an (n >= 2, d >= 1) floating matrix; n: samples it must have."""
+    """InputError unless features is a floating (n >= 2, d >= 1) matrix; n: samples it must have."""
     shape = features.shape
     if len(shape) != 2 or shape[1] < 1 or not np.issubdtype(features.dtype, np.floating):
         raise InputError(
@@ -92,8 +95,8 @@ def check_features(name: str, features: Features, n: int | None = None) -> None:
         )
     if n is not None and shape[0] != n:
         raise InputError(
-            f"{name} has {shape[0]} samples, features_w {n}: both need the same samples in the same "
-            "order; select common rows"
+            f"{name} has {shape[0]} samples, features_w {n}: both need the same samples in the "
+            "same order; select common rows"
         )
 
 
@@ -118,7 +121,7 @@ def narrowed(name: str, features: Features) -> Features:
     if features.shape[1] <= features.shape[0]:
         return features
     whole = np.concatenate(list(blocks(name, features)))
-    factor: Array = np.linalg.qr(whole.T, mode="r").T
+    factor = np.asarray(np.linalg.qr(whole.T, mode="r")).T
     return factor
 
 
@@ -207,7 +210,7 @@ def sketch_overlap(
 def sketch_chance(features_w: Features, features_s: Features, d_w: int, d_s: int) -> float:
     """d_w d_s / r: what `sketch_overlap` gives for two random subspaces of R^r (d capped at r)."""
     r = min(features_w.shape[1], features_s.shape[1])
-    return min(d_w, r) * min(d_s, r) / r
+    return float(min(d_w, r) * min(d_s, r) / r)
 
 
 def correlation_dimension_sketch(

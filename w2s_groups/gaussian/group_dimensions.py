@@ -1,24 +1,27 @@
 """p_w, p_s and p_sw of measured features, and the report of dimensions of one backbone pair.
 
-In LDL25's model φ = z ⊗ ψ, ψ_w = [1; Wᵀξ]: p_w counts *all* of ξ the teacher sees, while group labels
-show only what μ_ξ moves. No estimator from labels alone can therefore find p; what identifies it is
+In LDL25's model φ = z ⊗ ψ, ψ_w = [1; Wᵀξ]: p_w counts *all* of ξ the teacher sees, while group
+labels show only what μ_ξ moves. No estimator from labels alone can therefore find p; what
+identifies it is
 dimensions: d_w = p_w d_z, d_s = p_s d_z, and, for one group g at a time, where ξ is isotropic about
 its mean, the function spaces overlap in exactly d_z (1 + ‖Ξ‖_F²) = d_z p_sw. Hence
 
     p_w = Σ_g (n_g/n) d_w^(g) / d_z,   p_s alike,   p_sw = Σ_g (n_g/n) d_sw^(g) / d_z,
 
 d^(g) and the corrected canonical d_sw^(g) taken within minority and within majority. (Pooled groups
-would mix Ξ with the shift μ_ξ.) A fraction below 1 of the trace drops at most (1 − fraction)·trace/λ
-directions of eigenvalue λ, so it lowers d and p; at fraction 1 they are exact in the model.
+would mix Ξ with the shift μ_ξ.) A fraction below 1 of the trace drops at most (1 −
+fraction)·trace/λ directions of eigenvalue λ, so it lowers d and p; at fraction 1 they are exact in
+the model.
 
-d_z (`core_dimension`): each core feature z_k has one direction whose second moment the shift inflates,
-z_k [1; Wᵀξ/s]-like, so d_z is the number of directions in which the minority's second moment exceeds
-the pooled one by more than permuting the groups does. It needs Wᵀμ_ξ ≠ 0 and n_g well above d.
+d_z (`core_dimension`): each core feature z_k has one direction whose second moment the shift
+inflates, z_k [1; Wᵀξ/s]-like, so d_z is the number of directions in which the minority's second
+moment exceeds the pooled one by more than permuting the groups does. It needs Wᵀμ_ξ ≠ 0 and n_g
+well above d.
 
-On real features nothing makes φ a product. d_z is then the number of directions that the groups change
-detectably, a convention that scales p_w, p_s, p_sw alike and that grows with n; their *ratios*
-p_s/p_w, p_sw/p_w are free of it. Teacher and student giving different d_z says how far the model is.
-Derived here, not in either paper.
+On real features nothing makes φ a product. d_z is then the number of directions that the groups
+change detectably, a convention that scales p_w, p_s, p_sw alike and that grows with n; their
+*ratios* p_s/p_w, p_sw/p_w are free of it. Teacher and student giving different d_z says how far
+the model is. Derived here, not in either paper.
 """
 
 from __future__ import annotations
@@ -52,8 +55,9 @@ class Estimate:
 class PairReport:
     """Dimensions of one teacher-student pair; names as in `dimensions` and this module.
 
-    Errors: delete-a-tenth jackknife over samples, groups balanced, d_z held fixed. d_sw_sketch: mean and
-    standard deviation over sketches (0 where equal widths need none), so without sampling error.
+    Errors: delete-a-tenth jackknife over samples, groups balanced, d_z held fixed. d_sw_sketch:
+    mean and standard deviation over sketches (0 where equal widths need none), so without sampling
+    error.
     """
 
     n: int
@@ -147,9 +151,9 @@ def pair_report(
 ) -> PairReport:
     """Every dimension of a pair on the same n samples. features_w: (n, D_w); features_s: (n, D_s).
 
-    group_codes: (n,) codes of `groups`. d_z: None estimates it from each model and takes the larger,
-    since a model that does not see μ_ξ detects none. n >= 20. p's are NaN where d_z is 0, a group is
-    absent, or (p_sw) a group has no more than d_w + d_s samples.
+    group_codes: (n,) codes of `groups`. d_z: None estimates it from each model and takes the
+    larger, since a model that does not see μ_ξ detects none. n >= 20. p's are NaN where d_z is 0,
+    a group is absent, or (p_sw) a group has no more than d_w + d_s samples.
     """
     dimensions.check_fraction(fraction)
     dimensions.check_features("features_w", features_w)
@@ -198,8 +202,10 @@ def pair_report(
         pooled = pieces[0] + pieces[1]
         whole = dimensions.overlap(pooled, fraction)
         return np.array(
-            [whole.d_w, whole.d_s, whole.raw, whole.corrected, dimensions.cka(pooled)]
-            + _group_values(pieces, core, fraction)
+            [
+                *(whole.d_w, whole.d_s, whole.raw, whole.corrected, dimensions.cka(pooled)),
+                *_group_values(pieces, core, fraction),
+            ]
         )
 
     values = statistics(parts)

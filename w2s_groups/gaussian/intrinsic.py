@@ -1,10 +1,12 @@
-"""Weak-to-strong risk from intrinsic dimensions: DLLL25 as printed, and exact for Gaussian features.
+"""Weak-to-strong risk from intrinsic dimensions: DLLL25 as printed, and exact for Gaussian
+features.
 
-Ridgeless regression on two feature spaces: the teacher sees the d_w directions W of x ~ N(0, I), the
-student the d_s directions S; y = xᵀβ + ε with Var ε = σ². The printed forms count label noise alone.
-The exact ones add what they leave out: a model that misses part of the target sees that part as noise
-(Gaussian coordinates it cannot see are independent of those it can), so σ² becomes σ² + ρ, and the
-student's finite N enters as 1/(N − d_s − 1). They are derived here, not in the paper:
+Ridgeless regression on two feature spaces: the teacher sees the d_w directions W of x ~ N(0, I),
+the student the d_s directions S; y = xᵀβ + ε with Var ε = σ². The printed forms count label noise
+alone.
+The exact ones add what they leave out: a model that misses part of the target sees that part as
+noise (Gaussian coordinates it cannot see are independent of those it can), so σ² becomes σ² + ρ,
+and the student's finite N enters as 1/(N − d_s − 1). They are derived here, not in the paper:
 
 teacher  θ_w = P_wβ + δ,  E δδᵀ = τ²/(n − d_w − 1) P_w,  τ² = σ² + ρ_w
 student  θ_s = P_sθ_w + noise of variance ‖(I − P_s)θ_w‖²/(N − d_s − 1) per direction of S.
@@ -51,13 +53,14 @@ class Pair:
             )
         if not 0 <= self.d_sw <= min(self.d_w, self.d_s):
             raise InputError(
-                f"d_sw={self.d_sw} is outside [0, {min(self.d_w, self.d_s)}]: an overlap cannot exceed "
-                "the smaller of d_w and d_s; lower it"
+                f"d_sw={self.d_sw} is outside [0, {min(self.d_w, self.d_s)}]: an overlap cannot "
+                "exceed the smaller of d_w and d_s; lower it"
             )
         for field in ("rho_w", "rho_s", "inherited", "leaked"):
             if not 0 <= getattr(self, field) < np.inf:
                 raise InputError(
-                    f"{field}={getattr(self, field)} must be a finite energy >= 0; pass squared norms"
+                    f"{field}={getattr(self, field)} must be a finite energy >= 0; "
+                    "pass squared norms"
                 )
 
 
@@ -90,8 +93,8 @@ def _above(field: str, value: ArrayLike, bound: int, bound_name: str) -> Array:
     bad = ~(array > bound)
     if bad.any():
         raise InputError(
-            f"{field}={array[bad].flat[0]:g} with alpha=0 needs {field} > {bound_name} = {bound}, below "
-            f"which the mean risk is not finite; raise {field} or use alpha > 0"
+            f"{field}={array[bad].flat[0]:g} with alpha=0 needs {field} > {bound_name} = {bound}, "
+            f"below which the mean risk is not finite; raise {field} or use alpha > 0"
         )
     return array
 

@@ -1,4 +1,4 @@
-"""The experiment behind DLLL25's synthetic figures: simulated, exact and printed risks in one table."""
+"""DLLL25's synthetic figures: simulated, exact and printed risks in one table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,5 +134,12 @@ def point_table(
         )
     )
     table = pd.DataFrame(rows, columns=["quantity", "mean", "low", "high", "exact", "printed"])
-    place = {"sweep": sweep, "n": n, "N": N, "sigma2": sigma2, "d_sw": d_sw, "trials": len(risks)}
+    place: dict[str, Any] = {
+        "sweep": sweep,
+        "n": n,
+        "N": N,
+        "sigma2": sigma2,
+        "d_sw": d_sw,
+        "trials": len(risks),
+    }
     return table.assign(**place)[[*place, *table.columns]]

@@ -1,10 +1,12 @@
 """DLLL25's synthetic regression, simulated exactly from the few numbers its risks depend on.
 
 x ~ N(0, I_d), y = xᵀβ + ε with β_i = ±(i d)^(−1/2) for i <= d_star: spectrum 1/i, θ* Rademacher/√d.
-The student's features are coordinates 1..d_s, the teacher's offset + 1..offset + d_w, both least squares.
+The student's features are coordinates 1..d_s, the teacher's offset + 1..offset + d_w, both least
+squares.
 
 Three things make this cheap, none of them an approximation:
-- coordinates beyond d_star and both models enter neither labels nor features, and are independent of
+- coordinates beyond d_star and both models enter neither labels nor features, and are independent
+of
   the others, so they are never drawn;
 - least squares depends on a sample through its Gram matrix alone, which is Wishart, and Bartlett's
   triangular factor draws it with no sample: cost independent of n and N;
@@ -49,8 +51,8 @@ class Setting:
         offset = self.d_s - d_sw
         if not (0 <= d_sw <= min(self.d_s, self.d_w) and offset + self.d_w <= self.d):
             raise InputError(
-                f"d_sw={d_sw} must lie in 0..min(d_w, d_s)={min(self.d_s, self.d_w)} and leave room for "
-                f"d_w={self.d_w} coordinates after offset d_s - d_sw; change d_sw or raise d"
+                f"d_sw={d_sw} must lie in 0..min(d_w, d_s)={min(self.d_s, self.d_w)}, leaving room "
+                f"for d_w={self.d_w} coordinates after offset d_s - d_sw; change d_sw or raise d"
             )
         return slice(offset, offset + self.d_w)
 
@@ -60,7 +62,7 @@ class Setting:
         return 1 / (np.arange(1, self.d_star + 1) * self.d)
 
     def pair(self, d_sw: int) -> Pair:
-        """What the closed forms need. Spans are coordinates, so the energies are sums of 1/(i d)."""
+        """What the closed forms need. Spans are coordinates: the energies are sums of 1/(i d)."""
         teacher, energy = self.teacher(d_sw), self.energy
         seen = np.zeros(self.d_star, dtype=bool)
         seen[teacher] = True
@@ -104,13 +106,13 @@ def simulate(
     """
     if not n > max(setting.d_w, setting.d_s) + 1:
         raise InputError(
-            f"n={n} with alpha=0 needs n > max(d_w, d_s) + 1 = {max(setting.d_w, setting.d_s) + 1}, "
-            "below which the mean risk is not finite; raise n"
+            f"n={n} with alpha=0 needs n > max(d_w, d_s) + 1 = "
+            f"{max(setting.d_w, setting.d_s) + 1}, below which the mean risk is not finite; raise n"
         )
     if not setting.d_s + 1 < N:
         raise InputError(
-            f"N={N} with alpha=0 needs N > d_s + 1 = {setting.d_s + 1}, below which the mean risk is "
-            "not finite; raise N"
+            f"N={N} with alpha=0 needs N > d_s + 1 = {setting.d_s + 1}, below which the mean risk "
+            "is not finite; raise N"
         )
     if not all(0 <= value < np.inf for value in sigma2):
         raise InputError(
@@ -131,10 +133,11 @@ def simulate(
 
     def risk(coef: Array, seen: slice) -> Array:
         outside = (beta**2).sum(1) - (beta[:, seen] ** 2).sum(1)
-        return ((coef - beta[:, seen]) ** 2).sum(1) + outside
+        return np.asarray(((coef - beta[:, seen]) ** 2).sum(1) + outside, dtype=np.float64)
 
     def fit(moments: Array, seen: slice) -> Array:
-        return np.linalg.solve(moments[:, seen, seen], moments[:, seen] @ target)
+        coef = np.linalg.solve(moments[:, seen, seen], moments[:, seen] @ target)
+        return np.asarray(coef, dtype=np.float64)
 
     out = np.empty((trials, len(teachers), len(sigma2), len(MODELS)))
     out[..., MODELS.index("baseline")] = risk(fit(labelled, strong), strong)[:, None]
@@ -142,7 +145,7 @@ def simulate(
     for k, weak in enumerate(teachers):
         theta_w = fit(labelled, weak)
         pseudo = unlabelled[:, strong, weak] @ theta_w
-        theta_s = np.linalg.solve(unlabelled[:, strong, strong], pseudo)
+        theta_s = np.asarray(np.linalg.solve(unlabelled[:, strong, strong], pseudo), np.float64)
         out[:, k, :, MODELS.index("teacher")] = risk(theta_w, weak)
         out[:, k, :, MODELS.index("w2s")] = risk(theta_s, strong)
     return out

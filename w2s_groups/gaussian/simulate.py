@@ -82,9 +82,9 @@ def simulate(
     """Risks of ridge teachers on n labels and ridge students on N pseudolabels, per replicate.
 
     replicates: their numbers; each draws from streams of its own, so a run can be cut into parts.
-    tol: relative error of every Θ, which moves a risk by at most 2 tol ‖Θ‖/sqrt(risk) of itself: far
-    below the Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at each pass.
-    InputError for etas outside [0, 1], sizes < 1, or a problem the solver cannot do.
+    tol: relative error of every Θ, which moves a risk by at most 2 tol ‖Θ‖/sqrt(risk) of itself:
+    far below the Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at
+    each pass. InputError for etas outside [0, 1], sizes < 1, or a problem the solver cannot do.
     """
     return simulate_each(
         [model],
