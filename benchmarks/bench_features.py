@@ -46,7 +46,7 @@ def bare(backbone: Backbone) -> float:
     for k in range(rounds):
         forward(k)
     together = N / (time.perf_counter() - start)
-    with ThreadPoolExecutor(CORES, torch.set_num_threads, (1,)) as pool:
+    with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         start = time.perf_counter()
         list(pool.map(forward, range(rounds)))
         apart = N / (time.perf_counter() - start)

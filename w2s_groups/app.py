@@ -138,7 +138,7 @@ def run(cfg: Config) -> None:
     found = _pair(dataset, matrices, usable, results_dir, store.cell_key({"pair": base}))
     leaderboard.write(table, {**_settings(cfg), "class_priors": priors, "pair": found}, folder)
     if isinstance(dataset, ImageDataset):
-        leaderboard.write_samples(dataset, folder)
+        leaderboard.write_samples(dataset.only(usable), folder)
     print(leaderboard.summary_text(table, priors))
     print(f"\n{len(cells)} cells in {time.monotonic() - started:.0f} s; report in {folder}/")
 

@@ -66,8 +66,9 @@ def group_weights(
 
     y: (G,) class of each group, minority: (G,) mask, class_prior: (C,), uniform by default.
     The mix is eta_t * minority part + (1 - eta_t) * majority part. In each part a class has its
-    prior, split equally over its groups there: n pi_y eta_t of n, as in the draws. A class without
-    groups in a part leaves its share of that part to the other classes.
+    prior, split equally over its groups there; a class without groups in a part leaves its share
+    of that part to the other classes. The draws (sampling.group_counts) hold the class sizes
+    instead: the two agree wherever every class has minority and majority groups.
     """
     if not 0.0 <= eta_t <= 1.0:
         raise InputError(f"eta_t={eta_t} must lie in [0, 1]: it is the test set's minority share")

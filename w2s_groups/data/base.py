@@ -36,6 +36,12 @@ class ImageDataset:
         """(N,) group codes."""
         return self.groups.codes(self.y, self.a)
 
+    def only(self, mask: NDArray[np.bool_]) -> ImageDataset:
+        """The images of a mask (N,), such as those that can be read."""
+        files = tuple(self.files[row] for row in np.flatnonzero(mask))
+        y, a, split = self.y[mask], self.a[mask], self.split[mask]
+        return ImageDataset(self.name, self.root, files, y, a, split, self.groups)
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureDataset:

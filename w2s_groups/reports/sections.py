@@ -54,10 +54,11 @@ def sections(
             _leaderboard(grid),
             _by_group(grid),
             *_kept(grid),
+            *_kept_labels(grid),
             *_drawn(grid),
             _missing(grid),
         ]
-    return [*found, _reading(grids), _settings(settings)]
+    return [*found, *_pair(settings.get("pair")), _reading(grids), _settings(settings)]
 
 
 def _summary(grid: Grid) -> Section:
@@ -159,6 +160,51 @@ def _kept(grid: Grid) -> list[Section]:
     return [Section("What selection keeps", (text,), header=header, rows=tuple(rows), keys=2)]
 
 
+def _kept_labels(grid: Grid) -> list[Section]:
+    """How right the labels of each kept set are, beside all of the teacher's."""
+    teacher = grid.index("teacher")
+    rows = []
+    for p, (eta_l, eta_u) in enumerate(grid.points):
+        for m, method in enumerate(grid.methods):
+            kept = grid.pseudo["kept"][p, m]
+            if np.isnan(kept).all() or teacher is None:
+                continue
+            every = grid.pseudo["unlabelled"][p, teacher]
+            cells = [
+                f"{fixed(float(mean_interval(kept[:, g]).mean))} "
+                f"({fixed(float(mean_interval(every[:, g]).mean))})"
+                for g in range(len(grid.groups))
+            ]
+            rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(method), *cells))
+    if not rows:
+        return []
+    text = (
+        "Accuracy of the labels in the kept set, and of the teacher's on the whole unlabelled set."
+    )
+    header = ("η_ℓ", "η_u", "method", *grid.groups)
+    return [Section("How right the kept labels are", (text,), (), "", header, tuple(rows), 2)]
+
+
+def _pair(pair: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """Dimensions of the two networks, as reports/pair.py lists them."""
+    if not pair:
+        return []
+    rows = []
+    for entry in pair:
+        value, error = (np.nan if entry[k] is None else float(entry[k]) for k in ("value", "error"))
+        shown = BLANK if np.isnan(value) else f"{value:.4g}"
+        if np.isfinite(error) and shown != BLANK:
+            shown += f" ± {error:.2g}"
+        rows.append((str(entry["name"]), str(entry["symbol"]), shown, str(entry["definition"])))
+    text = (
+        "Measured on the pool. d_w, d_s, d_sw are DLLL25's intrinsic and correlation dimensions; "
+        "p_w, p_s, p_sw are what LDL25's model would call the group features, estimated here under "
+        "its assumptions: compare them with each other, not with a model's numbers."
+    )
+    header = ("quantity", "symbol", "value ± standard error", "definition")
+    return [Section("The two networks", (text,), header=header, rows=tuple(rows))]
+
+
 def _drawn(grid: Grid) -> list[Section]:
     """Realised counts, and how right the teacher's labels are in each group."""
     teacher = grid.index("teacher")
@@ -230,7 +276,8 @@ def _reading(grids: Sequence[Grid]) -> Section:
 
 
 def _settings(settings: Mapping[str, Any]) -> Section:
-    rows = tuple((key, value) for key, value in _flat("", settings) if value)
+    shown = {key: value for key, value in settings.items() if key != "pair"}
+    rows = tuple((key, value) for key, value in _flat("", shown) if value)
     return Section("Settings", header=("setting", "value"), rows=rows)
 
 

@@ -84,6 +84,8 @@ def _compare(grid: Grid, metric: str, method: str, other: str) -> str:
     else:
         verb = f"is not distinguishable from {name}"
     total = int(np.isfinite(each.mean).sum())
+    if total == 0:
+        return f"{method_label(method)} has no number to compare with {name} {_WHERE[metric]}."
     up, down = each.mean > 0, each.mean < 0
     sure = ~each.holds(0.0)
     counts = f"above in {int(up.sum())} of {count(total, 'point')}"

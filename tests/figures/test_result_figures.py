@@ -1,0 +1,60 @@
+"""Figures of measured results: what they draw follows from the table or the dataset."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tables import grid_table
+
+from w2s_groups.data.base import ImageDataset
+from w2s_groups.errors import InputError
+from w2s_groups.figures import gain_vs_eta_u, samples
+from w2s_groups.groups import Groups
+from w2s_groups.results.table import grids
+
+
+def test_gain_figure_has_a_panel_per_metric_and_eta_l_and_draws_the_paired_means() -> None:
+    grid = grids(grid_table())[0]
+    figure = gain_vs_eta_u.draw(grid)
+    drawn = [np.asarray(line.get_ydata()) for axis in figure.axes for line in axis.get_lines()]
+    average = grid.metric("average")
+    gain = average[:, grid.methods.index("w2s")] - average[:, grid.methods.index("teacher")]
+    for start in (0, 4):  # the four eta_u of each eta_l
+        expected = gain[start : start + 4].mean(axis=1)
+        assert any(len(y) == 4 and np.allclose(y, expected) for y in drawn)
+
+
+def test_gain_figure_of_one_cell() -> None:
+    grid = grids(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=1))[0]
+    assert gain_vs_eta_u.draw(grid).axes
+
+
+def squares(root: Path) -> ImageDataset:
+    y, a = np.arange(12) // 2 % 2, np.arange(12) % 2
+    for i in range(12):
+        Image.new("RGB", (40, 30), (20 * i, 80 * int(y[i]), 80 * int(a[i]))).save(root / f"{i}.png")
+    files = tuple(f"{i}.png" for i in range(12))
+    return ImageDataset(
+        "squares", root, files, y, a, np.zeros(12, dtype=np.int64), Groups(("l", "h"), ("g", "b"))
+    )
+
+
+def test_sample_sheet_shows_each_group(tmp_path: Path) -> None:
+    dataset = squares(tmp_path)
+    figure = samples.draw(dataset, per_group=4)
+    assert len(figure.axes) == 16
+    for row, axis in enumerate(figure.axes[::4]):
+        assert dataset.groups.names[row] in axis.get_title(loc="left")
+        assert "3 images" in axis.get_title(loc="left")
+    shown = [len(axis.get_images()) for axis in figure.axes]
+    assert shown == [1, 1, 1, 0] * 4
+
+
+def test_sample_sheet_names_a_bad_image_and_leaves_out_what_is_masked(tmp_path: Path) -> None:
+    dataset = squares(tmp_path)
+    (tmp_path / "5.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"5\.png"):
+        samples.draw(dataset)
+    figure = samples.draw(dataset.only(np.arange(12) != 5))
+    assert len(figure.axes) == 24

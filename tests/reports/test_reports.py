@@ -1,0 +1,167 @@
+"""A report is a function of its table; what it says follows from the numbers; the check notices."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tables import LIFT, METHODS, grid_table
+
+from w2s_groups.reports import check, leaderboard
+from w2s_groups.reports.__main__ import main
+
+SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
+PAIR = [
+    {"name": "similarity", "symbol": "CKA", "value": 0.61234, "error": 0.002, "definition": "lin"},
+    {"name": "unknown", "symbol": "p_w", "value": None, "error": None, "definition": "none"},
+]
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return grid_table()
+
+
+def text(files: dict[str, str | bytes], name: str) -> str:
+    content = files[name]
+    assert isinstance(content, str)
+    return content
+
+
+def test_any_row_order_gives_the_same_text(table: pd.DataFrame) -> None:
+    one = leaderboard.build(table, SETTINGS)
+    two = leaderboard.build(table.sample(frac=1, random_state=1), SETTINGS)
+    assert set(one) == set(two)
+    for name in ("leaderboard.md", "leaderboard.csv", "leaderboard.html"):
+        assert one[name] == two[name]
+
+
+def test_numbers_of_the_csv_are_those_of_the_table(table: pd.DataFrame) -> None:
+    lines = text(leaderboard.build(table, SETTINGS), "leaderboard.csv").splitlines()
+    assert "do not edit" in lines[0]
+    header = lines[1].split(",")
+    row = dict(zip(header, lines[2].split(","), strict=True))
+    here = table[
+        (table.eta_l == 0.05) & (table.eta_u == 0.05) & (table.method == "teacher")
+        & (table.split == "test") & (table.metric == "accuracy")
+    ]  # fmt: skip
+    per_seed = here.groupby("seed").value
+    assert float(row["worst_group"]) == pytest.approx(per_seed.min().mean(), abs=1e-6)
+    # Two classes, each with one group a side: the average is the mean of the four groups.
+    assert float(row["average"]) == pytest.approx(per_seed.mean().mean(), abs=1e-6)
+    assert row["n_smallest"] == "60"
+
+
+def test_the_page_asks_nothing_of_any_server_and_escapes_names(table: pd.DataFrame) -> None:
+    nasty = table.assign(data="<script>alert(1)</script>", student='"><img src=x>')
+    page = text(leaderboard.build(nasty, SETTINGS), "leaderboard.html")
+    assert "<script" not in page
+    assert "<img src=x>" not in page
+    assert not re.search(r"""(src|href|srcset)=["'](?!data:)""", page)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_pair_and_settings_are_shown(table: pd.DataFrame) -> None:
+    shown = text(leaderboard.build(table, {**SETTINGS, "pair": PAIR}), "leaderboard.md")
+    assert "0.6123 ± 0.002" in shown
+    assert "methods.selective.keep" in shown
+    assert "The two networks" not in text(leaderboard.build(table, SETTINGS), "leaderboard.md")
+
+
+def test_a_weak_student_is_said_plainly() -> None:
+    lift = {**LIFT, "ceiling": -0.05, "w2s": -0.1}
+    summary = leaderboard.summary_text(grid_table(lift=lift))
+    assert "the student is not the stronger model" in summary
+    assert "W2S falls short of its teacher" in summary
+    strong = leaderboard.summary_text(grid_table())
+    assert "The student is the stronger model" in strong
+
+
+def test_the_terminal_table_fits_and_is_ascii(table: pd.DataFrame) -> None:
+    summary = leaderboard.summary_text(table)
+    assert max(len(line) for line in summary.splitlines()) <= 100
+    assert summary.isascii()
+
+
+def test_one_seed_has_no_intervals_and_says_so() -> None:
+    files = leaderboard.build(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=1), SETTINGS)
+    assert "With one seed there is no interval" in text(files, "leaderboard.md")
+    assert "nan" not in text(files, "leaderboard.md").lower()
+
+
+def test_absent_group_is_blank_not_zero() -> None:
+    files = leaderboard.build(grid_table(absent="bird-on-land"), SETTINGS)
+    shown = text(files, "leaderboard.md")
+    assert "a group has no test image" in shown
+    rows = text(files, "leaderboard.csv").splitlines()
+    row = dict(zip(rows[1].split(","), rows[2].split(","), strict=True))
+    assert row["average"] == ""
+    assert float(row["worst_group"]) > 0.3
+
+
+def test_failed_runs_are_listed_and_in_no_mean(table: pd.DataFrame) -> None:
+    lost = table.copy()
+    there = (lost.method == "w2s") & (lost.seed == 2) & (lost.eta_u == 0.5) & (lost.split == "test")
+    lost.loc[there, "value"] = np.nan
+    shown = text(leaderboard.build(lost, SETTINGS), "leaderboard.md")
+    assert "η_u = 0.5, W2S, seed 2: no number" in shown
+    whole = lost.copy()
+    whole.loc[(whole.method == "w2s") & (whole.split == "test"), "value"] = np.nan
+    assert "0 of 0" not in leaderboard.summary_text(whole)
+
+
+def test_two_setups_have_a_figure_each(table: pd.DataFrame) -> None:
+    both = pd.concat([table, grid_table(data="digits")])
+    assert {"gain_vs_eta_u_1.png", "gain_vs_eta_u_2.png"} <= set(leaderboard.build(both, SETTINGS))
+
+
+def test_unknown_methods_are_shown_too(table: pd.DataFrame) -> None:
+    other = table.replace({"method": {"baseline": "my_method"}})
+    assert "my_method" in text(leaderboard.build(other, SETTINGS), "leaderboard.md")
+    assert METHODS[0] in leaderboard.summary_text(other)
+
+
+@pytest.fixture
+def repository(table: pd.DataFrame, tmp_path: Path) -> Path:
+    leaderboard.write(table, SETTINGS, tmp_path / "reports/leaderboard/birds")
+    (tmp_path / "README.md").write_text(
+        "# x\n<!-- leaderboard reports/leaderboard/birds: generated -->\n<!-- end -->\n"
+    )
+    check.rewrite(tmp_path)
+    return tmp_path
+
+
+def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> None:
+    assert check.differences(repository) == []
+    assert "| 0.05 | 0.5 |" in (repository / "README.md").read_text()
+    assert main(["--check", "--root", str(repository)]) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["leaderboard.md", "leaderboard.csv", "leaderboard.html", "results.csv", "README.md"]
+)
+def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, name: str) -> None:
+    folder = repository / "reports/leaderboard/birds"
+    path = repository / name if name == "README.md" else folder / name
+    before = path.read_text()
+    digit = re.search(r"0\.[0-9]{3}", before)
+    assert digit is not None
+    path.write_text(before.replace(digit[0], "0.123456"))
+    assert main(["--check", "--root", str(repository)]) == 1
+    if name != "results.csv":
+        assert main(["--root", str(repository)]) == 0
+        assert path.read_text() == before
+
+
+def test_a_missing_figure_fails_the_check(repository: Path) -> None:
+    (repository / "reports/leaderboard/birds/gain_vs_eta_u.png").unlink()
+    assert any("missing" in line for line in check.differences(repository))
+
+
+def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check", "--root", str(tmp_path)]) == 2
+    assert "no results.csv" in capsys.readouterr().err
