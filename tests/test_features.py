@@ -149,7 +149,7 @@ def test_bad_image_is_named_and_everything_else_is_kept(
     (root / "3.jpg").write_bytes(good)
     decoded: list[Path] = []
     original = features._pixels
-    monkeypatch.setattr(features, "_pixels", lambda p, b: decoded.append(p) or original(p, b))
+    monkeypatch.setattr(features, "_pixels", lambda p, *a: decoded.append(p) or original(p, *a))
     repaired = extract(root, cache)
     assert decoded == [root / "3.jpg"]
     assert np.isfinite(repaired.matrix).all()
@@ -190,7 +190,14 @@ def test_cache_folder_that_cannot_be_written(root: Path, tmp_path: Path) -> None
 
 
 def test_bad_arguments(root: Path, tmp_path: Path) -> None:
-    for changes in ({"files": []}, {"on_bad_image": "maybe"}, {"batch_size": 0}, {"workers": -1}):
+    for changes in (
+        {"device": "cuda:99"},
+        {"device": "cpuu"},
+        {"files": []},
+        {"on_bad_image": "maybe"},
+        {"batch_size": 0},
+        {"workers": -1},
+    ):
         with pytest.raises(InputError, match=next(iter(changes))):
             extract(root, tmp_path / "cache", **changes)
 
@@ -201,10 +208,10 @@ from pathlib import Path
 from w2s_groups import features
 from w2s_groups.backbones import get_backbone
 original = features._pixels
-def slow(path, backbone):
+def slow(path, *rest):
     print("image", flush=True)
     time.sleep(0.05)
-    return original(path, backbone)
+    return original(path, *rest)
 features._pixels = slow
 root, cache = map(Path, sys.argv[1:])
 files = sorted(p.name for p in root.iterdir())

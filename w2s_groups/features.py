@@ -60,7 +60,7 @@ def extract(
     its weights and the dtype; a dataset's name, its place and the file times play no part.
     Same batch size: same bits, whatever `workers` is. Other batch sizes: equal to 1e-5 of a row's
     largest feature. Images known from an earlier extraction aren't computed again.
-    Raises InputError for an unwritable or full cache too, before any network is run.
+    Raises InputError for an unwritable or full cache too, before the extraction.
     """
     if not files:
         raise InputError("files is empty: there is no image to extract features from")
@@ -68,8 +68,9 @@ def extract(
         raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
     if batch_size < 1 or workers < 0:
         raise InputError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0 or more")
+    check_device(device)
     # As many threads as asked for: more than cores would only have them wait for each other.
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or cores()
     dataset_root = Path(dataset_root)
 
     images = _content(dataset_root, files, workers)
@@ -102,6 +103,22 @@ def extract(
     return Features(result, listed, key, from_cache)
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_device(device: str) -> None:
+    """InputError unless tensors can be put on `device` ("cpu", "cuda", "cuda:1", "mps")."""
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"device={device} can't be used here ({reason}); use device=cpu"
+        ) from error
+
+
 def _compute(
     root: Path,
     files: Sequence[str],
@@ -120,7 +137,7 @@ def _compute(
         for row, image in enumerate(images)
         if image.startswith(UNREADABLE)
     }
-    known = cache_files.rows(folder, set(images))
+    known = cache_files.rows(folder, {image for row, image in enumerate(images) if row not in bad})
     for row, image in enumerate(images):
         if image in known:
             matrix[row] = known[image]
@@ -136,7 +153,7 @@ def _compute(
         pixels, rows, faults = [], [], {}
         for row in batch:
             try:
-                pixels.append(_pixels(root / files[row], backbone))
+                pixels.append(_pixels(root / files[row], backbone, images[row]))
                 rows.append(row)
             except MemoryError:
                 raise
@@ -169,8 +186,11 @@ def _compute(
     return matrix, bad
 
 
-def _pixels(path: Path, backbone: Backbone) -> torch.Tensor:
-    with Image.open(io.BytesIO(path.read_bytes())) as image:
+def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("changed while it was being read")
+    with Image.open(io.BytesIO(data)) as image:
         return backbone.preprocess(image)
 
 

@@ -53,10 +53,11 @@ def _strength(grid: Grid) -> list[str]:
     if np.isnan(gap.low):
         return [f"Whether the student is the stronger model is open: {numbers}; {_why_none(gap)}."]
     if not gap.low > 0:
-        verb = "below" if gap.high < 0 else "not distinguishable from"
+        if not gap.high < 0:
+            return [f"The student is not shown to be the stronger model here: {numbers}."]
         return [
             f"On this dataset the student is not the stronger model: {numbers}. Even the ceiling "
-            f"is {verb} the teacher, so there is no strength for W2S to bring out."
+            "is below the teacher, so there is no strength for W2S to bring out."
         ]
     if "baseline" not in grid.methods:
         return [f"The student is the stronger model: {numbers}."]
