@@ -29,10 +29,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def bare(backbone: Backbone) -> float:
-    """Images per second of the network alone on a batch in memory: the better of two ways.
+def bare(backbone: Backbone) -> tuple[float, float]:
+    """Images per second of the network alone on a batch in memory, run in two ways.
 
-    All threads on one batch after another, or a batch at a time on each core.
+    As torch runs it by itself, all threads on one batch after another; and a batch at a time on
+    each core, which is how the extraction runs it and an upper bound that leaves no decoding.
     """
     batch = torch.randint(0, 256, (BATCH, SIZE, SIZE, 3), dtype=torch.uint8)
     rounds = N // BATCH
@@ -51,7 +52,7 @@ def bare(backbone: Backbone) -> float:
         list(pool.map(forward, range(rounds)))
         apart = N / (time.perf_counter() - start)
     torch.set_num_threads(threads)
-    return max(together, apart)
+    return together, apart
 
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite2"])
@@ -69,9 +70,16 @@ def test_extraction_against_bare_forward(
     bare(backbone)
     before = bare(backbone)
     benchmark.pedantic(whole, rounds=3, warmup_rounds=1)
-    rate = max(before, bare(backbone))
+    after = bare(backbone)
+    together, apart = (max(pair) for pair in zip(before, after, strict=True))
     ours = N / benchmark.stats.stats.min
     benchmark.extra_info.update(
-        {"images per s": ours, "bare forward images per s": rate, "ratio": ours / rate}
+        {
+            "images per s": ours,
+            "bare forward images per s, all threads on a batch": together,
+            "ratio": ours / together,
+            "bare forward images per s, a batch on each core": apart,
+            "ratio to that": ours / apart,
+        }
     )
-    assert ours / rate >= 0.9
+    assert ours / together >= 0.9

@@ -165,3 +165,21 @@ def test_a_missing_figure_fails_the_check(repository: Path) -> None:
 def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", "--root", str(tmp_path)]) == 2
     assert "no results.csv" in capsys.readouterr().err
+
+
+def test_kept_labels_are_pooled_over_images_with_their_number(table: pd.DataFrame) -> None:
+    first = table[(table.method == "selective") & (table.split == "test")].drop_duplicates(
+        ["eta_l", "eta_u", "seed", "group"]
+    )
+    here = first[(first.eta_l == 0.05) & (first.eta_u == 0.05) & (first.seed < 2)]
+    n = here.seed.map({0: 1, 1: 9})
+    right = here.seed.map({0: 0.0, 1: 1.0})
+    kept = [
+        here.assign(split="kept", metric="accuracy", n=n, value=right),
+        here.assign(split="kept", metric="fraction", n=n, value=0.25),
+    ]
+    shown = text(
+        leaderboard.build(pd.concat([table[table.split != "kept"], *kept]), SETTINGS),
+        "leaderboard.md",
+    )
+    assert "0.900 of 10" in shown  # 9 of 10 images, where the mean over two seeds is 0.5

@@ -169,17 +169,20 @@ def _kept_labels(grid: Grid) -> list[Section]:
             kept = grid.pseudo["kept"][p, m]
             if np.isnan(kept).all() or teacher is None:
                 continue
-            every = grid.pseudo["unlabelled"][p, teacher]
-            cells = [
-                f"{fixed(float(mean_interval(kept[:, g]).mean))} "
-                f"({fixed(float(mean_interval(every[:, g]).mean))})"
-                for g in range(len(grid.groups))
-            ]
+            every, n = grid.pseudo["unlabelled"][p, teacher], grid.kept_n[p, m]
+            cells = []
+            for g in range(len(grid.groups)):
+                # Over images, not over seeds: a seed may have kept none or one of a group.
+                total = int(n[:, g].sum())
+                pooled = np.nansum(kept[:, g] * n[:, g]) / total if total else np.nan
+                whole = float(mean_interval(every[:, g]).mean)
+                cells.append(f"{fixed(float(pooled))} of {total} ({fixed(whole)})")
             rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(method), *cells))
     if not rows:
         return []
     text = (
-        "Accuracy of the labels in the kept set, and of the teacher's on the whole unlabelled set."
+        "Accuracy of the labels of all images that any seed kept, and their number; in brackets "
+        "the teacher's accuracy on the whole unlabelled set."
     )
     header = ("η_ℓ", "η_u", "method", *grid.groups)
     return [Section("How right the kept labels are", (text,), (), "", header, tuple(rows), 2)]

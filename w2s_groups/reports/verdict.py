@@ -34,6 +34,8 @@ def sentences(grid: Grid) -> list[str]:
         against = [name for name in ("teacher", "w2s") if name in grid.methods and name != method]
         for other in against:
             found += [_compare(grid, metric, method, other) for metric in _WHERE]
+        if "baseline" in grid.methods:
+            found.append(_compare(grid, "average", method, "baseline"))
     if {"teacher", "w2s"} <= set(grid.methods):
         found += _trend(grid)
     return found or ["The table holds no student to compare with a teacher."]
@@ -75,7 +77,9 @@ def _compare(grid: Grid, metric: str, method: str, other: str) -> str:
     whole = over_grid(grid, metric, method, other)
     pair = grid.metric(metric)
     each = paired_gain(pair[:, grid.methods.index(method)], pair[:, grid.methods.index(other)])
-    name = "its teacher" if other == "teacher" else method_label(other)
+    names = {"teacher": "its teacher", "baseline": "the baseline on the labelled images alone"}
+    name = names.get(other, method_label(other))
+    subject = method_label(method)[0].upper() + method_label(method)[1:]
     if np.isnan(whole.low):
         verb = f"cannot be told from {name} by an interval ({_why_none(whole)})"
     elif whole.low > 0:
@@ -86,13 +90,12 @@ def _compare(grid: Grid, metric: str, method: str, other: str) -> str:
         verb = f"is not distinguishable from {name}"
     total = int(np.isfinite(each.mean).sum())
     if total == 0:
-        return f"{method_label(method)} has no number to compare with {name} {_WHERE[metric]}."
+        return f"{subject} has no number to compare with {name} {_WHERE[metric]}."
     up, down = each.mean > 0, each.mean < 0
     sure = ~each.holds(0.0)
     counts = f"above in {int(up.sum())} of {count(total, 'point')}"
     counts += f" ({int((up & sure).sum())} with the interval off zero)"
     counts += f", below in {int(down.sum())} ({int((down & sure).sum())})"
-    subject = method_label(method)[0].upper() + method_label(method)[1:]
     return f"{subject} {verb} {_WHERE[metric]}: {bracket(whole)} over the grid; {counts}."
 
 
