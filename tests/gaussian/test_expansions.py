@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from w2s_groups.errors import InputError
 from w2s_groups.gaussian import expansions
 from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
 from w2s_groups.gaussian.limits import exact_limits
@@ -100,3 +103,55 @@ def test_under_strong_group_shift_the_law_decides_whether_w2s_works() -> None:
         gains[law] = student / teacher
     assert gains["location"] > 1
     assert gains["mixture"] == pytest.approx(1 / 3, rel=0.5)
+
+
+eta = st.floats(0, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    mu_w=st.floats(0, 4),
+    mu_s=st.floats(0, 4),
+    p_sw=st.floats(1, 2.9),
+    nu_z=st.floats(0, 0.5),
+    eta_l=eta,
+    eta_u=eta,
+    eta_t=eta,
+)
+def test_general_first_order_is_the_printed_student_under_the_location_law(
+    mu_w: float, mu_s: float, p_sw: float, nu_z: float, eta_l: float, eta_u: float, eta_t: float
+) -> None:
+    m = model("location", mu_w, mu_s, p_sw)
+    setting = {"gamma_z": 0.1, "nu_z": nu_z, "eta_l": eta_l, "eta_u": eta_u, "eta_t": eta_t}
+    assert expansions.student_first_order(m, **setting) == pytest.approx(
+        expansions.student_location(m, **setting), rel=1e-9
+    )
+
+
+@pytest.mark.parametrize("law", ["location", "mixture"])
+def test_the_remainder_is_second_order(law: Law) -> None:
+    m = model(law)
+    gaps = []
+    for rate in (1e-3, 1e-4):
+        setting = {"gamma_z": rate, "nu_z": rate, "eta_l": 0.1, "eta_u": 0.4}
+        exact = exact_limits(m, rtol=1e-10, **setting).student_risk([1.0])[0]
+        first = expansions.student_first_order(m, eta_t=1.0, **setting)
+        gaps.append(exact - first)
+    # rate² (C + O(rate)): a tenth of the rate leaves a hundredth of the gap.
+    assert gaps[0] / gaps[1] == pytest.approx(100, rel=0.1)
+
+
+def test_best_eta_u_is_nan_where_eta_u_makes_no_difference() -> None:
+    m = model_with_overlap(
+        p_w=3, cos=[1, 1], mu_w=1.0, mu_s=1.0, alignment=1.0, sigma_xi=0.5, sigma_y=1.0
+    )
+    assert np.isnan(expansions.best_eta_u_location(m, nu_z=0.1, eta_l=0.2, eta_t=0.5))
+
+
+@pytest.mark.parametrize("field", ["eta_l", "eta_u", "eta_t"])
+def test_bad_eta(field: str) -> None:
+    setting = {"gamma_z": 0.1, "nu_z": 0.1, "eta_l": 0.1, "eta_u": 0.2, "eta_t": 0.5, field: 1.5}
+    with pytest.raises(InputError, match=f"{field}=1.5"):
+        expansions.student_location(model("location"), **setting)
+    with pytest.raises(InputError, match=f"{field}=1.5"):
+        expansions.student_first_order(model("mixture"), **setting)

@@ -1,5 +1,7 @@
 """`python -m w2s_groups.gaussian` as a user meets it."""
 
+import re
+
 import pytest
 
 from w2s_groups.gaussian.__main__ import main
@@ -22,6 +24,12 @@ def test_it_answers_the_three_questions(capsys: pytest.CaptureFixture[str]) -> N
         ("eta_l=1.5", "eta_l=1.5"),
         ("p_sw=4", "p_sw=4"),
         ("sigma_xi=0", "sigma_xi=0"),
+        ("gamma_x=0.1", "did you mean 'gamma_z'"),
+        ("nu_z=many", "nu_z"),
+        ("cos=0.5,0.5", "cos already fixes p_s and p_sw"),
+        ("eta_t=0,2", "eta_t=2"),
+        ("eta_t=0,x", "eta_t"),
+        ("law=mixtures", "did you mean 'mixture'"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(
@@ -34,3 +42,22 @@ def test_a_mistake_is_one_line_and_status_2(
     assert words in captured.err
     assert len(captured.err.strip().splitlines()) == 1
     assert captured.out == ""
+
+
+def test_the_check_integrates_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*GOOD, "--check"]) == 0
+    found = re.search(
+        r"differ from the exact risks by at most (\S+) relative; .* up to (\S+)\.$",
+        capsys.readouterr().out.strip(),
+    )
+    assert found is not None
+    difference, error = (float(number) for number in found.groups())
+    assert difference < 5 * error < 0.01
+
+
+def test_a_student_wider_than_its_teacher_is_answered_with_a_note(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["p_w=2", "cos=0.5,0", "mu_w=1", "mu_s=1", "gamma_z=0.1", "nu_z=0.1", "eta_l=0.1"]
+    assert main(words) == 0
+    assert "note: p_s=3 > p_w=2" in capsys.readouterr().out

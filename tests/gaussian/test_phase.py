@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 
 from w2s_groups.errors import InputError
 from w2s_groups.gaussian.answer import answer
 from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
 from w2s_groups.gaussian.limits import exact_limits
 from w2s_groups.gaussian.model import Law
-from w2s_groups.gaussian.phase import phase_map, risk_map, zero_points
+from w2s_groups.gaussian.phase import best_eta_u_exact, phase_map, risk_map, zero_points
 
 SETTING = {"gamma_z": 0.08, "nu_z": 0.15}
 
@@ -69,3 +70,44 @@ def test_bad_axes() -> None:
         risk_map(model(), eta_l=np.array([0.1]), eta_u=np.array([]), eta_t=[0.5], **SETTING)
     with pytest.raises(InputError, match=r"eta_l=1.5"):
         risk_map(model(), eta_l=np.array([1.5]), eta_u=np.array([0.1]), eta_t=[0.5], **SETTING)
+
+
+@pytest.mark.parametrize("law", ["mixture", "location"])
+def test_best_eta_u_is_the_minimiser_of_the_limit(law: Law) -> None:
+    m = model_with_overlap(
+        p_w=5, cos=equal_cosines(5, 3, 1.4), mu_w=2.0, mu_s=0.3, sigma_xi=0.7, sigma_y=1.0, law=law
+    )
+    eta_l, mixes = [0.2, 0.4], [0.0, 0.5]
+    best = best_eta_u_exact(m, eta_l=np.array(eta_l), eta_t=mixes, **SETTING)
+    for i, eta in enumerate(eta_l):
+        for t, mix in enumerate(mixes):
+            found = minimize_scalar(
+                lambda u, eta=eta, mix=mix: float(
+                    exact_limits(m, eta_l=eta, eta_u=u, **SETTING).student_risk(mix)
+                ),
+                bounds=(0, 0.5),
+                method="bounded",
+                options={"xatol": 1e-6},
+            )
+            assert best[t, i] == pytest.approx(found.x, abs=2e-4)
+
+
+def test_renaming_the_groups_mirrors_the_map() -> None:
+    axis = np.linspace(0, 1, 5)
+    one, other = (
+        risk_map(m, eta_l=axis, eta_u=axis, eta_t=[0.2, 0.8], **SETTING).gain
+        for m in (model(), model().swapped())
+    )
+    np.testing.assert_allclose(other[::-1, ::-1, ::-1], one, atol=1e-5 * np.abs(one).max())
+
+
+def test_print_covers_no_ridge_model_and_same_features_leave_eta_u_free() -> None:
+    axis = np.linspace(0, 0.5, 3)
+    ridge = phase_map(model(), eta_l=axis, eta_u=axis, alpha_s=0.1, **SETTING)
+    assert np.isnan(ridge.gain_printed).all()
+    assert np.isnan(ridge.best_eta_u_printed).all()
+    same = model_with_overlap(
+        p_w=3, cos=[1, 1], mu_w=1.0, mu_s=1.0, alignment=1.0, sigma_xi=0.5, sigma_y=1.0
+    )
+    assert np.isnan(best_eta_u_exact(same, eta_l=axis, eta_t=[0.5], **SETTING)).all()
+    assert answer(same, eta_l=0.1, eta_u=0.3, **SETTING).mixes[0].exact.zeros == ()

@@ -75,6 +75,7 @@ def teacher_mixture(model: GroupModel, *, gamma_z: float, eta_l: float, eta_t: f
 
 def teacher_first_order(model: GroupModel, *, gamma_z: float, eta_l: float, eta_t: float) -> float:
     """σ_y²γ_z tr(C_ℓ⁻¹C_t), C = E[ψ_wψ_wᵀ], under the model's own law. Source: equation 3.5."""
+    _check(eta_l=eta_l, eta_t=eta_t)
     C_l, C_t = (model.second_moment("teacher", eta) for eta in (eta_l, eta_t))
     return _rate(model, gamma_z) * float(np.trace(np.linalg.solve(C_l, C_t)))
 
@@ -87,7 +88,7 @@ def student_first_order(
     P = E[ψ_sψ_sᵀ], B = E_u[ψ_wψ_sᵀ]P_u⁻¹; r(ξ) is the teacher's noise that ψ_s misses. Its first
     part is exact in η_u at any law; both reduce to 3.2 under the location law. Source: 3.6.
     """
-    check_eta("eta_t", eta_t)
+    _check(eta_l=eta_l, eta_u=eta_u, eta_t=eta_t)
     C_l = model.second_moment("teacher", eta_l)
     K = _rate(model, gamma_z) * np.linalg.inv(C_l).astype(np.float64)
     student = student_limits(model, np.array([eta_u]), 0.0, 0.0, POLYNOMIAL_NODES)
