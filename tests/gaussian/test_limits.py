@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from w2s_groups.errors import InputError
-from w2s_groups.gaussian import limits
+from w2s_groups.gaussian import limits, sobol
 from w2s_groups.gaussian.limits import Limits, exact_limits, student_limits
 from w2s_groups.gaussian.model import GroupModel
 from w2s_groups.gaussian.sobol import sobol_risks
@@ -100,6 +101,28 @@ def test_agrees_with_brute_force(
     limit = stats.t.isf(1e-5, count - 1)
     np.testing.assert_array_less(np.abs(sample.mean(axis=0) - exact), limit * error)
     assert np.max(error / exact) < 5e-3  # the comparison has teeth
+
+
+@pytest.mark.parametrize("law", ["mixture", "location"])
+def test_every_entry_of_the_students_noise_agrees_with_brute_force(law: Any) -> None:
+    """A_t shares the law's symmetry, so no risk reads the rest of V_s; a lopsided K fills it."""
+    model, nu_z, alpha, eta_u, count = random_model(3, 5, 5, law), 1.5, 0.5, 0.3, 12
+    model = replace(model, S=model.W)
+    K = np.outer([1.0, 0.5, -1, 2, 1], [1.0, 0.5, -1, 2, 1])
+    found = student_limits(model, np.array([eta_u]), nu_z, alpha, 96).V(K[None])[0]
+    sample = np.empty((count, 5, 5))
+    for row in range(count):
+        psi_w, psi_s, weight = sobol._nodes(model, eta_u, 12, stream(row, "nodes"))
+        M, c = sobol._fixed_point("nu_z", psi_s, weight, nu_z, alpha)
+        residual = psi_w - psi_s @ (M @ (psi_s * (weight * c)[:, None]).T @ psi_w)
+        r = np.einsum("ni,ij,nj->n", residual, K, residual)
+        sample[row] = sobol._noise(M, psi_s, weight * c**2, nu_z, r)
+    error = sample.std(axis=0, ddof=1) / np.sqrt(count)
+    limit = stats.t.isf(1e-5, count - 1)
+    np.testing.assert_array_less(np.abs(sample.mean(axis=0) - found), limit * error)
+    # Without the asymmetric parts three of the last four eigenvalues would be equal.
+    split = np.diff(np.linalg.eigvalsh(found[1:, 1:]))
+    assert error.max() < 0.01 * split.max()
 
 
 @pytest.mark.parametrize("gamma_z", [0.3, 0.99, 2.5])
