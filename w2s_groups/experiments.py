@@ -4,8 +4,10 @@ A class has `run(out_dir, work_dir, progress)`: figures go to out_dir, points th
 work_dir, so that an interrupted run goes on where it was.
 """
 
-from w2s_groups.gaussian.experiments import GainPhaseMap, GainVsEtaU, PrintedVsExact
+from w2s_groups.gaussian.gain_experiment import GainVsEtaU
 from w2s_groups.gaussian.intrinsic_experiment import IntrinsicDimension
+from w2s_groups.gaussian.phase_experiment import GainPhaseMap
+from w2s_groups.gaussian.printed_experiment import PrintedVsExact
 
 EXPERIMENTS: dict[str, type] = {
     "gain_vs_eta_u_theory": GainVsEtaU,

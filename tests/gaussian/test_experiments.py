@@ -6,14 +6,11 @@ import pytest
 import torch
 
 from w2s_groups.errors import InputError
-from w2s_groups.gaussian.experiments import (
-    GainPhaseMap,
-    GainVsEtaU,
-    MonteCarlo,
-    PrintedVsExact,
-    Setting,
-)
+from w2s_groups.gaussian.gain_experiment import GainVsEtaU
 from w2s_groups.gaussian.limits import exact_limits
+from w2s_groups.gaussian.phase_experiment import GainPhaseMap
+from w2s_groups.gaussian.printed_experiment import PrintedVsExact
+from w2s_groups.gaussian.study import MonteCarlo, Setting
 
 SETTING = Setting(p_w=3, p_s=2, xi2=0.4, mu_w2=1.0, mu_s2=0.2, sigma_xi=0.7, sigma_y=1.0)
 
@@ -36,7 +33,7 @@ def gain() -> GainVsEtaU:
 def test_gain_vs_eta_u_resumes_and_shows_the_exact_limit(tmp_path):
     calls: list[tuple[int, int]] = []
     gain().run(tmp_path / "out", tmp_path / "work", lambda *a: calls.append(a))
-    assert calls[-1] == (12, 12)
+    assert calls[-1] == (3, 3)
     table = pd.read_csv(tmp_path / "out/gain_vs_eta_u_theory.csv")
     rows = table[(table["panel"] == "eta_l") & (table["value"] == 0.5) & (table["eta_u"] == 0.4)]
     limits = exact_limits(SETTING.model("mixture"), gamma_z=0.05, nu_z=0.1, eta_l=0.5, eta_u=0.4)
@@ -54,7 +51,17 @@ def test_gain_vs_eta_u_resumes_and_shows_the_exact_limit(tmp_path):
 
 def test_printed_vs_exact_and_phase_map(tmp_path):
     PrintedVsExact(
-        SETTING, MonteCarlo(16, 2, 0, 1e8, "cpu"), [0.05, 0.1], 0.05, 0.1, 0.5, 0.5, 0.4, [0.1, 0.5]
+        SETTING,
+        MonteCarlo(16, 2, 0, 1e8, "cpu"),
+        [0.05, 0.1],
+        0.05,
+        0.1,
+        0.2,
+        0.5,
+        0.1,
+        0.5,
+        0.4,
+        [0.1, 0.5],
     ).run(tmp_path, tmp_path / "work", lambda *a: None)
     table = pd.read_csv(tmp_path / "printed_vs_exact.csv")
     assert set(table["quantity"]) == {"teacher", "student", "gain"}

@@ -9,7 +9,13 @@ from w2s_groups.errors import InputError
 from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
 from w2s_groups.gaussian.limits import exact_limits
 from w2s_groups.gaussian.model import GroupModel
-from w2s_groups.gaussian.simulate import excess_risk, mean_interval, simulate, simulate_each
+from w2s_groups.gaussian.simulate import (
+    Case,
+    excess_risk,
+    mean_interval,
+    simulate,
+    simulate_cases,
+)
 
 ETA_T = (0.0, 0.5, 1.0)
 
@@ -132,11 +138,25 @@ def test_mixture_risk_is_linear_in_eta_t_and_parts_of_a_run_agree():
         assert np.allclose(risks[..., 1], (risks[..., 0] + risks[..., 2]) / 2)
     streamed = simulate(model, **common, seed=4, replicates=[1], memory=0)
     assert np.allclose(streamed.student, part.student)
-    pair = simulate_each(
-        [setting["model"], model], **common, alpha_w=0.0, alpha_s=0.0, seed=4, replicates=[1],
-        tol=1e-4, memory=1e9, device="cpu",
+    other = model_with_overlap(
+        p_w=3, cos=[0.2], mu_w=0.4, mu_s=0.1, sigma_xi=0.5, sigma_y=2.0, law="location"
+    )
+    cases = [Case(other, 100, (0.2,)), Case(model, 120, (0.4, 0.1)), Case(model, 120, (0.1,))]
+    shared = {k: v for k, v in common.items() if k not in ("N", "eta_l")}
+    ran = simulate_cases(
+        cases, **shared, alpha_w=0.0, alpha_s=0.0, seed=4, replicates=[1], tol=1e-4, memory=1e9,
+        device="cpu",
     )  # fmt: skip
-    assert np.allclose(pair[1].student, part.student)
+    alone = simulate(other, **shared, N=100, eta_l=[0.2], seed=4, replicates=[1])
+    for risks, expected in ((ran[0], alone), (ran[2], part)):
+        assert np.allclose(risks.teacher, expected.teacher, rtol=1e-3)
+        assert np.allclose(risks.student, expected.student, rtol=1e-3)
+    assert np.allclose(ran[1].student[:, 1], part.student[:, 0], rtol=1e-3)
+    with pytest.raises(InputError, match="p_w="):
+        simulate_cases(
+            [*cases, Case(setting["model"], 120, (0.1,))], **shared, alpha_w=0.0, alpha_s=0.0,
+            seed=4, replicates=[1], tol=1e-4, memory=1e9, device="cpu",
+        )  # fmt: skip
 
 
 def test_excess_risk_equals_its_definition():

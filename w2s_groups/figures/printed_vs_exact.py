@@ -25,8 +25,18 @@ def _curve(ax: Axes, rows: pd.DataFrame, x: pd.Series, colour: str, marker: str)
 
 def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.LIGHT) -> Figure:
     """Figure from rows (finding, law, quantity, gamma_z, eta_l, eta_u, mean, low, high, ...)."""
-    figure = style.new_figure(13, 4.6, theme)
+    figure = style.new_figure(13, 4.8, theme)
     left, middle, right = figure.subplots(1, 3)
+
+    def title_of(ax: Axes, words: str, finding: str) -> None:
+        row = table[table["finding"] == finding].iloc[0]
+        values = [rf"$\eta_\ell={row['eta_l']:g}$", rf"$\nu_z={row['nu_z']:.2g}$"]
+        if finding == "a":
+            values.append(rf"$\eta_u={row['eta_u']:g}$")
+        else:
+            values.append(rf"$\gamma_z={row['gamma_z']:.2g}$")
+        ax.set_title(f"{words}\n{', '.join(values)}", fontsize=10)
+
     sweep = table[table["finding"] == "a"]
     for side, colour in SIDES.items():
         rows = sweep[sweep["quantity"] == side].sort_values("gamma_z")
@@ -41,22 +51,22 @@ def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.L
         )  # fmt: skip
     left.set_xlabel(r"$\gamma_z\,p_w$")
     left.set_ylabel(r"excess risk / $\gamma_z$")
-    left.set_title(r"(a) no factor $1/(1-\gamma_z p_w)$ is printed (location law)", fontsize=10)
-    rest = table[table["finding"] == "b"]
+    title_of(left, r"(a) no factor $1/(1-\gamma_z p_w)$ is printed (location law)", "a")
     for law, colour in LAWS.items():
-        of_law = rest[rest["law"] == law].sort_values("eta_u")
+        of_law = table[(table["finding"] == "b") & (table["law"] == law)].sort_values("eta_u")
         for side, marker in (("teacher", "o"), ("student", "s")):
             rows = of_law[of_law["quantity"] == side]
             _curve(middle, rows, rows["eta_u"], colour, marker)
-        rows = of_law[of_law["quantity"] == "gain"].sort_values("eta_u")
+        rows = table[(table["finding"] == "c") & (table["law"] == law)]
+        rows = rows[rows["quantity"] == "gain"].sort_values("eta_u")
         _curve(right, rows, (rows["eta_u"] - rows["eta_l"]) ** 2, colour, "D")
     middle.set_xlabel(r"$\eta_u$")
     middle.set_ylabel("excess risk")
-    middle.set_title("(b) printed student fails where the mixture's works", fontsize=10)
+    title_of(middle, "(b) printed student fails where the mixture's works", "b")
     right.axhline(0, color=theme.muted, linewidth=0.9)
     right.set_xlabel(r"$(\eta_u-\eta_\ell)^2$")
     right.set_ylabel("W2S gain")
-    right.set_title(r"(c) gain falls with $(\eta_u-\eta_\ell)^2$; its zero moves", fontsize=10)
+    title_of(right, r"(c) gain falls with $(\eta_u-\eta_\ell)^2$; its zero moves", "c")
     for ax in (left, middle, right):
         style.dress(ax, theme)
     figure.legend(

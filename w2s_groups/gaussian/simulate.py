@@ -23,6 +23,7 @@ from w2s_groups.gaussian.solver import DrawnRows, Rows, predict, solve
 from w2s_groups.seeds import stream
 
 Array = NDArray[np.float64]
+SIDES: tuple[Side, Side] = ("teacher", "student")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,15 @@ class Risks:
     def gain(self) -> Array:
         """(R, L, U, T) ER_t(f_w) − ER_t(f_s), paired within a replicate; positive is better."""
         return self.teacher[:, :, None, :] - self.student
+
+
+@dataclass(frozen=True)
+class Case:
+    """One of several settings on shared draws: model, size N of the unlabelled set, fractions."""
+
+    model: GroupModel
+    N: int
+    eta_l: tuple[float, ...]
 
 
 def mean_interval(values: Array, level: float = 0.95) -> tuple[Array, Array]:
@@ -86,12 +96,10 @@ def simulate(
     far below the Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at
     each pass. InputError for etas outside [0, 1], sizes < 1, or a problem the solver cannot do.
     """
-    return simulate_each(
-        [model],
+    return simulate_cases(
+        [Case(model, N, tuple(eta_l))],
         d_z=d_z,
         n=n,
-        N=N,
-        eta_l=eta_l,
         eta_u=eta_u,
         eta_t=eta_t,
         alpha_w=alpha_w,
@@ -104,13 +112,11 @@ def simulate(
     )[0]
 
 
-def simulate_each(
-    models: Sequence[GroupModel],
+def simulate_cases(
+    cases: Sequence[Case],
     *,
     d_z: int,
     n: int,
-    N: int,
-    eta_l: Sequence[float],
     eta_u: Sequence[float],
     eta_t: Sequence[float],
     alpha_w: float,
@@ -121,43 +127,86 @@ def simulate_each(
     memory: float,
     device: str,
 ) -> list[Risks]:
-    """`simulate` of several models on the same draws: what one call per model would give."""
-    for field, etas in (("eta_l", eta_l), ("eta_u", eta_u), ("eta_t", eta_t)):
-        if not len(etas):
-            raise InputError(f"{field}=[] is empty: give at least one value")
-        for eta in etas:
-            check_eta(field, eta)
-    teacher: list[list[Array]] = [[] for _ in models]
-    student: list[list[Array]] = [[] for _ in models]
+    """What `simulate` gives for each case, on the same draws and in as few solves as they allow.
+
+    InputError also where the cases' models differ in p_w or p_s.
+    """
+    _check_cases(cases, eta_u, eta_t)
+    U = len(eta_u)
+    settings = list(dict.fromkeys((case.model, eta) for case in cases for eta in case.eta_l))
+    teacher: list[list[Array]] = [[] for _ in cases]
+    student: list[list[Array]] = [[] for _ in cases]
     for k in replicates:
         name = f"gaussian/replicate {k}/labelled"
         rows: Rows = DrawnRows(seed, f"{name}/z", n, d_z, memory=memory, device=device)
-        noise = torch.from_numpy(stream(seed, f"{name}/epsilon").standard_normal((1, n, 1)))
-        thetas = []
-        for m, model in enumerate(models):
-            beta = torch.from_numpy(model.beta_star(d_z)).to(device)
-            y = predict(rows, torch.ones(1, n, 1), beta.view(1, 1, 1, d_z))
-            y = (y + model.sigma_y * noise.to(device)).expand(len(eta_l), n, 1)
-            (psi_w,) = _psi(model, ("teacher",), n, eta_l, seed, f"{name}/xi")
-            thetas.append(solve(rows, psi_w, y, alpha_w, tol=tol).theta[:, 0])
-            teacher[m].append(excess_risk(thetas[m], beta, test_moments(model, "teacher", eta_t)))
+        noise = torch.from_numpy(stream(seed, f"{name}/epsilon").standard_normal((n, 1)))
+        psi_w, y = [], []
+        for model, eta in settings:
+            clean = predict(rows, torch.ones(1, n, 1), _beta(model, d_z, device)[None, None, None])
+            y.append(clean[0] + (model.sigma_y * noise).to(device))
+            psi_w.append(_psi(model, "teacher", n, eta, seed, f"{name}/xi"))
+        theta = solve(rows, torch.stack(psi_w), torch.stack(y), alpha_w, tol=tol).theta[:, 0]
         del rows  # at most one Z at a time
+        fitted = dict(zip(settings, theta, strict=True))
 
         name = f"gaussian/replicate {k}/unlabelled"
-        rows = DrawnRows(seed, f"{name}/z", N, d_z, memory=memory, device=device)
-        for m, model in enumerate(models):
-            beta = torch.from_numpy(model.beta_star(d_z)).to(device)
-            psi_w, psi_s = _psi(model, ("teacher", "student"), N, eta_u, seed, f"{name}/xi")
-            y = predict(rows, psi_w, thetas[m].expand(len(eta_u), *thetas[m].shape))
-            theta = solve(rows, psi_s, y, alpha_s, tol=tol).theta.transpose(0, 1)
-            student[m].append(excess_risk(theta, beta, test_moments(model, "student", eta_t)))
-        del rows
+        for size in sorted({case.N for case in cases}):
+            rows = DrawnRows(seed, f"{name}/z", size, d_z, memory=memory, device=device)
+            of_size = [i for i, case in enumerate(cases) if size == case.N]
+            for L in sorted({len(cases[i].eta_l) for i in of_size}):
+                batch = [i for i in of_size if len(cases[i].eta_l) == L]
+                psi = {
+                    side: torch.stack(
+                        [
+                            _psi(cases[i].model, side, size, eta, seed, f"{name}/xi")
+                            for i in batch
+                            for eta in eta_u
+                        ]
+                    )
+                    for side in SIDES
+                }
+                teachers = [
+                    torch.stack([fitted[cases[i].model, eta] for eta in cases[i].eta_l])
+                    for i in batch
+                ]
+                y_u = predict(rows, psi["teacher"], torch.stack(teachers).repeat_interleave(U, 0))
+                theta = solve(rows, psi["student"], y_u, alpha_s, tol=tol).theta
+                theta = theta.view(len(batch), U, L, -1, d_z).transpose(1, 2)
+                for of_teacher, of_student, i in zip(teachers, theta, batch, strict=True):
+                    model = cases[i].model
+                    beta = _beta(model, d_z, device)
+                    moments = test_moments(model, "teacher", eta_t)
+                    teacher[i].append(excess_risk(of_teacher, beta, moments))
+                    moments = test_moments(model, "student", eta_t)
+                    student[i].append(excess_risk(of_student, beta, moments))
+            del rows
     return [Risks(np.stack(w), np.stack(s)) for w, s in zip(teacher, student, strict=True)]
 
 
-def _psi(
-    model: GroupModel, sides: tuple[Side, ...], n: int, etas: Sequence[float], seed: int, name: str
-) -> list[Tensor]:
-    """ψ (len(etas), n, p_side) of each side, from the same draw of ξ at every eta."""
-    xi = [model.draw_xi(n, eta, stream(seed, name))[0] for eta in etas]
-    return [torch.from_numpy(np.stack([model.psi(side, x) for x in xi])) for side in sides]
+def _check_cases(cases: Sequence[Case], eta_u: Sequence[float], eta_t: Sequence[float]) -> None:
+    etas: list[tuple[str, Sequence[float]]] = [("eta_l", case.eta_l) for case in cases] + [
+        ("eta_u", eta_u),
+        ("eta_t", eta_t),
+    ]
+    for field, values in etas:
+        if not len(values):
+            raise InputError(f"{field}=[] is empty: give at least one value")
+        for eta in values:
+            check_eta(field, eta)
+    for field in ("p_w", "p_s"):
+        sizes = sorted({getattr(case.model, field) for case in cases})
+        if len(sizes) > 1:
+            raise InputError(
+                f"{field}={sizes} differ: models on shared draws need one {field}; "
+                "simulate them one by one"
+            )
+
+
+def _beta(model: GroupModel, d_z: int, device: str) -> Tensor:
+    return torch.from_numpy(model.beta_star(d_z)).to(device)
+
+
+def _psi(model: GroupModel, side: Side, n: int, eta: float, seed: int, name: str) -> Tensor:
+    """ψ (n, p_side), from the same draw of ξ at every eta and on both sides."""
+    xi, _ = model.draw_xi(n, eta, stream(seed, name))
+    return torch.from_numpy(model.psi(side, xi))
