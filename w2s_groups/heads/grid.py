@@ -1,7 +1,11 @@
-"""All logistic heads of an η grid at once: the same solutions as `logistic.fit`, block by block."""
+"""All heads of an η grid at once: the same solutions as `logistic.fit`, block by block.
+
+The squared loss goes to `ridge_grid`; the others descend together in blocks of shared rows.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +19,13 @@ from w2s_groups.heads.blocks import Block, Task, expand, gather, tasks_of
 from w2s_groups.heads.problem import (
     Head,
     Problem,
+    Squared,
     check,
     check_features,
     constant_head,
     units,
 )
+from w2s_groups.heads.ridge_grid import Group, groups_of, ridge, ridge_bytes
 
 MEMORY_LIMIT = 2 * 2**30
 FLOAT32_FLOOR = 4e-9  # gradients below this drown in float32 products; float64 takes over
@@ -30,7 +36,10 @@ Features = Mapping[str, NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will take. bytes: peak working memory beyond the features themselves."""
+    """What a run will take. bytes: peak working memory beyond the features themselves.
+
+    n_blocks: of heads solved by descent; ridge heads go set by set.
+    """
 
     n_problems: int
     n_distinct: int
@@ -53,9 +62,13 @@ class Solved:
 
 def plan(features: Features, problems: Sequence[Problem], memory_limit: int = MEMORY_LIMIT) -> Plan:
     """Number of distinct heads, blocks and peak bytes of `solve`, without solving."""
-    tasks, blocks = _prepare(features, problems, memory_limit)
-    peak = max((block.bytes(features[block.side].shape[1]) for block in blocks), default=0)
-    return Plan(len(problems), len(tasks), len(blocks), peak)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
+    peaks = [block.bytes(features[block.side].shape[1]) for block in blocks]
+    peaks += [
+        ridge_bytes(groups, len(features[side]), features[side].shape[1], memory_limit)
+        for side, groups in ridges
+    ]
+    return Plan(len(problems), len(tasks), len(blocks), max(peaks, default=0))
 
 
 def solve(
@@ -96,13 +109,24 @@ def iterate(
     """As `solve`, handing over each block as it is finished: an interrupt loses only the next."""
     if not tol > 0:
         raise InputError(f"tol={tol} must be positive")
-    tasks, blocks = _prepare(features, problems, memory_limit)
-    return _run(features, tasks, blocks, tol, device)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
+    return itertools.chain(
+        *(
+            _solved(ridge(features[side], groups, tol, memory_limit, device))
+            for side, groups in ridges
+        ),
+        _run(features, tasks, blocks, tol, device),
+    )
+
+
+def _solved(found: Iterator[tuple[list[Task], list[Head]]]) -> Iterator[Solved]:
+    for tasks, heads in found:
+        yield _deliver(tasks, heads, np.zeros(len(heads), dtype=np.int64), 0.0)
 
 
 def _prepare(
     features: Features, problems: Sequence[Problem], memory_limit: int
-) -> tuple[list[Task], list[Block]]:
+) -> tuple[list[Task], list[Block], list[tuple[str, list[Group]]]]:
     for problem in problems:
         if problem.side not in features:
             raise unknown_name("side", problem.side, features)
@@ -111,12 +135,25 @@ def _prepare(
         check_features(side, features[side])
     tasks = tasks_of(problems)
     shapes = {side: X.shape for side, X in features.items()}
-    return tasks, gather(
-        tasks,
+    closed = [task for task in tasks if isinstance(task.problem.loss, Squared)]
+    sides = dict.fromkeys(task.problem.side for task in closed)
+    ridges = [
+        (side, groups_of([task for task in closed if task.problem.side == side])) for side in sides
+    ]
+    for side, groups in ridges:
+        need = ridge_bytes(groups, shapes[side][0], shapes[side][1], memory_limit)
+        if need > memory_limit:
+            raise InputError(
+                f"memory_limit={memory_limit} bytes is too small: ridge heads on the {side} "
+                f"features need {need}; raise it to at least that"
+            )
+    blocks = gather(
+        [task for task in tasks if not isinstance(task.problem.loss, Squared)],
         {side: shape[0] for side, shape in shapes.items()},
         {side: shape[1] for side, shape in shapes.items()},
         memory_limit,
     )
+    return tasks, blocks, ridges
 
 
 def _run(

@@ -12,6 +12,7 @@ from w2s_groups.heads.losses import Array, curvature, log_probabilities, value_a
 from w2s_groups.heads.problem import (
     Head,
     Problem,
+    Squared,
     check,
     check_features,
     constant_head,
@@ -54,8 +55,15 @@ def fit(X: NDArray[np.floating], problem: Problem, tol: float = 1e-8) -> Head:
 
 
 def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
-    """(n, C) class probabilities of X (n, d)."""
-    return np.exp(log_probabilities(np.asarray(X, dtype=np.float64) @ head.coef + head.intercept))
+    """(n, C) class probabilities of X (n, d), or the scores of a head of the squared loss."""
+    return probabilities(head, np.asarray(X, dtype=np.float64) @ head.coef + head.intercept)
+
+
+def probabilities(head: Head, logits: Array) -> Array:
+    """(n, C) from the head's (n, K) logits, as `predict_proba`; scores sum to 1 too."""
+    if not head.scores:
+        return np.exp(log_probabilities(logits))
+    return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
 
 
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
@@ -98,14 +106,17 @@ class _Objective:
         return theta
 
     def head(self, theta: Array | None) -> Head:
-        head = constant_head(self.A.shape[1] - 1, self.problem.targets.shape[1], self.present)
+        scores = isinstance(self.problem.loss, Squared)
+        n_classes = self.problem.targets.shape[1]
+        head = constant_head(self.A.shape[1] - 1, n_classes, self.present, scores)
         if theta is not None:
             theta = theta.reshape(-1, self.K)
             coef = theta[:-1] / self.unit[:, None]
             head.coef[:, self.columns] = coef
             intercept = theta[-1] - self.mean @ coef
             # Softmax leaves a common shift of the intercepts free: centre them.
-            head.intercept[self.columns] = intercept - (intercept.mean() if self.K > 1 else 0.0)
+            free = self.K > 1 and not scores
+            head.intercept[self.columns] = intercept - (intercept.mean() if free else 0.0)
         return head
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from w2s_groups.heads.problem import GCE, Confidence, Loss
+from w2s_groups.heads.problem import GCE, Confidence, Loss, Squared
 
 Array = NDArray[np.float64]
 
@@ -21,6 +21,9 @@ def log_probabilities(logits: Array) -> Array:
 
 def value_and_gradient(loss: Loss, logits: Array, targets: Array) -> tuple[Array, Array]:
     """Per-row loss (n,) and its gradient (n, K) in the logits. targets: (n, C)."""
+    if isinstance(loss, Squared):
+        gap: Array = logits - targets[:, -logits.shape[1] :]
+        return (gap**2).sum(axis=1) / 2, gap
     log_p = log_probabilities(logits)
     slopes, values = _slopes(loss, log_p, targets)
     gradient = slopes - np.exp(log_p) * slopes.sum(axis=1, keepdims=True)
@@ -29,6 +32,8 @@ def value_and_gradient(loss: Loss, logits: Array, targets: Array) -> tuple[Array
 
 def curvature(loss: Loss, logits: Array, targets: Array, direction: Array) -> Array:
     """(n, K) derivative of the gradient along `direction` (n, K): Hessian times direction."""
+    if isinstance(loss, Squared):
+        return direction
     log_p = log_probabilities(logits)
     p = np.exp(log_p)
     if logits.shape[1] == 1:

@@ -41,18 +41,32 @@ class Confidence:
     alpha: float
 
 
-Loss = CrossEntropy | GCE | Confidence
+@dataclass(frozen=True)
+class Squared:
+    """½ ‖z − t‖² of the scores z themselves: ridge regression on the targets, of any sign.
+
+    Two classes have one score, for the second target. l2_path: candidates from which leave-one-out
+    picks each head's l2, in place of Problem.l2; empty: Problem.l2 holds.
+    """
+
+    l2_path: tuple[float, ...] = ()
+
+
+Loss = CrossEntropy | GCE | Confidence | Squared
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
     """Linear head with K logits: K = 1 for two classes (sigmoid), K = C for more (softmax).
 
-    coef: (d, K), intercept: (K,), float64.
+    coef: (d, K), intercept: (K,), float64. scores: the K numbers are class scores as they stand
+    (squared loss), not logits. l2: the weight that the head was fitted with, where it was chosen.
     """
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    scores: bool = False
+    l2: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +104,14 @@ def check(problem: Problem, shape: tuple[int, int]) -> None:
             f"targets have shape {targets.shape}: must be (n, C) = ({rows.size}, C) with C >= 2"
         )
     sums = targets.sum(axis=1)
-    if not (np.all(targets >= 0) and np.all(np.abs(sums - 1) <= 1e-6)):
+    if isinstance(loss, Squared):
+        if not (np.isfinite(targets).all() and np.all(np.abs(sums - 1) <= 1e-6)):
+            raise InputError("targets of the squared loss must be finite, every row summing to 1")
+        if not all(0 < value < math.inf for value in loss.l2_path):
+            raise InputError(
+                f"l2_path={list(loss.l2_path)} must hold positive finite weights; drop the others"
+            )
+    elif not (np.all(targets >= 0) and np.all(np.abs(sums - 1) <= 1e-6)):
         raise InputError("targets must be probabilities: nonnegative, every row summing to 1")
     if not 0 < problem.l2 < math.inf:
         raise InputError(
@@ -155,12 +176,19 @@ def normalised_targets(problem: Problem) -> NDArray[np.float64]:
 
 
 def present_classes(problem: Problem) -> NDArray[np.int64]:
-    """Classes with any target mass on rows of positive weight: the others have logit −∞."""
+    """Classes with any target mass on rows of positive weight: the others have logit −∞.
+
+    Every class under the squared loss, whose scores stay finite.
+    """
+    if isinstance(problem.loss, Squared):
+        return np.arange(problem.targets.shape[1])
     kept = problem.targets if problem.weights is None else problem.targets[problem.weights > 0]
     return np.flatnonzero(kept.sum(axis=0) > 0)
 
 
-def constant_head(n_features: int, n_classes: int, present: NDArray[np.int64]) -> Head:
+def constant_head(
+    n_features: int, n_classes: int, present: NDArray[np.int64], scores: bool = False
+) -> Head:
     """Head with zero coefficients and ABSENT logits for the absent classes.
 
     With one present class this is the solution; otherwise the present columns are to be filled.
@@ -170,7 +198,7 @@ def constant_head(n_features: int, n_classes: int, present: NDArray[np.int64]) -
     intercept[present] = 0.0
     if K == 1:
         intercept = intercept[1:] - intercept[:1]
-    return Head(np.zeros((n_features, K)), intercept)
+    return Head(np.zeros((n_features, K)), intercept, scores)
 
 
 def units(X: NDArray[np.floating], l2: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
