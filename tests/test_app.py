@@ -131,6 +131,22 @@ def test_the_gaussian_model_runs_every_method(load: Load, tmp_path: Path) -> Non
     assert not (tmp_path / "reports/leaderboard/gaussian/samples.png").exists()
 
 
+def test_ridge_heads_run_and_say_which_l2_was_chosen(load: Load, tmp_path: Path) -> None:
+    overrides = (
+        *("data=gaussian", "data.n_pool=400", "data.n_test=200", "data.d_z=4"),
+        *("eta_l=0.25", "eta_u=[0.25,0.5]", "n_l=40", "n_u=100", "seeds=[0,1]"),
+        *("head=ridge", "methods=[teacher,w2s,baseline,ceiling]", "l2_path=[1e-4,1e-2,1.0]"),
+    )
+    app.run(load(*overrides, *places(tmp_path, tmp_path, tmp_path)[1:]))
+    folder = tmp_path / "reports/leaderboard/gaussian"
+    table = from_csv((folder / "results.csv").read_text())
+    chosen = table[table["metric"] == "l2"]
+    assert set(chosen["method"]) == {"teacher", "w2s", "baseline", "ceiling"}
+    assert len(chosen) == 4 * 4
+    assert set(chosen["value"]) <= {1e-4, 1e-2, 1.0}
+    assert check.differences(tmp_path) == []
+
+
 def test_what_the_pool_cannot_serve_is_refused_before_features(
     load: Load, folder: Path, tmp_path: Path
 ) -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from w2s_groups import sampling
 from w2s_groups.config import Cell
 from w2s_groups.groups import Groups
+from w2s_groups.heads.grid import solve
 from w2s_groups.heads.logistic import fit, predict_proba
-from w2s_groups.heads.problem import CrossEntropy, Head, Problem
+from w2s_groups.heads.problem import CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
 from w2s_groups.pool import Pool, standardise
@@ -130,3 +131,22 @@ def test_standardise_uses_drawable_rows_only_and_zeroes_constants() -> None:
     assert (out[:, 2] == 0).all()
     matrix[30:] += 100
     np.testing.assert_array_equal(standardise(matrix, np.arange(30))[:30], out[:30])
+
+
+def test_ridge_takes_the_place_of_every_cross_entropy_head(pool: Pool) -> None:
+    methods = {name: ALL[name] for name in ("teacher", "w2s", "baseline", "ceiling")}
+    losses: set[object] = set()
+
+    def recording(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> list[Head]:
+        losses.update(problem.loss for problem in problems)
+        return solve(features, problems, tol=1e-10)
+
+    grid = run_block(CELLS, pool, methods, recording, Squared())
+    reference = run_block(CELLS, pool, methods, one_by_one, Squared())
+    assert losses == {Squared()}
+    for ours, theirs in zip(grid, reference, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            # A test image whose score is within rounding of 1/2 may go either way.
+            assert one["value"] == pytest.approx(other["value"], abs=1 / 40)

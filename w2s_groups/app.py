@@ -124,6 +124,7 @@ def run(cfg: Config) -> None:
         "rows": [pool.codes.tolist(), pool.drawable.tolist(), pool.test.tolist()],
         "class_balance": balance,
         "tol": cfg.tol,
+        **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
         "methods": plain(cfg.methods),
     }
     base = store.cell_key(identity)
@@ -223,7 +224,8 @@ def _run_cells(
             left = todo.intersection(block)
             if not left:
                 continue
-            for cell, atoms in zip(block, run_block(block, pool, cfg.methods, solver), strict=True):
+            found = run_block(block, pool, cfg.methods, solver, cfg.ridge)
+            for cell, atoms in zip(block, found, strict=True):
                 if cell not in left:
                     continue
                 fields = {

@@ -19,6 +19,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.experiments import EXPERIMENTS
+from w2s_groups.heads.problem import Squared
 from w2s_groups.methods import METHODS
 from w2s_groups.sampling import Request
 
@@ -28,6 +29,13 @@ class ClassBalance(Enum):
 
     uniform = "uniform"
     dataset = "dataset"
+
+
+class HeadKind(Enum):
+    """What every head is: logistic or softmax regression, or ridge regression in closed form."""
+
+    logistic = "logistic"
+    ridge = "ridge"
 
 
 class OnBadImage(Enum):
@@ -54,6 +62,8 @@ class Config:
     seeds: Any = MISSING
     class_balance: ClassBalance = MISSING
     l2: float = MISSING
+    head: HeadKind = MISSING
+    l2_path: Any = MISSING
     tol: float = MISSING
     image_size: int = MISSING
     batch_size: int = MISSING
@@ -71,6 +81,8 @@ class Config:
         for name, low in (("n_l", 2), ("n_u", 2), ("seeds", 0)):
             setattr(self, name, _numbers(name, getattr(self, name), int, low, 2**31 - 1))
         _numbers("l2", self.l2, float, 1e-12, 1e6)
+        self.l2_path = _numbers("l2_path", self.l2_path, float, 1e-12, 1e6) if self.l2_path else []
+        self._check_head()
         _numbers("tol", self.tol, float, 1e-12, 1e-1)
         _numbers("image_size", self.image_size, int, 32, 4096)
         _numbers("batch_size", self.batch_size, int, 1, 65536)
@@ -90,6 +102,25 @@ class Config:
                 "methods: every gain is measured against the teacher, which is not listed; "
                 f"add it: methods=[{','.join(['teacher', *self.methods])}]"
             )
+
+    def _check_head(self) -> None:
+        if self.head is HeadKind.logistic and self.l2_path:
+            raise InputError(
+                f"l2_path={self.l2_path}: leave-one-out is in closed form for head=ridge alone; "
+                "set head=ridge or drop l2_path"
+            )
+        unfit = [name for name in self.methods if not METHODS[name].by_ridge]
+        if self.head is HeadKind.ridge and unfit:
+            rest = ",".join(name for name in self.methods if name not in unfit)
+            raise InputError(
+                f"methods: {' and '.join(unfit)} needs probabilities, which head=ridge does not "
+                f"give; drop it: methods=[{rest}]"
+            )
+
+    @property
+    def ridge(self) -> Squared | None:
+        """The loss of ridge heads; None for logistic ones."""
+        return Squared(tuple(self.l2_path)) if self.head is HeadKind.ridge else None
 
 
 def _numbers(name: str, value: Any, kind: type, low: float, high: float) -> list[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ from numpy.typing import NDArray
 
 from w2s_groups import sampling
 from w2s_groups.config import Cell
-from w2s_groups.heads.logistic import predict_proba
-from w2s_groups.heads.problem import Head, Problem
+from w2s_groups.heads.logistic import probabilities
+from w2s_groups.heads.problem import CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
@@ -32,10 +34,18 @@ def levels(methods: Mapping[str, Method]) -> list[list[str]]:
 
 
 def run_block(
-    cells: Sequence[Cell], pool: Pool, methods: Mapping[str, Method], solve: Solver
+    cells: Sequence[Cell],
+    pool: Pool,
+    methods: Mapping[str, Method],
+    solve: Solver,
+    ridge: Squared | None = None,
 ) -> list[list[dict[str, Any]]]:
-    """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once."""
+    """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once.
+
+    ridge: the loss that every cross-entropy head is fitted with in its place.
+    """
     draws = [_draws(cell, pool) for cell in cells]
+    unlabelled = np.unique(np.concatenate([of_cell.unlabelled for _, of_cell in draws]))
     solved: list[dict[str, Fitted]] = [{} for _ in cells]
     problems: list[dict[str, Problem]] = [{} for _ in cells]
     for names in levels(methods):
@@ -44,13 +54,21 @@ def run_block(
         for i, (_, cell_draws) in enumerate(draws):
             for name in names:
                 problem = methods[name].problem(cell_draws, solved[i])
+                if ridge is not None and isinstance(problem.loss, CrossEntropy):
+                    problem = replace(problem, loss=ridge)
                 problems[i][name] = problem
                 key = _identity(problem)
                 unique.setdefault(key, problem)
                 owners.append((i, name, key))
         heads = dict(zip(unique, solve(pool.features, list(unique.values())), strict=True))
         fitted = {
-            key: _fitted(head, pool.features[unique[key].side]) for key, head in heads.items()
+            key: fit
+            for side, features in pool.features.items()
+            for key, fit in _fitted(
+                {key: head for key, head in heads.items() if unique[key].side == side},
+                features,
+                unlabelled,
+            ).items()
         }
         for i, name, key in owners:
             solved[i][name] = fitted[key]
@@ -85,8 +103,40 @@ def _identity(problem: Problem) -> bytes:
     return digest.digest()
 
 
-def _fitted(head: Head, features: NDArray[np.float32]) -> Fitted:
-    return Fitted(head, lambda rows: predict_proba(head, features[rows]))
+def _fitted(
+    heads: Mapping[bytes, Head], features: NDArray[np.float32], rows: NDArray[np.int64]
+) -> dict[bytes, Fitted]:
+    """Heads of one side; the first that is asked for probabilities has them computed for all.
+
+    rows: (m,) sorted, all that a method may ask about.
+    """
+    logits: list[NDArray[np.float64]] = []
+
+    def proba(position: int, head: Head, wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not logits:
+            logits.extend(_logits(list(heads.values()), features[rows]))
+        return probabilities(head, logits[position][np.searchsorted(rows, wanted)])
+
+    return {
+        key: Fitted(head, partial(proba, position, head))
+        for position, (key, head) in enumerate(heads.items())
+    }
+
+
+def _logits(
+    heads: Sequence[Head], X: NDArray[np.floating], chunk: int = 8192
+) -> list[NDArray[np.float64]]:
+    """(n, K) logits of every head on X (n, d), in one product a chunk of rows."""
+    if not heads:
+        return []
+    coef = np.concatenate([head.coef for head in heads], axis=1)
+    intercept = np.concatenate([head.intercept for head in heads])
+    parts = [
+        X[start : start + chunk].astype(np.float64) @ coef + intercept
+        for start in range(0, len(X), chunk)
+    ]
+    ends = np.cumsum([head.intercept.size for head in heads])[:-1]
+    return np.split(np.concatenate(parts), ends, axis=1)
 
 
 def _test_accuracy(
@@ -101,9 +151,9 @@ def _test_accuracy(
             for name, problem in problems[i].items()
             if problem.side == side
         }
-        test = features[pool.test]
-        for key, head in heads.items():
-            predicted = predict_proba(head, test).argmax(axis=1)
+        logits = _logits(list(heads.values()), features[pool.test])
+        for (key, head), values in zip(heads.items(), logits, strict=True):
+            predicted = probabilities(head, values).argmax(axis=1)
             result[key] = accuracy_by_group(
                 predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
             )
@@ -135,6 +185,13 @@ def _atoms(
                 }
             )  # fmt: skip
 
+    def add_l2(method: str, head: Head, n: int) -> None:
+        """Which l2 leave-one-out chose: one row, of no group."""
+        of_none = {"group": "all", "y": -1, "a": -1, "minority": False}
+        rows.append(
+            {"method": method, "split": "fit", "metric": "l2", "value": head.l2, "n": n, **of_none}
+        )
+
     add("teacher", "labelled", "count", draw.counts_l, draw.counts_l)
     add("teacher", "unlabelled", "count", draw.counts_u, draw.counts_u)
     pseudo = solved["teacher"].proba(draws.unlabelled).argmax(axis=1)
@@ -145,6 +202,8 @@ def _atoms(
     )  # fmt: skip
     for name, problem in problems.items():
         add(name, "test", "accuracy", *accuracy[id(solved[name].head)])
+        if isinstance(problem.loss, Squared) and problem.loss.l2_path:
+            add_l2(name, solved[name].head, len(problem.rows))
         if (
             len(problem.rows) < len(draws.unlabelled)
             and np.isin(problem.rows, draws.unlabelled).all()

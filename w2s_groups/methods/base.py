@@ -42,11 +42,13 @@ class Method(ABC):
 
     side: whose features the head reads, "teacher" or "student".
     needs: methods that have to be solved first, in the same cell.
+    by_ridge: whether ridge regression can take the place of its logistic head.
     """
 
     l2: float = MISSING
     side: ClassVar[str] = "student"
     needs: ClassVar[tuple[str, ...]] = ()
+    by_ridge: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)

@@ -57,6 +57,7 @@ class Selective(Method):
     labels: Labels = MISSING
     targets: Targets = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
+    by_ridge: ClassVar[bool] = False  # entropies and GCE are of probabilities
 
     def __post_init__(self) -> None:
         super().__post_init__()

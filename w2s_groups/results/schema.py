@@ -21,12 +21,18 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "eta_u": ("float64", "minority fraction of the unlabelled set"),
     "seed": ("int64", "seed of the cell's draws"),
     "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
-    "split": ("str", "test; unlabelled, kept: pseudolabels against the truth; labelled: counts"),
-    "group": ("str", "such as bird-on-water"),
+    "split": (
+        "str",
+        "test; unlabelled, kept: pseudolabels and the truth; labelled: counts; fit",
+    ),
+    "group": ("str", "such as bird-on-water; all: of no group, y = a = -1"),
     "y": ("int64", "the group's class"),
     "a": ("int64", "the group's attribute"),
     "minority": ("bool", "whether the group is against the correlation"),
-    "metric": ("str", "accuracy; fraction: share of the kept set; count: images drawn"),
+    "metric": (
+        "str",
+        "accuracy; fraction: share of the kept set; count: images; l2: as chosen",
+    ),
     "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
     "n": ("int64", "images of the group"),
 }

@@ -129,7 +129,7 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     points = tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True))))
     methods = method_order(test["method"])
     seeds = tuple(sorted({int(seed) for seed in part["seed"]}))
-    coding = part.drop_duplicates("group").sort_values(["y", "a", "group"])
+    coding = part[part["y"] >= 0].drop_duplicates("group").sort_values(["y", "a", "group"])
     groups = tuple(coding["group"])
     shape = (len(points), len(methods), len(seeds), len(groups))
 
