@@ -18,16 +18,17 @@ from w2s_groups.heads.grid import plan, solve
 from w2s_groups.heads.logistic import objective_value, predict_proba
 from w2s_groups.heads.problem import Head, Problem, Squared, one_hot
 
-L2, TOL, SAMPLE = 1e-2, 1e-9, 3
+L2, TOL, SAMPLE = 1e-1, 1e-9, 3
 N_L, N_U = 500, 2_000
 METHODS = ("teacher", "w2s", "baseline", "ceiling")
 
 
-def first_round(
+def grid(
     data: Features, etas: np.ndarray, seeds: int
-) -> dict[tuple[str, int, float], Problem]:
-    """Teacher, baseline and ceiling by (method, seed, eta)."""
-    problems = {}
+) -> tuple[dict[tuple[Any, ...], Problem], dict[tuple[Any, ...], Head]]:
+    """Problems and heads of the whole grid by (method, seed, eta); students by both etas."""
+    pool = {"teacher": data.teacher[: data.n_pool], "student": data.student[: data.n_pool]}
+    problems: dict[tuple[Any, ...], Problem] = {}
     for seed in range(seeds):
         for eta in etas:
             for method, side, name, n in (
@@ -38,31 +39,23 @@ def first_round(
                 rows = draw(data, seed, name, eta, n)
                 targets = one_hot(data.y[rows], 2)
                 problems[method, seed, eta] = Problem(side, rows, targets, Squared(), L2)
-    return problems
-
-
-def grid(
-    data: Features, etas: np.ndarray, seeds: int
-) -> tuple[dict[tuple[Any, ...], Problem], dict[tuple[Any, ...], Head]]:
-    """Problems and heads of the whole grid; students by ("w2s", seed, eta_l, eta_u)."""
-    pool = {"teacher": data.teacher[: data.n_pool], "student": data.student[: data.n_pool]}
-    problems: dict[tuple[Any, ...], Problem] = dict(first_round(data, etas, seeds))
-    heads = dict(zip(problems, solve(pool, list(problems.values()), tol=TOL), strict=True))
-    students: dict[tuple[Any, ...], Problem] = {}
+    first = [key for key in problems if key[0] == "teacher"]
+    solved = solve(pool, [problems[key] for key in first], tol=TOL)
+    heads = dict(zip(first, solved, strict=True))
+    X = pool["teacher"].astype(np.float64)
     for seed in range(seeds):
         teachers = [heads["teacher", seed, eta] for eta in etas]
-        coef = np.concatenate([head.coef for head in teachers], axis=1)
-        scores = pool["teacher"].astype(np.float64) @ coef
+        scores = X @ np.concatenate([head.coef for head in teachers], axis=1)
         scores += np.concatenate([head.intercept for head in teachers])
         for eta_u in etas:
             rows = problems["ceiling", seed, eta_u].rows
             for k, eta_l in enumerate(etas):
                 targets = np.stack([1 - scores[rows, k], scores[rows, k]], axis=1)
                 student = Problem("student", rows, targets, Squared(), L2)
-                students["w2s", seed, eta_l, eta_u] = student
-    found = solve(pool, list(students.values()), tol=TOL)
-    heads |= dict(zip(students, found, strict=True))
-    return problems | students, heads
+                problems["w2s", seed, eta_l, eta_u] = student
+    second = [key for key in problems if key not in heads]
+    solved = solve(pool, [problems[key] for key in second], tol=TOL)
+    return problems, heads | dict(zip(second, solved, strict=True))
 
 
 def test_ridge_grid_against_scikit_learn(benchmark: Any) -> None:

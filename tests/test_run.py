@@ -56,7 +56,10 @@ def value(atoms: list[dict], **where: object) -> list[float]:  # type: ignore[ty
 
 
 def test_methods_are_solved_after_what_they_need() -> None:
-    assert levels(ALL) == [["teacher", "baseline", "ceiling"], ["w2s"], ["selective"]]
+    assert levels(ALL) == [["teacher"], ["w2s", "baseline", "ceiling"], ["selective"]]
+    assert levels({name: ALL[name] for name in ("baseline", "teacher")}) == [
+        ["baseline", "teacher"]
+    ]
 
 
 def test_cells_of_a_block_equal_cells_run_alone(pool: Pool) -> None:
@@ -75,8 +78,8 @@ def test_shared_fits_are_solved_once(pool: Pool) -> None:
         return one_by_one(features, problems)
 
     run_block(CELLS, pool, ALL, counting)
-    # 2 seeds x 2 eta_l teachers and baselines, 2 seeds x 2 eta_u ceilings; then one per cell.
-    assert solved == [4 + 4 + 4, 8, 8]
+    # 2 seeds x 2 eta_l teachers and baselines, 2 seeds x 2 eta_u ceilings, and one per cell.
+    assert solved == [4, 8 + 4 + 4, 8]
 
 
 def test_atoms_of_one_cell_by_hand(pool: Pool) -> None:

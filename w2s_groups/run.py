@@ -23,11 +23,18 @@ Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequen
 
 
 def levels(methods: Mapping[str, Method]) -> list[list[str]]:
-    """Method names in rounds: each round needs only what earlier rounds solved."""
+    """Method names in rounds: each round needs only what earlier rounds solved.
+
+    References that nothing builds on go beside the first students, on whose rows they are fitted:
+    heads that share rows are cheapest together.
+    """
+    needed = {need for method in methods.values() for need in method.needs}
     rounds: list[list[str]] = []
     done: set[str] = set()
     while len(done) < len(methods):
         ready = [m for m in methods if m not in done and done.issuperset(methods[m].needs)]
+        if not rounds and needed:
+            ready = [m for m in ready if m in needed]
         rounds.append(ready)
         done.update(ready)
     return rounds
