@@ -1,6 +1,8 @@
 """A block of cells on a small pool with known structure, against fits done one by one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +12,12 @@ from w2s_groups import sampling
 from w2s_groups.config import Cell
 from w2s_groups.groups import Groups
 from w2s_groups.heads.grid import solve
-from w2s_groups.heads.logistic import fit, predict_proba
-from w2s_groups.heads.problem import CrossEntropy, Head, Problem, Squared
+from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
+from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
 from w2s_groups.pool import Pool, standardise
-from w2s_groups.run import levels, run_block
+from w2s_groups.run import Solver, levels, run_block
 from w2s_groups.sampling import Request
 from w2s_groups.seeds import stream
 
@@ -153,3 +155,34 @@ def test_ridge_takes_the_place_of_every_cross_entropy_head(pool: Pool) -> None:
         for one, other in zip(ours, theirs, strict=True):
             # A test image whose score is within rounding of 1/2 may go either way.
             assert one["value"] == pytest.approx(other["value"], abs=1 / 40)
+
+
+@pytest.mark.parametrize("init", list(Init))
+def test_selective_retraining_over_a_grid_descends_as_far_as_cell_by_cell(
+    pool: Pool, init: Init
+) -> None:
+    """The same rows are kept, and GCE ends at a stationary point as low as the reference's."""
+    methods = ALL | {"selective": replace(SELECTIVE, init=init)}
+    kept: dict[str, list[tuple[Problem, Head]]] = {"grid": [], "reference": []}
+
+    def recorded(name: str, solver: Solver) -> Solver:
+        def run(
+            features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+        ) -> Sequence[Head]:
+            heads = solver(features, problems)
+            kept[name] += [
+                pair for pair in zip(problems, heads, strict=True) if isinstance(pair[0].loss, GCE)
+            ]
+            return heads
+
+        return run
+
+    run_block(CELLS, pool, methods, recorded("grid", partial(solve, tol=1e-8)))
+    run_block(CELLS, pool, methods, recorded("reference", one_by_one))
+    x = pool.features["student"]
+    for (problem, head), (reference, other) in zip(kept["grid"], kept["reference"], strict=True):
+        np.testing.assert_array_equal(problem.rows, reference.rows)
+        assert (problem.init is None) == (init is Init.zero)
+        assert gradient_norm(x, problem, head) <= 1.01e-8
+        ours, theirs = (objective_value(x, problem, h) for h in (head, other))
+        assert ours <= theirs + 1e-3

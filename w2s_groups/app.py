@@ -218,6 +218,12 @@ def _run_cells(
     meta = {"config": plain(cfg), **provenance()}
     per_seed = len(cells) // len(cfg.seeds)
     size = per_seed * max(1, BLOCK // per_seed)
+    if todo:
+        log.info(
+            "heads of %d cells at a time, in at most memory_limit_gb=%g beside the features",
+            min(size, len(cells)),
+            cfg.memory_limit_gb,
+        )
     with tqdm(total=len(todo), unit="cell", desc="heads", disable=not todo) as bar:
         for start in range(0, len(cells), size):
             block = cells[start : start + size]
