@@ -1,16 +1,20 @@
 """What each method asks the head solver for, against hand-made cells."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from w2s_groups.errors import InputError
-from w2s_groups.heads.problem import GCE, CrossEntropy, Head
+from w2s_groups.heads.grid import solve
+from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Draws, Fitted, one_hot
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets, most_confident
+from w2s_groups.seeds import stream
 
 HEAD = Head(np.ones((2, 1)), np.zeros(1))
 DRAWS = Draws(
@@ -77,6 +81,44 @@ def test_selective_options() -> None:
     own = selective(labels=Labels.student, targets=Targets.soft).problem(DRAWS, SOLVED)
     assert own.targets[:, 1].tolist() == [0.99, 0.1]
     assert selective(init=Init.w2s).problem(DRAWS, SOLVED).init is HEAD
+
+
+def test_the_halves_of_selective_retraining() -> None:
+    kept = METHODS["selection_only"](l2=0.1, keep=0.5).problem(DRAWS, SOLVED)  # type: ignore[call-arg]
+    assert (kept.rows.tolist(), kept.loss) == ([3, 4], CrossEntropy())
+    assert kept.targets.tolist() == [[0, 1], [1, 0]]
+    robust = METHODS["gce_only"](l2=0.1, q=0.7).problem(DRAWS, SOLVED)  # type: ignore[call-arg]
+    assert (robust.rows.tolist(), robust.loss) == ([2, 3, 4, 5], GCE(0.7))
+    assert robust.targets[:, 1].tolist() == [0, 1, 0, 1]
+
+
+def test_other_students() -> None:
+    hard = METHODS["hard"](l2=0.1).problem(DRAWS, SOLVED)
+    assert (hard.rows.tolist(), hard.targets[:, 1].tolist()) == ([2, 3, 4, 5], [0, 1, 0, 1])
+    both = METHODS["combined"](l2=0.1).problem(DRAWS, SOLVED)
+    assert both.rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert both.targets[:, 1].tolist() == [0, 1, 0.4, 0.9, 0.2, 0.7]
+    own = METHODS["confidence"](l2=0.1, alpha=0.25).problem(DRAWS, SOLVED)  # type: ignore[call-arg]
+    assert own.loss == Confidence(0.25)
+    assert own.init is HEAD
+    assert own.targets[:, 1].tolist() == [0.4, 0.9, 0.2, 0.7]
+    control = METHODS["self_distilled"](l2=0.1).problem(DRAWS, SOLVED)
+    assert control.side == "teacher"
+    assert control.targets[:, 1].tolist() == [0.4, 0.9, 0.2, 0.7]
+
+
+def test_self_distillation_does_nothing_to_least_squares() -> None:
+    """The teacher's scores are linear in its features: without penalty they are fitted exactly."""
+    X = stream(0, "test/self").normal(size=(60, 5))
+    labels = one_hot((X[:, 0] + X[:, 1] > 0).astype(np.int64), 2)
+    first = Problem("teacher", np.arange(30), labels[:30], Squared(), 1e-12)
+    (teacher,) = solve({"teacher": X}, [first], tol=1e-11)
+    known = Fitted(teacher, lambda rows: predict_proba(teacher, X[rows]))
+    draws = Draws(np.arange(30), labels[:30], np.arange(30, 60), labels[30:])
+    problem = METHODS["self_distilled"](l2=1e-12).problem(draws, {"teacher": known})
+    (again,) = solve({"teacher": X}, [replace(problem, loss=Squared())], tol=1e-11)
+    np.testing.assert_allclose(again.coef, teacher.coef, atol=1e-9)
+    np.testing.assert_allclose(again.intercept, teacher.intercept, atol=1e-9)
 
 
 def test_keep_one_keeps_every_row() -> None:

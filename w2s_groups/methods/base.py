@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -62,8 +63,9 @@ def check_range(config: Any, name: str, low: float, high: float) -> None:
     """InputError unless low <= config.name <= high; nan fails."""
     value = getattr(config, name)
     if not (isinstance(value, int | float) and low <= value <= high):
+        owner = re.sub("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(config).__name__)
         raise InputError(
-            f"{type(config).__name__.lower()}.{name}={value} is outside [{low:g}, {high:g}]; "
+            f"{owner.lower()}.{name}={value} is outside [{low:g}, {high:g}]; "
             f"choose a value in that range"
         )
 
@@ -71,3 +73,8 @@ def check_range(config: Any, name: str, low: float, high: float) -> None:
 def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
     """(n, C) rows of the identity."""
     return np.asarray(np.eye(n_classes)[labels], dtype=np.float64)
+
+
+def hardened(targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, C) one-hot rows of the largest target; the first of equal ones."""
+    return one_hot(targets.argmax(axis=1), targets.shape[1])

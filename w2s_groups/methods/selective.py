@@ -13,7 +13,7 @@ from omegaconf import MISSING
 from scipy.stats import entropy
 
 from w2s_groups.heads.problem import GCE, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, check_range, one_hot
+from w2s_groups.methods.base import Draws, Fitted, Method, check_range, hardened
 
 
 class Init(Enum):
@@ -70,6 +70,6 @@ class Selective(Method):
         rows = draws.unlabelled[kept]
         labels = solved["teacher"].proba(rows) if self.labels is Labels.teacher else student[kept]
         if self.targets is Targets.hard:
-            labels = one_hot(labels.argmax(axis=1), labels.shape[1])
+            labels = hardened(labels)
         init = solved["w2s"].head if self.init is Init.w2s else None
         return Problem(self.side, rows, labels, GCE(self.q), self.l2, init=init)

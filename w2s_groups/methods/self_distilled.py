@@ -1,0 +1,22 @@
+"""Control: weak = strong. What fitting on pseudolabels does where the student is no stronger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.methods.base import Draws, Fitted, Method
+
+
+@dataclass
+class SelfDistilled(Method):
+    """W2S with the teacher's own features in place of the student's."""
+
+    side: ClassVar[str] = "teacher"
+    needs: ClassVar[tuple[str, ...]] = ("teacher",)
+
+    def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        targets = solved["teacher"].proba(draws.unlabelled)
+        return Problem(self.side, draws.unlabelled, targets, CrossEntropy(), self.l2)
