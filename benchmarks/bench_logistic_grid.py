@@ -32,7 +32,7 @@ from w2s_groups.pool import Pool
 from w2s_groups.run import run_block
 from w2s_groups.sampling import Request
 
-L2, TOL, MEMORY = 1e-3, 1e-6, 4 * 2**30
+L2, TOL, MEMORY = 1e-3, 1e-8, 4 * 2**30
 N_L, N_U, SAMPLE = 500, 2_000, 2
 GROUPS = Groups(("0", "1"), ("0", "1"))
 
@@ -62,17 +62,17 @@ def pool(**sizes: int) -> Pool:
 class Recorder:
     """Solver that keeps what it solved and counts the operations of its matrix products."""
 
-    def __init__(self) -> None:
+    def __init__(self, tol: float) -> None:
+        self.tol = tol
         self.flops = self.seconds = 0.0
         self.solved: list[tuple[Problem, Head]] = []
-        self.gigabytes = 0.0
 
     def __call__(
         self, X: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
     ) -> list[Head]:
         start = time.perf_counter()
         heads: dict[int, Head] = {}
-        for block in iterate(X, problems, tol=TOL, memory_limit=MEMORY):
+        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY):
             heads |= dict(zip(block.positions, block.heads, strict=True))
             self.flops += block.flops
         self.seconds += time.perf_counter() - start
@@ -81,9 +81,9 @@ class Recorder:
         return ordered
 
 
-def run_grid(data: Pool, size: int, seeds: int) -> Recorder:
+def run_grid(data: Pool, size: int, seeds: int, tol: float = TOL) -> Recorder:
     """Every cell of a size x size grid, one block a seed, as the app runs it."""
-    recorder = Recorder()
+    recorder = Recorder(tol)
     etas = np.linspace(0.05, 0.5, size)
     for seed in range(seeds):
         cells = [Cell(Request(N_L, N_U, float(a), float(b)), seed) for a in etas for b in etas]
@@ -116,7 +116,7 @@ def by_scikit_learn(X: NDArray[np.float64], problem: Problem) -> Head:
 
 def by_adam(X: NDArray[np.float32], problem: Problem) -> Head:
     torch.manual_seed(0)
-    x, t = torch.from_numpy(X), torch.from_numpy(problem.targets).float()
+    x, t = torch.from_numpy(X), torch.from_numpy(problem.targets[: len(X)]).float()
     layer = torch.nn.Linear(X.shape[1], 2)
     batch, epochs = 100, 20
     optimiser = torch.optim.Adam(layer.parameters(), lr=1e-3)
@@ -149,6 +149,10 @@ def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
     data, size, seeds = pool(), 9, 10
     recorder = benchmark.pedantic(run_grid, (data, size, seeds), rounds=1, iterations=1)
     ours = benchmark.stats["min"]
+    start = time.perf_counter()
+    run_grid(data, size, seeds, 1e-6)
+    at_default = time.perf_counter() - start
+    by_adam(data.features["teacher"][:200], recorder.solved[0][0])  # torch warms up once
     test, y_test = data.test, data.y[data.test]
     distinct: dict[str, list[tuple[Problem, Head]]] = {}
     for problem, head in recorder.solved:
@@ -189,6 +193,7 @@ def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
     problems = [problem for problem, _ in recorder.solved if problem.side == "student"][:200]
     benchmark.extra_info.update(
         {
+            "seconds at tol 1e-6, as the app is set": at_default,
             "heads": {method: len(pairs) for method, pairs in distinct.items()},
             "seconds a fit": {
                 n: {m: round(t, 4) for m, t in s.items()} for n, s in seconds.items()
@@ -205,8 +210,8 @@ def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
             "planned gigabytes": plan(data.features, problems, MEMORY).bytes / 2**30,
         }
     )
-    # Both stop at a gradient, not at the minimum: 1e-6 leaves at most (1e-6)² D / (2 l2).
-    assert max(excess.values()) <= TOL**2 * 1_281 / (2 * L2)
+    # A gradient of at most 1e-8 leaves a few times (1e-8)² / l2; scikit-learn stops likewise.
+    assert max(excess.values()) <= 1e-12
     assert per_cell["scikit-learn"] / ours > 40
     assert ours < 60
 

@@ -6,6 +6,7 @@ nothing but the pool's groups and the seed.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,13 @@ def group_counts(groups: Groups, priors: ArrayLike, n: int, eta: float) -> NDArr
     a whole has round(n η) minority samples. A class without minority groups leaves its share of
     n η to the other classes: η is always the minority fraction of the whole set.
     """
-    pi = np.asarray(priors, dtype=np.float64)
+    shares = np.asarray(priors, dtype=np.float64)
+    return np.array(_group_counts(groups, tuple(shares.tolist()), n, eta), dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=4096)  # a grid asks for the same few counts in every cell
+def _group_counts(groups: Groups, priors: tuple[float, ...], n: int, eta: float) -> tuple[int, ...]:
+    pi = np.asarray(priors)
     class_of, minority = groups.class_of, groups.is_minority
     per_class = apportion(n, pi)
     has_minority = np.bincount(class_of[minority], minlength=len(pi)) > 0
@@ -70,7 +77,7 @@ def group_counts(groups: Groups, priors: ArrayLike, n: int, eta: float) -> NDArr
         ):
             if size:
                 counts[members] = apportion(int(size), np.ones(len(members)))
-    return counts
+    return tuple(counts.tolist())
 
 
 def apportion_capped(

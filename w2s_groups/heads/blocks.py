@@ -44,6 +44,12 @@ class Task:
     def K(self) -> int:
         return int(self.targets.shape[1])
 
+    @property
+    def hard(self) -> bool:
+        """Whether every target is a decision: such fits end far sharper than those of soft ones,
+        and one preconditioner cannot serve both."""
+        return bool(((self.targets == 0) | (self.targets == 1)).all())
+
 
 @dataclass(eq=False)
 class Block:
@@ -127,7 +133,8 @@ def gather(
     for task in tasks:
         if len(task.present) > 1:
             p = task.problem
-            sets.setdefault((p.side, p.loss, p.l2, task.K, task.rows.tobytes()), []).append(task)
+            alike = (p.side, p.loss, p.l2, task.K, task.hard)
+            sets.setdefault((*alike, task.rows.tobytes()), []).append(task)
     opened: dict[tuple[object, ...], list[_Open]] = {}
     for key, members in sets.items():
         side, K = members[0].problem.side, members[0].K
@@ -139,7 +146,7 @@ def gather(
             part, rest = rest[:room], rest[room:]
             alone = _work(n, len(part), n * len(part), D, K)
             best: tuple[float, _Open | None, int] = (alone, None, n)
-            for block in opened.get(key[:4], []):
+            for block in opened.get(key[:5], []):
                 union = block.size + n - int(np.count_nonzero(block.member[part[0].rows]))
                 count = len(block.tasks) + len(part)
                 if block_bytes(union, D, count, K) > memory_limit:
@@ -152,7 +159,7 @@ def gather(
             chosen = best[1]
             if chosen is None:
                 chosen = _Open(np.zeros(n_rows[side], dtype=bool))
-                opened.setdefault(key[:4], []).append(chosen)
+                opened.setdefault(key[:5], []).append(chosen)
             chosen.tasks += part
             chosen.member[part[0].rows] = True
             chosen.size, chosen.total = best[2], chosen.total + n * len(part)

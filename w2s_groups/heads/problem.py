@@ -207,5 +207,9 @@ def units(X: NDArray[np.floating], l2: float) -> tuple[NDArray[np.float64], NDAr
     Solvers work in (x − mean) / unit and measure their gradients there. The intercept is free, so
     the shift changes no solution; the units make tolerances mean the same at any feature scale.
     """
-    X64 = np.asarray(X, dtype=np.float64)
-    return X64.mean(axis=0), np.sqrt(X64.var(axis=0) + l2)
+    mean = X.mean(axis=0, dtype=np.float64)
+    variance = np.zeros_like(mean)
+    for start in range(0, len(X), 1024):  # no copy of all of X in float64
+        centred = X[start : start + 1024] - mean
+        variance += np.einsum("ij,ij->j", centred, centred)
+    return mean, np.sqrt(variance / len(X) + l2)
