@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,6 +57,20 @@ class IntrinsicDimension:
         for name in ("d_sw", "n", "N", "cases"):
             if not getattr(self, name):
                 raise InputError(f"{name} is empty: name at least one value")
+        for name in ("d_sw", "n", "N"):
+            values = list(getattr(self, name))
+            if len(set(values)) < len(values):
+                raise InputError(f"{name}={values} repeats a value; list each once")
+        if len(self.d_sw) > len(intrinsic_dimension.PAIRS):
+            raise InputError(
+                f"d_sw={list(self.d_sw)} has {len(self.d_sw)} values: the figure has colours for "
+                f"{len(intrinsic_dimension.PAIRS)}; drop some"
+            )
+        for case in self.cases:
+            if not re.fullmatch(r"\w[\w.-]*", case):
+                raise InputError(
+                    f"cases: {case!r} is to name a file; use letters, digits, '_', '-' and '.'"
+                )
         setting = Setting(self.d, self.d_star, self.d_w, self.d_s)
         for d_sw in self.d_sw:
             for _, n, N in self.points():

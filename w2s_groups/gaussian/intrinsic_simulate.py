@@ -6,8 +6,7 @@ squares.
 
 Three things make this cheap, none of them an approximation:
 - coordinates beyond d_star and both models enter neither labels nor features, and are independent
-of
-  the others, so they are never drawn;
+  of the others, so they are never drawn;
 - least squares depends on a sample through its Gram matrix alone, which is Wishart, and Bartlett's
   triangular factor draws it with no sample: cost independent of n and N;
 - least squares does not change when features are rescaled, so the feature spectrum 1/i drops out.
