@@ -12,6 +12,7 @@ from tables import LIFT, METHODS, grid_table
 
 from w2s_groups.reports import check, leaderboard
 from w2s_groups.reports.__main__ import main
+from w2s_groups.reports.sections import _methods
 
 SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
 PAIR = [
@@ -70,6 +71,19 @@ def test_pair_and_settings_are_shown(table: pd.DataFrame) -> None:
     assert "0.6123 ± 0.002" in shown
     assert "methods.selective.keep" in shown
     assert "The two networks" not in text(leaderboard.build(table, SETTINGS), "leaderboard.md")
+
+
+def test_methods_say_what_they_are_and_what_was_tuned(table: pd.DataFrame) -> None:
+    methods = {"w2s": {"l2": 0.1}, "selective": {"l2": 0.1, "keep": 0.5}, "mine": {"l2": 1}}
+    rows = {row[0]: row for row in _methods({"methods": methods})[0].rows}
+    assert set(rows) == {"W2S", "selective"}
+    assert rows["selective"][1].startswith("Selective retraining")
+    assert rows["selective"][2:] == ("none", "l2 = 0.1, keep = 0.5", "nothing")
+    ridge = _methods({"methods": methods, "head": "ridge", "l2_path": [0.1, 1.0]})[0]
+    assert ridge.rows[0][3:] == ("none", "l2, by leave-one-out on the rows it is fitted on")
+    assert "ridge regression" in ridge.text[0]
+    assert _methods({}) == []
+    assert "Methods" in text(leaderboard.build(table, {"methods": methods}), "leaderboard.md")
 
 
 def test_a_weak_student_is_said_plainly() -> None:

@@ -52,10 +52,10 @@ class Factor(Protocol):
 class Primal:
     """Cholesky of A (d, d)."""
 
-    def __init__(self, rows: RowSet, moment: Tensor, D: Tensor) -> None:
-        """moment: (d, d) Σ w_i x_iᵀx_i."""
+    def __init__(self, rows: RowSet, moment: Tensor, D: Tensor, scale: float = 1.0) -> None:
+        """moment: (d, d), scale times which is Σ w_i x_iᵀx_i."""
         self.rows = rows
-        A = torch.addr(moment, rows.mean, rows.mean, alpha=-1)
+        A = torch.addr(moment, rows.mean, rows.mean, beta=scale, alpha=-1)
         A.diagonal().add_(D)
         self.root = _cholesky(A)
 

@@ -2,7 +2,7 @@
 
 Draws are nested along η, so the second moments of one set follow from those of the set nearest to
 it by adding and taking away the few rows in which they differ. Sets with fewer rows than features
-go through their kernel, cut out of one kernel over all rows that such sets use.
+go through their kernel, cut out of one over all rows of neighbouring sets.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def groups_of(tasks: Sequence[Task]) -> list[Group]:
 def ridge_bytes(groups: Sequence[Group], n_rows: int, d: int, memory_limit: int) -> int:
     """Peak bytes of `ridge`: float64 features and kernel, moments and factor, one set's rows."""
     dual = [group for group in groups if len(group.rows) < d]
-    shared = len(_union(dual)) if _kernel_pays(dual, memory_limit) else 0
+    shared = max((len(union) for union, _ in _batches(dual, memory_limit)), default=0)
     n = max(len(group.rows) for group in groups)
     R = min(COLUMNS, max(sum(task.K for task in group.tasks) for group in groups))
     moments = 4 * d * d if len(dual) < len(groups) else 0
     one_set = 4 * n * d + 4 * min(n, d) ** 2 + 5 * R * (n + d)
-    return 8 * (2 * n_rows * d + shared**2 + moments + one_set)
+    return 8 * (2 * n_rows * d + shared**2 + shared * d + moments + one_set)
 
 
 def ridge(
@@ -69,8 +69,8 @@ def ridge(
 ) -> Iterator[tuple[list[Task], list[Head]]]:
     """Heads of all groups' tasks, some at a time. X: (N, d) features of their side.
 
-    memory_limit: bytes, of which one kernel over all rows may take a quarter. InputError where a
-    gradient, in the units of `problem.units`, cannot be brought to tol.
+    memory_limit: bytes, of which a shared kernel may take a quarter. InputError where a gradient,
+    in the units of `problem.units`, cannot be brought to tol.
     """
     dual = [group for group in groups if len(group.rows) < X.shape[1]]
     primal = [group for group in groups if len(group.rows) >= X.shape[1]]
@@ -80,7 +80,8 @@ def ridge(
         scale = torch.as_tensor(unit, device=device)
         frame = _Frame(scaled, scale, mean, unit)
         wanted = [group for group in dual if min(group.path) == l2]
-        yield from _dual(frame, wanted, tol, _kernel_pays(wanted, memory_limit))
+        for union, members in _batches(wanted, memory_limit):
+            yield from _dual(frame, union, members, tol)
         yield from _primal(frame, [group for group in primal if min(group.path) == l2], tol)
 
 
@@ -97,35 +98,45 @@ class _Frame:
         return l2 / self.scale**2
 
     def rows(self, group: Group) -> RowSet:
-        return RowSet.of(self.X[group.rows], torch.as_tensor(group.weights, device=self.X.device))
+        device = self.X.device
+        rows = torch.as_tensor(group.rows, device=device)
+        # index_select copies rows in parallel, which plain indexing does not.
+        inside = torch.index_select(self.X, 0, rows)
+        return RowSet.of(inside, torch.as_tensor(group.weights, device=device))
 
 
-def _union(groups: Sequence[Group]) -> NDArray[np.int64]:
-    rows = [group.rows for group in groups]
-    return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+def _batches(
+    groups: Sequence[Group], memory_limit: int
+) -> list[tuple[NDArray[np.int64], list[Group]]]:
+    """Neighbours that share one kernel over the union of their rows, and that union.
 
-
-def _kernel_pays(groups: Sequence[Group], memory_limit: int) -> bool:
-    """One kernel over all rows is less work than one for each set, and fits."""
-    size = len(_union(groups)) ** 2
-    return size <= sum(len(group.rows) ** 2 for group in groups) and 4 * 8 * size <= memory_limit
+    A set joins while enlarging the kernel is no more work than a kernel of its own, and while the
+    kernel takes at most a quarter of the memory.
+    """
+    batches: list[tuple[NDArray[np.int64], list[Group]]] = []
+    for group in groups:
+        if batches:
+            union, members = batches[-1]
+            joint = np.union1d(union, group.rows)
+            more = len(joint) ** 2 - len(union) ** 2
+            if more <= len(group.rows) ** 2 and 4 * 8 * len(joint) ** 2 <= memory_limit:
+                batches[-1] = (joint, [*members, group])
+                continue
+        batches.append((group.rows, [group]))
+    return batches
 
 
 def _dual(
-    frame: _Frame, groups: Sequence[Group], tol: float, pays: bool
+    frame: _Frame, union: NDArray[np.int64], groups: Sequence[Group], tol: float
 ) -> Iterator[tuple[list[Task], list[Head]]]:
-    union = _union(groups)
     # The kernel at l2 = 1; D⁻¹ = unit²/l2.
-    natural = frame.X[union] * frame.scale if pays else frame.X[:0]
+    natural = frame.X[union] * frame.scale
     shared = natural @ natural.T
+    del natural
     for group in groups:
         rows = frame.rows(group)
-        if pays:
-            where = torch.as_tensor(np.searchsorted(union, group.rows), device=shared.device)
-            kernel = shared[where[:, None], where]
-        else:
-            own = rows.X * frame.scale
-            kernel = own @ own.T
+        where = torch.as_tensor(np.searchsorted(union, group.rows), device=shared.device)
+        kernel = shared[where[:, None], where]
 
         def dual(l2: float, rows: RowSet = rows, kernel: Tensor = kernel) -> Factor:
             return Dual(rows, kernel / l2, frame.penalty(l2))
@@ -145,12 +156,14 @@ def _primal(
         group = groups[index]
         rows = frame.rows(group)
         if group.uniform:
-            moment = chain.moment(group.rows) / len(group.rows)
+            moment, scale = chain.moment(group.rows), 1 / len(group.rows)
         else:
-            moment = rows.X.T @ (rows.w[:, None] * rows.X)
+            moment, scale = rows.X.T @ (rows.w[:, None] * rows.X), 1.0
 
-        def factor(l2: float, rows: RowSet = rows, moment: Tensor = moment) -> Factor:
-            return Primal(rows, moment, frame.penalty(l2))
+        def factor(
+            l2: float, rows: RowSet = rows, moment: Tensor = moment, scale: float = scale
+        ) -> Factor:
+            return Primal(rows, moment, frame.penalty(l2), scale)
 
         yield from _heads(frame, group, rows, [factor], tol)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,16 +44,23 @@ class Method(ABC):
 
     side: whose features the head reads, "teacher" or "student".
     needs: methods that have to be solved first, in the same cell.
+    needs_groups: what it is told about groups: "none", those of validation or of training data.
     by_ridge: whether ridge regression can take the place of its logistic head.
     """
 
     l2: float = MISSING
     side: ClassVar[str] = "student"
     needs: ClassVar[tuple[str, ...]] = ()
+    needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     by_ridge: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)
+
+    @classmethod
+    def about(cls) -> str:
+        """What it is, in the one line that its file opens with."""
+        return (sys.modules[cls.__module__].__doc__ or "").partition("\n")[0]
 
     @abstractmethod
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from w2s_groups.methods import METHODS
 from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.reports.verdict import over_grid, sentences
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.schema import method_label, method_order
 from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval, wilson
 from w2s_groups.results.table import Grid
 
@@ -58,7 +59,13 @@ def sections(
             *_drawn(grid),
             _missing(grid),
         ]
-    return [*found, *_pair(settings.get("pair")), _reading(grids), _settings(settings)]
+    return [
+        *found,
+        *_pair(settings.get("pair")),
+        *_methods(settings),
+        _reading(grids),
+        _settings(settings),
+    ]
 
 
 def _summary(grid: Grid) -> Section:
@@ -244,6 +251,35 @@ def _missing(grid: Grid) -> Section:
         for run in grid.missing
     ]
     return Section("Missing runs", ("No mean above contains these.",), tuple(lines))
+
+
+def _methods(settings: Mapping[str, Any]) -> list[Section]:
+    """What each method is, was told and had tuned; nothing of methods unknown here."""
+    values: Mapping[str, Mapping[str, Any]] = settings.get("methods") or {}
+    by_ridge = settings.get("head") == "ridge"
+    path = settings.get("l2_path") if by_ridge else None
+    rows = []
+    for name in method_order(values):
+        if name not in METHODS:
+            continue
+        fixed_values = {key: v for key, v in values[name].items() if not (path and key == "l2")}
+        rows.append(
+            (
+                method_label(name),
+                METHODS[name].about(),
+                METHODS[name].needs_groups,
+                ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
+                "l2, by leave-one-out on the rows it is fitted on" if path else "nothing",
+            )
+        )
+    if not rows:
+        return []
+    text = "No method was tuned on test images, and only the ceiling reads the unlabelled set's "
+    text += "true labels."
+    if by_ridge:
+        text += " Every head is ridge regression on the labels or scores (head = ridge)."
+    header = ("method", "what it fits", "group labels used", "fixed beforehand", "tuned")
+    return [Section("Methods", (text,), header=header, rows=tuple(rows))]
 
 
 def _reading(grids: Sequence[Grid]) -> Section:
