@@ -141,9 +141,12 @@ def simulate_cases(
         rows: Rows = DrawnRows(seed, f"{name}/z", n, d_z, memory=memory, device=device)
         noise = torch.from_numpy(stream(seed, f"{name}/epsilon").standard_normal((n, 1)))
         psi_w, y = [], []
+        clean: dict[float, Tensor] = {}  # by ‖β*‖: each is a pass over Z in float64
         for model, eta in settings:
-            clean = predict(rows, torch.ones(1, n, 1), _beta(model, d_z, device)[None, None, None])
-            y.append(clean[0] + (model.sigma_y * noise).to(device))
+            if model.beta_norm not in clean:
+                beta = _beta(model, d_z, device)[None, None, None]
+                clean[model.beta_norm] = predict(rows, torch.ones(1, n, 1), beta)[0]
+            y.append(clean[model.beta_norm] + (model.sigma_y * noise).to(device))
             psi_w.append(_psi(model, "teacher", n, eta, seed, f"{name}/xi"))
         theta = solve(rows, torch.stack(psi_w), torch.stack(y), alpha_w, tol=tol).theta[:, 0]
         del rows  # at most one Z at a time
