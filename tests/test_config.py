@@ -52,7 +52,10 @@ def test_l2_reaches_every_method_and_can_be_set_for_one(load: Load) -> None:
         ("l2=0", ["l2=0"]),
         ("methods.selective.keep=0", ["selective.keep=0"]),
         ("methods.selective.q=2", ["selective.q=2"]),
-        ("head=ridge", ["selective needs probabilities", "methods=[teacher,w2s,baseline,ceiling]"]),
+        (
+            "head=ridge",
+            ["methods=selective cannot be fitted", "methods=[teacher,w2s,baseline,ceiling]"],
+        ),
         ("l2_path=[0.1]", ["l2_path=[0.1]", "head=ridge"]),
         ("l2_path=[0]", ["l2_path=0"]),
         ("methods=[teacher,selective]", ["selective builds on w2s"]),

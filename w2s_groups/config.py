@@ -113,8 +113,8 @@ class Config:
         if self.head is HeadKind.ridge and unfit:
             rest = ",".join(name for name in self.methods if name not in unfit)
             raise InputError(
-                f"methods: {' and '.join(unfit)} needs probabilities, which head=ridge does not "
-                f"give; drop it: methods=[{rest}]"
+                f"methods={' and '.join(unfit)} cannot be fitted by head=ridge, whose scores are "
+                f"no probabilities; leave out: methods=[{rest}]"
             )
 
     @property

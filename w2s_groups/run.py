@@ -52,7 +52,9 @@ def run_block(
     ridge: the loss that every cross-entropy head is fitted with in its place.
     """
     draws = [_draws(cell, pool) for cell in cells]
-    unlabelled = np.unique(np.concatenate([of_cell.unlabelled for _, of_cell in draws]))
+    drawn = np.unique(
+        np.concatenate([draw for _, d in draws for draw in (d.labelled, d.unlabelled)])
+    )
     solved: list[dict[str, Fitted]] = [{} for _ in cells]
     problems: list[dict[str, Problem]] = [{} for _ in cells]
     for names in levels(methods):
@@ -74,7 +76,7 @@ def run_block(
             for key, fit in _fitted(
                 {key: head for key, head in heads.items() if unique[key].side == side},
                 features,
-                unlabelled,
+                drawn,
             ).items()
         }
         for i, name, key in owners:
@@ -115,7 +117,7 @@ def _fitted(
 ) -> dict[bytes, Fitted]:
     """Heads of one side; the first that is asked for probabilities has them computed for all.
 
-    rows: (m,) sorted, all that a method may ask about.
+    rows: (m,) sorted, all that a method may ask about: the cells' labelled and unlabelled rows.
     """
     logits: list[NDArray[np.float64]] = []
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from awkward import CASES, awkward, objective_room
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.errors import InputError
@@ -20,7 +21,6 @@ from w2s_groups.heads.problem import (
     Loss,
     Problem,
     one_hot,
-    units,
 )
 from w2s_groups.seeds import stream
 
@@ -109,36 +109,13 @@ def test_equal_problems_are_solved_once() -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    seed=st.integers(0, 10_000),
-    n=st.integers(1, 30),
-    n_classes=st.integers(2, 4),
-    scales=st.lists(st.sampled_from([1e-8, 1.0, 1e8]), min_size=4, max_size=4),
-    weighted=st.booleans(),
-)
-def test_awkward_data_match_the_reference(
-    seed: int, n: int, n_classes: int, scales: list[float], weighted: bool
-) -> None:
-    """Repeated rows, one-class sets, n = 1, constant and collinear features, wild scales."""
-    rng = stream(seed, "test/awkward")
-    X = rng.normal(size=(20, 4)) * scales
-    X = np.column_stack([X, X[:, 0], X[:, 1] - X[:, 2], np.full(20, 3.0)])
-    y = rng.integers(0, n_classes, size=n)
-    problems = []
-    for labels in (y, np.zeros(n, dtype=np.int64)):
-        rows = rng.integers(0, 20, size=n)
-        weights = rng.random(n) + 0.01 if weighted else None
-        targets = one_hot(labels, n_classes)
-        problems.append(Problem("teacher", rows, targets, CrossEntropy(), 1e-2, weights))
+@given(**CASES)
+def test_awkward_data_match_the_reference(**case: Any) -> None:
+    X, problems = awkward(CrossEntropy(), **case)
     for problem, head in zip(problems, solve({"teacher": X}, problems, tol=TOL), strict=True):
         reference = fit(X, problem, TOL)
         ours, theirs = (objective_value(X, problem, h) for h in (head, reference))
-        # Convexity: f(a) − f(b) <= ⟨∇f(a), a − b⟩ <= TOL ‖a − b‖₁ in the units of the gradient.
-        mean, unit = units(X, problem.l2)
-        step = head.coef - reference.coef
-        shift = head.intercept - reference.intercept + mean @ step
-        length = np.abs(step * unit[:, None]).sum() + np.abs(shift).sum()
-        assert abs(ours - theirs) <= 1.01 * TOL * length + 1e-14
+        assert abs(ours - theirs) <= objective_room(X, problem, head, reference, TOL)
 
 
 def test_progress_and_interrupt_keep_finished_blocks() -> None:

@@ -101,6 +101,7 @@ def check_features(name: str, features: Features, n: int | None = None) -> None:
 
 
 def check_fraction(fraction: float) -> None:
+    """InputError unless fraction lies in (0, 1]."""
     if not 0 < fraction <= 1:
         raise InputError(
             f"fraction={fraction} must lie in (0, 1], the share of the trace; use 0.99"
@@ -108,6 +109,7 @@ def check_fraction(fraction: float) -> None:
 
 
 def blocks(name: str, features: Features) -> Iterator[Array]:
+    """Consecutive rows (at most ROWS, d) in float64; InputError for a value that is not finite."""
     for start in range(0, features.shape[0], ROWS):
         block = np.asarray(features[start : start + ROWS], dtype=np.float64)
         if not np.isfinite(block).all():

@@ -60,7 +60,7 @@ class Head:
     """Linear head with K logits: K = 1 for two classes (sigmoid), K = C for more (softmax).
 
     coef: (d, K), intercept: (K,), float64. scores: the K numbers are class scores as they stand
-    (squared loss), not logits. l2: the weight that the head was fitted with, where it was chosen.
+    (squared loss), not logits; l2: the weight it was fitted with, as leave-one-out may choose it.
     """
 
     coef: NDArray[np.float64]

@@ -129,7 +129,8 @@ def solve(
 def leave_one_out(factor: Factor, rows: RowSet, Y: Tensor, theta: Tensor, b: Tensor) -> Tensor:
     """(R,) weighted mean squared error of each row under the fit without it, in closed form.
 
-    The objective keeps its other weights and l2, so the error is e_i/(1 − h_i) exactly.
+    The objective keeps its other weights and l2, so the error is e_i/(1 − h_i) exactly. A sample
+    that was drawn repeatedly is one row of more weight, and is left out as a whole.
     """
     room = (1 - factor.leverages()).clamp_min(1e-12)[:, None]
     return rows.w @ ((rows.X @ theta + b - Y) / room).square()
