@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from w2s_groups.reports.format import BLANK
 from w2s_groups.reports.sections import Section
 
 _CSS = """
@@ -37,7 +38,8 @@ th:first-child, td:first-child { text-align: left; position: sticky; left: 0; fo
 tr.point th { background: var(--band); text-align: left; font-weight: 600; box-shadow: none; }
 tr.point span { position: sticky; left: .7rem; }
 td small { color: var(--muted); font-size: .85em; }
-table.settings td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
+.words { white-space: normal; overflow-wrap: break-word; text-align: left; }
+.prose { min-width: 15rem; }
 .figure { overflow-x: auto; max-width: 100%; }
 img { display: block; width: 100%; min-width: 34rem; max-width: 66rem; height: auto; }
 """
@@ -81,9 +83,13 @@ def _section(section: Section, pictures: Mapping[str, tuple[bytes, bytes]]) -> s
 
 def _table(section: Section) -> str:
     keys, header = section.keys, section.header
-    kind = ' class="settings"' if len(header) == 2 else ""
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in header[keys:])
-    lines = [f'<div class="scroll" tabindex="0"><table{kind}>\n<thead><tr>{heads}</tr></thead>']
+    columns = zip(*(row[keys + 1 :] for row in section.rows), strict=True)
+    kinds = ["", *map(_kind, columns)]
+    heads = "".join(
+        f'<th scope="col"{kind}>{escape(name)}</th>'
+        for name, kind in zip(header[keys:], kinds, strict=True)
+    )
+    lines = [f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{heads}</tr></thead>']
     last: tuple[str, ...] | None = None
     for row in section.rows:
         if row[:keys] != last:
@@ -95,16 +101,27 @@ def _table(section: Section) -> str:
                     f'<tr class="point"><th colspan="{len(row) - keys}" scope="rowgroup">'
                     f"<span>{escape(point)}</span></th></tr>"
                 )
-        cells = "".join(_cell(cell) for cell in row[keys + 1 :])
+        cells = "".join(map(_cell, row[keys + 1 :], kinds[1:]))
         lines.append(f'<tr><th scope="row">{escape(row[keys])}</th>{cells}</tr>')
     return "\n".join(lines) + "\n</tbody></table></div>"
 
 
-def _cell(text: str) -> str:
+def _kind(column: Sequence[str]) -> str:
+    """Class of a column: words start at the left and may wrap; sentences keep a readable width."""
+    if all(text in ("", BLANK) or _starts_with_number(text) for text in column):
+        return ""
+    return ' class="words prose"' if max(map(len, column)) > 24 else ' class="words"'
+
+
+def _starts_with_number(text: str) -> bool:
+    return text.partition(" ")[0].lstrip("+-").replace(".", "", 1).isdigit()
+
+
+def _cell(text: str, kind: str) -> str:
     """A number stands out; what follows it, its interval, steps back."""
     first, space, rest = text.partition(" ")
-    if not space or not first.lstrip("+-").replace(".", "", 1).isdigit():
-        return f"<td>{escape(text)}</td>"
+    if kind or not space or not _starts_with_number(text):
+        return f"<td{kind}>{escape(text)}</td>"
     return f"<td>{escape(first)} <small>{escape(rest)}</small></td>"
 
 
