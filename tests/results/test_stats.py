@@ -88,12 +88,23 @@ def test_ratio_interval_covers_as_often_as_it_says() -> None:
     assert covered == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / runs))
 
 
-def test_wilson_of_a_known_case_and_bad_values() -> None:
-    # 8 of 10: (p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)
-    z, p, n = reference.norm.ppf(0.975), 0.8, 10
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    expected = (p + z**2 / (2 * n) + np.array([-half, half])) / (1 + z**2 / n)
-    np.testing.assert_allclose(stats.wilson(0.8, 10), expected)
-    for value, size in ((np.nan, 10), (1.2, 10), (0.5, 0)):
+def test_wilson_is_scipys_where_a_count_stands_behind_it() -> None:
+    n = np.array([1, 7, 250, 642])
+    for right in (np.zeros_like(n), n, (0.8 * n).astype(int)):
+        found = stats.wilson(right / n, n)
+        for k, (successes, size) in enumerate(zip(right, n, strict=True)):
+            test = reference.binomtest(int(successes), int(size))
+            expected = test.proportion_ci(0.95, method="wilson")
+            np.testing.assert_allclose(
+                [found.low[k], found.high[k]], [expected.low, expected.high], atol=1e-12
+            )
+
+
+def test_wilson_takes_means_between_counts_and_leaves_absent_groups_blank() -> None:
+    between = stats.wilson(0.805, 10)
+    assert stats.wilson(0.8, 10).low < between.low < stats.wilson(0.9, 10).low
+    blank = stats.wilson([0.5, np.nan], [0, 10])
+    assert np.isnan(blank[:3]).all()
+    for value, size in ((1.2, 10), (-0.1, 10), (0.5, -1)):
         with pytest.raises(InputError):
             stats.wilson(value, size)

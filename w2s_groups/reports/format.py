@@ -32,8 +32,13 @@ def bracket(interval: Interval, sign: bool = True) -> str:
     mean = fixed(float(interval.mean), sign=sign)
     if math.isnan(float(interval.low)):
         return mean
+    return f"{mean} {bounds(interval, sign)}"
+
+
+def bounds(interval: Interval, sign: bool = True) -> str:
+    """`[+0.040, +0.064]`."""
     low, high = float(interval.low), float(interval.high)
-    return f"{mean} [{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+    return f"[{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
 
 
 def count(n: int, noun: str) -> str:

@@ -99,7 +99,7 @@ def rows(found: Sequence[Grid]) -> pd.DataFrame:
     """One row a (setup, point, method): every aggregate with its interval, as 6-decimal text."""
     out = []
     for grid in found:
-        values = {name: grid.metric(name) for name in METRICS}
+        values, bias = {name: grid.metric(name) for name in METRICS}, grid.minimum_bias
         for p, (eta_l, eta_u) in enumerate(grid.points):
             for m, method in enumerate(grid.methods):
                 row: dict[str, Any] = {
@@ -117,8 +117,10 @@ def rows(found: Sequence[Grid]) -> pd.DataFrame:
                 }
                 for name, value in values.items():
                     _put(row, name, mean_interval(value[p, m]))
+                _put_text(row, "worst_group_bias", float(mean_interval(bias[p, m]).mean))
                 for name in ("average", "worst_group"):
-                    _put(row, f"gain_{name}", _gain(grid, values[name][p], m))
+                    _put(row, f"gain_{name}", _over(grid, values[name][p], m, "teacher"))
+                    _put(row, f"over_w2s_{name}", _over(grid, values[name][p], m, "w2s"))
                 _put(row, "pgr_average", _pgr(grid, values["average"][p], m))
                 _put(row, "opr_average", _opr(grid, values["average"][p], m))
                 out.append(row)
@@ -127,12 +129,16 @@ def rows(found: Sequence[Grid]) -> pd.DataFrame:
 
 def _put(row: dict[str, Any], name: str, interval: Interval) -> None:
     for suffix, value in zip(("", "_low", "_high"), interval[:3], strict=True):
-        row[name + suffix] = "" if np.isnan(value) else fixed(float(value), 6)
+        _put_text(row, name + suffix, float(value))
 
 
-def _gain(grid: Grid, value: Any, m: int) -> Interval:
-    teacher = grid.index("teacher")
-    return paired_gain(value[m], np.nan if teacher is None else value[teacher])
+def _put_text(row: dict[str, Any], name: str, value: float) -> None:
+    row[name] = "" if np.isnan(value) else fixed(value, 6)
+
+
+def _over(grid: Grid, value: Any, m: int, method: str) -> Interval:
+    other = grid.index(method)
+    return paired_gain(value[m], np.nan if other is None else value[other])
 
 
 def _pgr(grid: Grid, value: Any, m: int) -> Interval:

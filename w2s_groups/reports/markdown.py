@@ -10,7 +10,7 @@ import numpy as np
 
 from w2s_groups.reports.format import BLANK, count, fixed
 from w2s_groups.reports.sections import Section, setup_name
-from w2s_groups.reports.verdict import sentences
+from w2s_groups.reports.verdict import sentences, smallest
 from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
@@ -58,7 +58,7 @@ def small_table(grid: Grid) -> str:
     ]
     intro = (
         f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}: average "
-        f"(η_t = 1/2) / worst-group accuracy. {_widest(grid)}"
+        f"(η_t = 1/2) / worst-group accuracy ({smallest(grid)}). {_widest(grid)}"
     )
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
@@ -71,23 +71,27 @@ def terminal(grid: Grid) -> str:
     lines = [
         f"{grid.data}: {grid.teacher} -> {grid.student}",
         f"n_l = {grid.n_l}, n_u = {grid.n_u}, {count(len(grid.seeds), 'seed')}; average "
-        "(eta_t = 1/2) / worst-group accuracy",
+        f"(eta_t = 1/2) / worst-group accuracy ({smallest(grid)})",
     ]
     per_block = 6
     for start in range(0, len(grid.methods), per_block):
         names = grid.methods[start : start + per_block]
-        heads = [method_label(name)[:12] for name in names]
+        heads = [textwrap.wrap(method_label(name), 13) for name in names]
         lines.append("")
-        lines.append(f"{'eta_l':>6} {'eta_u':>6}" + "".join(f"{head:>14}" for head in heads))
+        for left in range(max(map(len, heads)), 0, -1):  # long names take several lines
+            start_of_line = f"{'eta_l':>6} {'eta_u':>6}" if left == 1 else " " * 13
+            parts = ["" if left > len(head) else head[-left] for head in heads]
+            lines.append(start_of_line + "".join(f"{part:>14}" for part in parts))
         for p, (eta_l, eta_u) in enumerate(grid.points):
             pairs = _pairs(grid, p, 3)[start : start + per_block]
             cells = "".join(f"{' / '.join(pair):>14}" for pair in pairs)
             lines.append(f"{eta_l:>6g} {eta_u:>6g}{cells}")
     lines.append("")
     lost = [f"{count(sum(len(run.seeds) for run in grid.missing), 'run')} missing: see the report."]
-    for line in [_widest(grid), *sentences(grid), *(lost if grid.missing else [])]:
-        lines.append(line)
-    ascii_only = {"η_ℓ": "eta_l", "η_u": "eta_u", "η_t": "eta_t", BLANK: "-", "±": "+-", "→": "->"}
+    widest = [_widest(grid)] if len(grid.seeds) > 1 else []  # the verdict says it of one seed
+    lines += [*widest, *sentences(grid), *(lost if grid.missing else [])]
+    ascii_only = {"η_ℓ": "eta_l", "η_u": "eta_u", "η_t": "eta_t", "±": "+-", "→": "->"}
+    ascii_only |= {BLANK: "-", "−": "-"}
     out = []
     for line in lines:
         for mark, plain in ascii_only.items():

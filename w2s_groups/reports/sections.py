@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
-from w2s_groups.reports.verdict import over_grid, sentences
+from w2s_groups.reports.format import BLANK, bracket, fixed, plus_minus
+from w2s_groups.reports.section import Section as Section
+from w2s_groups.reports.summary import (
+    SHOWN,
+    against,
+    by_group,
+    difference_names,
+    differences,
+    summary,
+)
+from w2s_groups.reports.verdict import base_name, sentences
+from w2s_groups.results.coverage import MEASURED
 from w2s_groups.results.schema import method_label, method_order
-from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval, wilson
+from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval
 from w2s_groups.results.table import Grid
-
-SHOWN = {
-    "average": "average",
-    "worst_group": "worst group",
-    "minority": "minority",
-    "majority": "majority",
-}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with sentences, bullets, a figure or a table; `keys` leading columns group rows."""
-
-    title: str
-    text: tuple[str, ...] = ()
-    bullets: tuple[str, ...] = ()
-    figure: str = ""
-    header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    keys: int = 0
 
 
 def setup_name(grid: Grid) -> str:
@@ -50,14 +40,15 @@ def sections(
     for grid, figure in zip(grids, figures, strict=True):
         found += [
             Section(f"{grid.data}: {setup_name(grid)}", bullets=tuple(sentences(grid))),
-            _summary(grid),
+            summary(grid),
+            *against(grid),
             *([Section("Gain over the teacher", (bars,), figure=figure)] if figure else []),
             _leaderboard(grid),
-            _by_group(grid),
+            by_group(grid),
             *_kept(grid),
             *_kept_labels(grid),
             *_drawn(grid),
-            _missing(grid),
+            _missing(grid, settings),
         ]
     return [
         *found,
@@ -68,24 +59,6 @@ def sections(
     ]
 
 
-def _summary(grid: Grid) -> Section:
-    points, seeds = grid.common()
-    rows = []
-    for method in grid.methods:
-        cells = [plus_minus(over_grid(grid, metric, method)) for metric in SHOWN]
-        for metric in ("average", "worst_group"):
-            known = method != "teacher" and "teacher" in grid.methods
-            cells.append(bracket(over_grid(grid, metric, method, "teacher")) if known else BLANK)
-        rows.append((method_label(method), *cells))
-    block = (
-        f"Mean over {int(points.sum())} of {count(len(grid.points), 'point')} (η_ℓ, η_u) and "
-        f"{int(seeds.sum())} of {count(len(grid.seeds), 'seed')}: those where every method has a "
-        "number."
-    )
-    header = ("method", *SHOWN.values(), "gain, average", "gain, worst group")
-    return Section("Summary", (block,), header=header, rows=tuple(rows))
-
-
 def _leaderboard(grid: Grid) -> Section:
     values = {metric: grid.metric(metric) for metric in SHOWN}
     teacher, ceiling = grid.index("teacher"), grid.index("ceiling")
@@ -93,21 +66,23 @@ def _leaderboard(grid: Grid) -> Section:
     for p, (eta_l, eta_u) in enumerate(grid.points):
         for m, method in enumerate(grid.methods):
             cells = [plus_minus(mean_interval(values[metric][p, m])) for metric in SHOWN]
-            for metric in ("average", "worst_group"):
+            cells.insert(2, str(smallest_n(grid, p, m)))
+            for other, metric in differences(grid):
                 value = values[metric][p]
-                known = teacher is not None and m != teacher
-                cells.append(bracket(paired_gain(value[m], value[teacher])) if known else BLANK)
+                gain = paired_gain(value[m], value[grid.methods.index(other)])
+                cells.append(BLANK if method == other else bracket(gain))
             average, pgr = values["average"][p], BLANK
             if teacher is not None and ceiling is not None and m not in (teacher, ceiling):
                 pgr = bracket(pgr_interval(average[m], average[teacher], average[ceiling]), False)
             ran = int(np.isfinite(values["worst_group"][p, m]).sum())
-            cells += [pgr, str(smallest_n(grid, p, m)), f"{ran} of {len(grid.seeds)}"]
+            cells += [pgr, f"{ran} of {len(grid.seeds)}"]
             rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(method), *cells))
-    header = ("η_ℓ", "η_u", "method", *SHOWN.values(), "gain, average", "gain, worst group")
+    average, worst, *others = SHOWN.values()
+    means = (average, worst, "n", *others)
     return Section(
         "Leaderboard",
         ("Mean over seeds ± half the width of its 95 % interval; n is the smallest test group.",),
-        header=(*header, "PGR, average", "n", "seeds"),
+        header=("η_ℓ", "η_u", "method", *means, *difference_names(grid), "PGR, average", "seeds"),
         rows=tuple(rows),
         keys=2,
     )
@@ -117,22 +92,6 @@ def smallest_n(grid: Grid, p: int, m: int) -> int:
     """Images in the smallest test group of the runs of one point and method; 0: one is absent."""
     ran = ~np.isnan(grid.accuracy[p, m]).all(axis=-1)
     return int(grid.n[p, m][ran].min()) if ran.any() else 0
-
-
-def _by_group(grid: Grid) -> Section:
-    points, seeds = grid.common()
-    block = grid.accuracy[points][:, :, seeds]
-    rows = []
-    for m, method in enumerate(grid.methods):
-        means = block[:, m].mean(axis=0) if block.size else np.full((0, len(grid.groups)), np.nan)
-        cells = [plus_minus(mean_interval(means[:, g])) for g in range(len(grid.groups))]
-        rows.append((method_label(method), *cells))
-    names = [
-        f"{name}{' (minority)' if few else ''}"
-        for name, few in zip(grid.groups, grid.minority, strict=True)
-    ]
-    text = "Mean over the same points and seeds as the summary; a blank group is absent."
-    return Section("Accuracy by group", (text,), header=("method", *names), rows=tuple(rows))
 
 
 def _kept(grid: Grid) -> list[Section]:
@@ -242,15 +201,38 @@ def _whole(counts: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _missing(grid: Grid) -> Section:
-    if not grid.missing:
+def _missing(grid: Grid, settings: Mapping[str, Any]) -> Section:
+    lines = _never_made(grid, settings)
+    if not grid.missing and not lines:
         return Section("Missing runs", ("None: every method has a number in every cell.",))
-    lines = [
+    lines += [
         f"η_ℓ = {run.eta_l:g}, η_u = {run.eta_u:g}, {method_label(run.method)}, "
         f"seed{'s' if len(run.seeds) > 1 else ''} {', '.join(map(str, run.seeds))}: {run.reason}"
         for run in grid.missing
     ]
     return Section("Missing runs", ("No mean above contains these.",), tuple(lines))
+
+
+def _never_made(grid: Grid, settings: Mapping[str, Any]) -> list[str]:
+    """What the settings ask for and the table knows nothing of."""
+    etas = [settings.get(name) for name in ("eta_l", "eta_u")]
+    lists = [value for value in etas if isinstance(value, list | tuple)]
+    points = product(*lists) if len(lists) == len(etas) else []
+    methods = settings.get("methods") or {}
+    seeds = settings.get("seeds")
+    return [
+        *(
+            f"η_ℓ = {eta_l:g}, η_u = {eta_u:g}: no run of any method"
+            for eta_l, eta_u in points
+            if (eta_l, eta_u) not in grid.points
+        ),
+        *(f"{method_label(name)}: no run" for name in methods if name not in grid.methods),
+        *(
+            f"seed {seed}: no run"
+            for seed in (seeds if isinstance(seeds, list | tuple) else [])
+            if seed not in grid.seeds
+        ),
+    ]
 
 
 def _methods(settings: Mapping[str, Any]) -> list[Section]:
@@ -260,14 +242,15 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
     path = settings.get("l2_path") if by_ridge else None
     rows = []
     for name in method_order(values):
-        if name not in METHODS:
+        kind = METHODS.get(base_name(name))
+        if kind is None:
             continue
         fixed_values = {key: v for key, v in values[name].items() if not (path and key == "l2")}
         rows.append(
             (
                 method_label(name),
-                METHODS[name].about(),
-                METHODS[name].needs_groups,
+                kind.about(),
+                kind.needs_groups,
                 ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
                 "l2, by leave-one-out on the rows it is fitted on" if path else "nothing",
             )
@@ -287,35 +270,52 @@ def _reading(grids: Sequence[Grid]) -> Section:
     lines = [
         "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
         "η_t = 0, each exact from the group accuracies. The worst group is the lowest of each run, "
-        "then averaged over seeds: in small groups that is biased low.",
-        "Intervals are 95 % Student t intervals over seeds. A seed redraws the labelled and the "
-        "unlabelled set from one fixed pool; the test images stay. So they cover the draws under a "
-        "fixed split of identities, not the choice of test identities. Intervals per point are not "
-        "corrected for their number.",
-        "A gain is paired: method − teacher in the same cell, positive is better. PGR is "
-        "(method − teacher) / (ceiling − teacher) of the mean accuracies with Fieller's interval, "
-        "blank where the interval of ceiling − teacher contains 0.",
+        "then averaged over seeds: in small groups that is biased low, by about as much as the "
+        "summary says.",
+        "Intervals are 95 % Student t intervals over seeds unless they are named otherwise. A seed "
+        "redraws the labelled and the unlabelled set from one fixed pool; the test images stay. So "
+        "they cover the draws under a fixed split of identities, not the choice of test "
+        "identities. Intervals per point are not corrected for their number.",
+        *_coverage(),
+        "A gain is paired: method − teacher in the same cell, positive is better; over W2S is "
+        "method − W2S. PGR is (method − teacher) / (ceiling − teacher) of the mean accuracies with "
+        "Fieller's interval, blank where the interval of ceiling − teacher contains 0.",
     ]
-    if any(len(grid.seeds) == 1 for grid in grids):
-        lines.append("With one seed there is no interval over draws, and none is shown.")
     for grid in grids:
-        worst = grid.metric("worst_group")
-        n = grid.smallest_n
-        if n == 0:
+        if grid.smallest_n == 0:
             lines.append(f"{setup_name(grid)}: a group has no test image and takes no part.")
-        elif np.isfinite(worst).any():
-            typical = float(np.nanmedian(worst))
-            low, high = (fixed(bound) for bound in wilson(typical, n))
-            lines.append(
-                f"{setup_name(grid)}: the smallest test group has {count(n, 'image')}. One run's "
-                f"accuracy of {fixed(typical)} on that many is known to [{low}, {high}] (Wilson), "
-                "as far as the choice of test images goes."
-            )
     return Section("How to read this", bullets=tuple(lines))
 
 
+def _coverage() -> list[str]:
+    """What 95 % intervals over few seeds hold, as measured."""
+    usual = [of_kind for kind, of_kind in MEASURED.items() if kind != "skewed"]
+    skewed = MEASURED["skewed"]
+    seeds = list(skewed)
+
+    def shares(kinds: Sequence[Mapping[int, Any]], k: int) -> str:
+        each = [[100 * of_kind[n][k] for of_kind in kinds] for n in seeds]
+        spans = [(round(min(values)), round(max(values))) for values in each]
+        return ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in spans)
+
+    return [
+        f"Simulated tables like this one say what 95 % is worth at {', '.join(map(str, seeds))} "
+        "seeds. For averages, lowest groups and paired differences Student t held the truth in "
+        f"{shares(usual, 0)} % and BCa in {shares(usual, 1)} %; for values with a long lower tail "
+        f"t in {shares([skewed], 0)} % and BCa in {shares([skewed], 1)} %. So at few seeds trust "
+        "t, and take BCa for a sign of skewness.",
+    ]
+
+
 def _settings(settings: Mapping[str, Any]) -> Section:
+    """What the sections above do not show."""
     shown = {key: value for key, value in settings.items() if key != "pair"}
+    if shown.get("methods"):
+        shown["methods"] = {
+            name: value
+            for name, value in shown["methods"].items()
+            if base_name(name) not in METHODS
+        }
     rows = tuple((key, value) for key, value in _flat("", shown) if value)
     return Section("Settings", header=("setting", "value"), rows=rows)
 

@@ -74,12 +74,24 @@ def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> 
     return ratio_interval(risks.gain(student, teacher), risks.gain(ceiling, teacher))
 
 
-def wilson(value: float, n: int) -> tuple[float, float]:
-    """Wilson interval of one run's group accuracy on n test images: the test draw's share alone."""
-    if not (0.0 <= value <= 1.0 and n >= 1):
-        raise InputError(f"accuracy={value} on n={n} images: needs a value in [0, 1] and n >= 1")
-    bounds = stats.binomtest(round(value * n), n).proportion_ci(LEVEL, method="wilson")
-    return float(bounds.low), float(bounds.high)
+def wilson(value: ArrayLike, n: ArrayLike) -> Interval:
+    """Wilson interval of accuracies on n test images each: what the choice of images leaves open.
+
+    value, n: (...); NaN where n = 0 or there is no value. `value` need not be a multiple of 1 / n:
+    a mean over runs on the same n images varies with them no more than one run at that accuracy.
+    Source: Wilson (1927).
+    """
+    p, size = np.broadcast_arrays(np.asarray(value, np.float64), np.asarray(n, dtype=np.int64))
+    if (size < 0).any() or ((p < 0.0) | (p > 1.0)).any():
+        raise InputError("accuracy or n of a group is out of range: needs [0, 1] and n >= 0")
+    p, some = np.where(size > 0, p, np.nan), np.maximum(size, 1)
+    z2 = float(stats.norm.ppf(0.5 + LEVEL / 2)) ** 2 / some
+    middle = (p + z2 / 2) / (1 + z2)
+    half = np.sqrt(z2 * (p * (1 - p) + z2 / 4)) / (1 + z2)
+    # At 0 and 1 the bound is the value itself, which the formula misses by a bit.
+    low = np.where(p == 0.0, 0.0, middle - half)
+    high = np.where(p == 1.0, 1.0, middle + half)
+    return Interval(p, low, high, size)
 
 
 def _moments(x: Floats, y: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_groups import risks
+from w2s_groups.results.minimum import minimum_bias
 from w2s_groups.results.schema import POINT, SETUP, canonical, method_order
 
 Floats = NDArray[np.float64]
@@ -97,6 +99,21 @@ class Grid:
             else:
                 seeds[by_seed.argmax()] = False
         return points, seeds
+
+    def over_points(self, values: Floats) -> Floats:
+        """(P, M, S) values of each run -> (M, S'), means over the points of the common block.
+
+        The points of a seed share draws, so a seed is one observation. NaN for a method that never
+        ran; S' = 0 where no block is complete.
+        """
+        points, seeds = self.common()
+        block = values[points][:, :, seeds]
+        return block.mean(axis=0) if block.size else np.empty((len(self.methods), 0))
+
+    @cached_property
+    def minimum_bias(self) -> Floats:
+        """(P, M, S) plug-in bias of each run's worst group, see results.minimum."""
+        return minimum_bias(self.accuracy, self.n)
 
     @property
     def smallest_n(self) -> int:
