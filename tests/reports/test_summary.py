@@ -193,6 +193,17 @@ def test_a_failed_run_enters_no_number_whatever_its_other_groups_say(table: pd.D
     assert rows[("0.5", "0.5", "selective")] == "6 of 6"
 
 
+def test_pgr_is_blank_where_the_ceiling_is_not_surely_above_the_teacher() -> None:
+    level = parts(grid_table(lift={**LIFT, "ceiling": 0.0}))["Leaderboard"]
+    where = level.header.index("PGR, average")
+    values = [float(row[where].split()[0]) for row in level.rows if row[where] != "–"]
+    # the interval of a gap of 0 lies off zero in one point of twenty
+    assert len(values) <= 0.25 * sum(row[2] not in ("teacher", "ceiling") for row in level.rows)
+    clear = parts(grid_table())["Leaderboard"]
+    shown = [row[where] for row in clear.rows if row[2] == "selective"]
+    assert all(float(text.split()[0]) == pytest.approx(0.1 / 0.15, abs=0.1) for text in shown)
+
+
 def test_what_was_asked_for_and_never_made_is_listed(table: pd.DataFrame) -> None:
     asked = {
         "eta_l": [0.05, 0.5],

@@ -38,9 +38,14 @@ def _bias(p: Floats, n: np.ndarray[tuple[int], np.dtype[np.int64]]) -> float:
     p, n = p[n > 0], n[n > 0]
     if p.size == 0:
         return float("nan")
-    # Hoeffding: below `low` no group ever falls, above `high` the lowest one never lies.
-    reach = np.sqrt(np.log(1.0 / _NEVER) / (2.0 * n))
+    # By Hoeffding and Bernstein no group falls below `low` and the lowest one never above `high`;
+    # a group that stays above `high` is never the lowest.
+    tail = np.log(1.0 / _NEVER) / n
+    bernstein = np.sqrt(2.0 * p * (1.0 - p) * tail) + 2.0 / 3.0 * tail
+    reach = np.minimum(np.sqrt(tail / 2.0), bernstein)
     low, high = max(0.0, float((p - reach).min())), min(1.0, float((p + reach).min()))
+    rivals = p - reach < high
+    p, n = p[rivals], n[rivals]
     grids = [
         np.arange(np.ceil(low * size), np.floor(high * size) + 1) / size for size in np.unique(n)
     ]
