@@ -270,8 +270,8 @@ def _reading(grids: Sequence[Grid]) -> Section:
     lines = [
         "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
         "η_t = 0, each exact from the group accuracies. The worst group is the lowest of each run, "
-        "then averaged over seeds: in small groups that is biased low, by about as much as the "
-        "summary says.",
+        "then averaged over seeds: in small groups that is biased low, and the summary estimates "
+        "by how much.",
         "Intervals are 95 % Student t intervals over seeds unless they are named otherwise. A seed "
         "redraws the labelled and the unlabelled set from one fixed pool; the test images stay. So "
         "they cover the draws under a fixed split of identities, not the choice of test "

@@ -124,10 +124,9 @@ def against(grid: Grid) -> list[Section]:
         "intervals stand there; here the BCa bootstrap's over seeds. Above and below: "
         f"of {count(len(grid.points), 'point')} those where the mean over seeds is above or below, "
         "in brackets how many with their own interval off zero.",
-        "Student t and BCa say materially different things of "
-        + ("; ".join(notes) + "." if notes else "none of these differences.")
-        + " Materially: one holds zero and the other does not, or BCa reaches outside by more than "
-        "a tenth of t's half-width.",
+        ("These have" if notes else "None has")
+        + " materially different intervals by Student t and by BCa: one holds zero and the other "
+        "does not, or BCa reaches outside by more than a tenth of t's half-width.",
     ]
     sides = ("BCa", "above", "below")
     header = (
@@ -137,7 +136,7 @@ def against(grid: Grid) -> list[Section]:
         *(f"worst group ({smallest(grid)}): {side}" for side in sides),
     )
     title = "Every method against W2S and the teacher"
-    return [Section(title, tuple(text), header=header, rows=tuple(rows), keys=1)]
+    return [Section(title, tuple(text), tuple(notes), "", header, tuple(rows), 1)]
 
 
 def materially_apart(t: Interval, bca: Interval) -> bool:
