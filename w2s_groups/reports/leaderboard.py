@@ -16,7 +16,7 @@ from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
 from w2s_groups.reports import markdown, page
 from w2s_groups.reports.format import fixed
-from w2s_groups.reports.sections import sections, smallest_n
+from w2s_groups.reports.sections import Section, sections, setup_name, smallest_n
 from w2s_groups.results.schema import to_csv
 from w2s_groups.results.stats import (
     Interval,
@@ -44,23 +44,36 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
         "gain_vs_eta_u" if len(found) == 1 else f"gain_vs_eta_u_{k + 1}" for k in range(len(found))
     ]
     files: dict[str, str | bytes] = {}
-    pictures: dict[str, tuple[bytes, bytes]] = {}
-    for grid, stem in zip(found, stems, strict=True):
+    drawn = [""] * len(found)
+    for k, (grid, stem) in enumerate(zip(found, stems, strict=True)):
         if grid.index("teacher") is None:
             continue  # no gain to draw
-        figure = gain_vs_eta_u.draw(grid)
-        light, files[f"{stem}.pdf"] = style.png(figure), style.pdf(figure)
-        dark = style.png(gain_vs_eta_u.draw(grid, style.DARK))
-        files[f"{stem}.png"], pictures[f"{stem}.png"] = light, (light, dark)
+        figure, drawn[k] = gain_vs_eta_u.draw(grid), f"{stem}.png"
+        files[f"{stem}.png"], files[f"{stem}.pdf"] = style.png(figure), style.pdf(figure)
     title = title_of(found, settings)
-    drawn = [f"{stem}.png" if f"{stem}.png" in pictures else "" for stem in stems]
     content = sections(found, drawn, settings)
     files["leaderboard.md"] = markdown.render(title, content, GENERATED)
-    files["leaderboard.html"] = page.render(title, content, pictures, GENERATED)
+    files["leaderboard.html"] = page.render(title, *_parts(found, content, settings), GENERATED)
     files["leaderboard.csv"] = f"# {GENERATED}\n" + rows(found).to_csv(
         index=False, lineterminator="\n"
     )
     return files
+
+
+def _parts(
+    found: Sequence[Grid], content: Sequence[Section], settings: Mapping[str, Any]
+) -> tuple[list[tuple[Grid, list[Section]]], list[Section]]:
+    """Each grid with its own sections, and the sections that all share."""
+    last = len(content) - len(sections([], [], settings))
+    heads = [f"{grid.data}: {setup_name(grid)}" for grid in found]
+    titles = [section.title for section in content]
+    starts = [titles.index(head) for head in heads]
+    ends = [*starts[1:], last]
+    own = [
+        (grid, list(content[start:end]))
+        for grid, start, end in zip(found, starts, ends, strict=True)
+    ]
+    return own, list(content[last:])
 
 
 def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
@@ -81,8 +94,16 @@ def write(table: pd.DataFrame, settings: Mapping[str, Any], folder: Path) -> Non
 
 
 def write_samples(dataset: ImageDataset, folder: Path) -> None:
-    """Write samples.png: the images are others' work, so the file stays on the machine."""
-    write_atomic(folder / "samples.png", style.png(samples.draw(dataset), dpi=100))
+    """Write samples.png, and samples_leaderboard.html where the folder has a leaderboard.html.
+
+    The images are others' work, so both files stay on the machine: git ignores their names.
+    """
+    sheet = style.png(samples.draw(dataset), dpi=100)
+    write_atomic(folder / "samples.png", sheet)
+    plain = folder / "leaderboard.html"
+    if plain.is_file():
+        whole = page.with_samples(plain.read_text(encoding="utf-8"), sheet)
+        write_atomic(folder / "samples_leaderboard.html", whole.encode())
 
 
 def summary_text(table: pd.DataFrame, class_priors: Sequence[float] | None = None) -> str:
