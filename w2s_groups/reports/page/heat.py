@@ -34,8 +34,8 @@ def draw(grid: Grid, key: str) -> str:
         for k, name in enumerate(grid.methods)
     )
     choice = (
-        f'<div class="controls js-only"><label for="{key}-heat">method<select id="{key}-heat" '
-        f'class="choose">{options}</select></label></div>'
+        f'<div class="controls js-only"><div class="field"><label for="{key}-heat">method</label>'
+        f'<select id="{key}-heat" class="choose">{options}</select></div></div>'
     )
     legends = "".join(
         _legend(title, *scale, diverges)

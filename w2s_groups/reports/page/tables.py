@@ -45,8 +45,8 @@ def main_table(section: Section, told: Mapping[str, str], key: str) -> str:
         if name in words
     ]
     search = (
-        f'<label for="{key}-search">search<input id="{key}-search" type="search" '
-        'autocomplete="off" spellcheck="false"></label>'
+        f'<div class="field"><label for="{key}-search">search</label><input id="{key}-search" '
+        'type="search" autocomplete="off" spellcheck="false"></div>'
     )
     controls = (
         f'<div class="controls js-only" role="group" aria-label="Filter the table">{search}'
@@ -61,8 +61,9 @@ def main_table(section: Section, told: Mapping[str, str], key: str) -> str:
 def _filter(key: str, column: int, name: str, values: Sequence[str]) -> str:
     options = "".join(f'<option value="{escape(v)}">{escape(v)}</option>' for v in values)
     return (
-        f'<label for="{key}-filter-{column}">{escape(name)}<select id="{key}-filter-{column}" '
-        f'data-column="{column}"><option value="">all</option>{options}</select></label>'
+        f'<div class="field"><label for="{key}-filter-{column}">{escape(name)}</label>'
+        f'<select id="{key}-filter-{column}" data-column="{column}"><option value="">all</option>'
+        f"{options}</select></div>"
     )
 
 
