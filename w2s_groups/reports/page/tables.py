@@ -109,7 +109,8 @@ def _head(name: str, word: str, sortable: bool) -> str:
     # The best number first; names and fractions in their own order.
     first = "ascending" if word or name.startswith("η") else "descending"
     return (
-        f'<th scope="col"{kind}><button type="button" class="sort" data-first="{first}">'
+        f'<th scope="col"{kind} data-name="{escape(name)}">'
+        f'<button type="button" class="sort" data-first="{first}">'
         f"{escape(name)}</button>{help_button(name)}</th>"
     )
 
