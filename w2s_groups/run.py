@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from w2s_groups.heads.problem import CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
+from w2s_groups.seeds import stream
 
 Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Head]]
 
@@ -46,41 +48,51 @@ def run_block(
     methods: Mapping[str, Method],
     solve: Solver,
     ridge: Squared | None = None,
+    permute_labels: bool = False,
 ) -> list[list[dict[str, Any]]]:
     """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
     ridge: the loss that every cross-entropy head is fitted with in its place.
+    permute_labels: methods are shown the labels of other images, drawn anew for each seed.
     """
-    draws = [_draws(cell, pool) for cell in cells]
-    drawn = np.unique(
-        np.concatenate([draw for _, d in draws for draw in (d.labelled, d.unlabelled)])
-    )
+    draws = [_draws(cell, pool, permute_labels) for cell in cells]
+    parts = [part for draw, d in draws for part in (d.labelled, d.unlabelled, draw.validation)]
+    drawn = np.unique(np.concatenate(parts))
     solved: list[dict[str, Fitted]] = [{} for _ in cells]
     problems: list[dict[str, Problem]] = [{} for _ in cells]
+
+    def fit(asked: Sequence[Problem]) -> list[tuple[Problem, Fitted]]:
+        if ridge is not None:
+            asked = [
+                replace(p, loss=ridge) if isinstance(p.loss, CrossEntropy) else p for p in asked
+            ]
+        return list(zip(asked, _solve_distinct(asked, pool.features, drawn, solve), strict=True))
+
     for names in levels(methods):
-        unique: dict[bytes, Problem] = {}
-        owners: list[tuple[int, str, bytes]] = []
-        for i, (_, cell_draws) in enumerate(draws):
-            for name in names:
-                problem = methods[name].problem(cell_draws, solved[i])
-                if ridge is not None and isinstance(problem.loss, CrossEntropy):
-                    problem = replace(problem, loss=ridge)
-                problems[i][name] = problem
-                key = _identity(problem)
-                unique.setdefault(key, problem)
-                owners.append((i, name, key))
-        heads = dict(zip(unique, solve(pool.features, list(unique.values())), strict=True))
-        fitted = {
-            key: fit
-            for side, features in pool.features.items()
-            for key, fit in _fitted(
-                {key: head for key, head in heads.items() if unique[key].side == side},
-                features,
-                drawn,
-            ).items()
+        running = {
+            (i, name): methods[name].steps(d.for_method(methods[name]), solved[i])
+            for i, (_, d) in enumerate(draws)
+            for name in names
         }
-        for i, name, key in owners:
-            solved[i][name] = fitted[key]
+        answers: dict[tuple[int, str], list[Fitted]] = {}
+        while running:
+            asked: dict[tuple[int, str], Sequence[Problem]] = {}
+            last = set()
+            for key, steps in running.items():
+                try:
+                    asked[key] = steps.send(answers[key]) if key in answers else next(steps)
+                except StopIteration as stop:
+                    asked[key] = [stop.value]
+                    last.add(key)
+            found = iter(fit([problem for wanted in asked.values() for problem in wanted]))
+            for key, wanted in asked.items():
+                pairs = list(itertools.islice(found, len(wanted)))
+                if key in last:
+                    i, name = key
+                    problems[i][name], solved[i][name] = pairs[0]
+                    del running[key]
+                else:
+                    answers[key] = [fitted for _, fitted in pairs]
     accuracy = _test_accuracy(pool, problems, solved)
     return [
         _atoms(pool, draw, cell_draws, problems[i], solved[i], accuracy)
@@ -88,17 +100,47 @@ def run_block(
     ]
 
 
-def _draws(cell: Cell, pool: Pool) -> tuple[sampling.Draw, Draws]:
-    draw = sampling.draw(
+def _draws(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw, Draws]:
+    """The cell's rows of the pool, and what its methods may be shown of them."""
+    found = sampling.draw(
         pool.groups, pool.codes[pool.drawable], pool.priors, cell.request, cell.seed
     )
-    labelled, unlabelled = pool.drawable[draw.labelled], pool.drawable[draw.unlabelled]
-    return draw, Draws(
-        labelled,
-        one_hot(pool.y[labelled], pool.n_classes),
-        unlabelled,
-        one_hot(pool.y[unlabelled], pool.n_classes),
+    draw = replace(
+        found,
+        labelled=pool.drawable[found.labelled],
+        unlabelled=pool.drawable[found.unlabelled],
+        validation=pool.drawable[found.validation],
     )
+    y, codes = pool.y, pool.codes
+    if permute_labels:
+        y = y.copy()
+        y[pool.drawable] = stream(cell.seed, "labels/permuted").permutation(y[pool.drawable])
+        codes = pool.groups.codes(y, codes % len(pool.groups.attribute_names))
+    return draw, Draws(
+        draw.labelled,
+        one_hot(y[draw.labelled], pool.n_classes),
+        draw.unlabelled,
+        one_hot(y[draw.unlabelled], pool.n_classes),
+        codes[draw.labelled],
+        codes[draw.unlabelled],
+    )
+
+
+def _solve_distinct(
+    asked: Sequence[Problem],
+    features: Mapping[str, NDArray[np.float32]],
+    drawn: NDArray[np.int64],
+    solve: Solver,
+) -> list[Fitted]:
+    """The fitted head of each problem; equal problems are solved once."""
+    keys = [_identity(problem) for problem in asked]
+    unique = dict(zip(keys, asked, strict=True))
+    heads = dict(zip(unique, solve(features, list(unique.values())), strict=True))
+    fitted: dict[bytes, Fitted] = {}
+    for side, matrix in features.items():
+        of_side = {key: head for key, head in heads.items() if unique[key].side == side}
+        fitted |= _fitted(of_side, matrix, drawn)
+    return [fitted[key] for key in keys]
 
 
 def _identity(problem: Problem) -> bytes:
@@ -117,7 +159,7 @@ def _fitted(
 ) -> dict[bytes, Fitted]:
     """Heads of one side; the first that is asked for probabilities has them computed for all.
 
-    rows: (m,) sorted, all that a method may ask about: the cells' labelled and unlabelled rows.
+    rows: (m,) sorted, all that may be asked about: every row that one of the cells has drawn.
     """
     logits: list[NDArray[np.float64]] = []
 
@@ -209,8 +251,17 @@ def _atoms(
         "teacher", "unlabelled", "accuracy",
         *accuracy_by_group(pseudo, pool.y[draws.unlabelled], unlabelled_codes, groups.n_groups),
     )  # fmt: skip
+    validation_codes = pool.codes[draw.validation]
     for name, problem in problems.items():
         add(name, "test", "accuracy", *accuracy[id(solved[name].head)])
+        if len(draw.validation):
+            predicted = solved[name].proba(draw.validation).argmax(axis=1)
+            add(
+                name, "validation", "accuracy",
+                *accuracy_by_group(
+                    predicted, pool.y[draw.validation], validation_codes, groups.n_groups
+                ),
+            )  # fmt: skip
         if isinstance(problem.loss, Squared) and problem.loss.l2_path:
             add_l2(name, solved[name].head, len(problem.rows))
         if (

@@ -1,13 +1,13 @@
 """Index draws with exact integer group counts for a minority fraction eta.
 
-Labelled and unlabelled sets are disjoint, nested along eta and along n for one seed, and depend on
-nothing but the pool's groups and the seed.
+Labelled, unlabelled and validation sets are disjoint, nested along eta and along n for one seed,
+and depend on nothing but the pool's groups, the seed and the validation set's own size and mix.
 """
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -108,12 +108,16 @@ class Request:
     n_u: int
     eta_l: float
     eta_u: float
+    n_val: int = 0
+    eta_val: float = 0.5
 
     def counts(self, groups: Groups, priors: ArrayLike) -> NDArray[np.int64]:
-        """(n_groups,) images needed of each group, labelled and unlabelled together."""
-        return group_counts(groups, priors, self.n_l, self.eta_l) + group_counts(
-            groups, priors, self.n_u, self.eta_u
-        )
+        """(n_groups,) images needed of each group, all sets together."""
+        total = np.zeros(groups.n_groups, dtype=np.int64)
+        for n, eta in ((self.n_l, self.eta_l), (self.n_u, self.eta_u), (self.n_val, self.eta_val)):
+            if n:
+                total += group_counts(groups, priors, n, eta)
+        return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +126,7 @@ class Draw:
 
     labelled: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
+    validation: NDArray[np.int64]
     counts_l: NDArray[np.int64]
     counts_u: NDArray[np.int64]
 
@@ -137,46 +142,57 @@ def check_feasible(
         return
     g = int(short[np.argmax((need - have)[short])])
     labelled = int(group_counts(groups, priors, request.n_l, request.eta_l)[g])
+    unlabelled = int(group_counts(groups, priors, request.n_u, request.eta_u)[g])
+    validation = int(need[g]) - labelled - unlabelled
 
     def largest(grow: str) -> int:
         low, high = 0, getattr(request, grow)
         while high - low > 1:  # feasibility is monotone in n up to rounding
             middle = (low + high) // 2
-            trial = Request(**{**vars(request), grow: middle})
+            trial = replace(request, **{grow: middle})
             low, high = (
                 (middle, high) if (trial.counts(groups, priors) <= have).all() else (low, middle)
             )
         return low
 
-    field = (
-        "n_u" if (group_counts(groups, priors, request.n_l, request.eta_l) <= have).all() else "n_l"
-    )
+    without = replace(request, n_u=0)
+    field = "n_u" if (without.counts(groups, priors) <= have).all() else "n_l"
     fix = largest(field)
     remedy = f"largest {field}: {fix}" if fix else "choose smaller n_l and n_u"
     raise InputError(
         f"eta_l={request.eta_l:g} with n_l={request.n_l} and eta_u={request.eta_u:g} with "
         f"n_u={request.n_u} need {need[g]} images of {groups.names[g]} ({labelled} labelled, "
-        f"{need[g] - labelled} unlabelled); the pool has {have[g]}, {need[g] - have[g]} too few; "
-        f"{remedy}"
+        f"{unlabelled} unlabelled{f', {validation} validation' if request.n_val else ''}); the "
+        f"pool has {have[g]}, {need[g] - have[g]} too few; {remedy}"
     )
 
 
 def draw(
     groups: Groups, pool_codes: NDArray[np.int64], priors: ArrayLike, request: Request, seed: int
 ) -> Draw:
-    """Disjoint labelled and unlabelled rows of a pool.
+    """Disjoint labelled, unlabelled and validation rows of a pool.
 
     pool_codes: (N,) group codes of the pool's rows; returned indices count within the pool.
-    Every group is permuted once from its own stream; the labelled set takes the head of the
-    permutation and the unlabelled set its tail. So raising an eta swaps only the images that it
-    must, and neither set moves when the other's size or eta does.
+    Every group is permuted once from its own stream. The validation set takes the head of the
+    permutation, the labelled set what follows, the unlabelled set its tail. So raising an eta swaps
+    only the images that it must, and neither set moves when the other's size or eta does.
     """
     check_feasible(groups, pool_codes, priors, request)
+    counts_v = np.zeros(groups.n_groups, dtype=np.int64)
+    if request.n_val:
+        counts_v = group_counts(groups, priors, request.n_val, request.eta_val)
     counts_l = group_counts(groups, priors, request.n_l, request.eta_l)
     counts_u = group_counts(groups, priors, request.n_u, request.eta_u)
-    labelled, unlabelled = [], []
+    labelled, unlabelled, validation = [], [], []
     for g, name in enumerate(groups.names):
         order = stream(seed, f"draw/{name}").permutation(np.flatnonzero(pool_codes == g))
-        labelled.append(order[: counts_l[g]])
+        validation.append(order[: counts_v[g]])
+        labelled.append(order[counts_v[g] :][: counts_l[g]])
         unlabelled.append(order[::-1][: counts_u[g]])
-    return Draw(np.concatenate(labelled), np.concatenate(unlabelled), counts_l, counts_u)
+    return Draw(
+        np.concatenate(labelled),
+        np.concatenate(unlabelled),
+        np.concatenate(validation),
+        counts_l,
+        counts_u,
+    )

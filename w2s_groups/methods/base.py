@@ -1,12 +1,12 @@
-"""What a method is: one linear head to fit, given the draw and the heads that it builds on."""
+"""What a method is: a linear head to fit, given the draw and the heads that it builds on."""
 
 from __future__ import annotations
 
 import re
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -29,30 +29,51 @@ class Fitted:
 class Draws:
     """The sets of one cell. Rows index the feature matrices; labels are one-hot (n, C).
 
-    y_unlabelled is there for the ceiling alone: no other method may read it.
+    What a method does not declare that it needs is None: the true labels of the unlabelled set
+    (`needs_truth`) and the group codes of both sets (`needs_groups`).
     """
 
     labelled: NDArray[np.int64]
     y_labelled: NDArray[np.float64]
     unlabelled: NDArray[np.int64]
-    y_unlabelled: NDArray[np.float64]
+    y_unlabelled: NDArray[np.float64] | None = None
+    codes_labelled: NDArray[np.int64] | None = None
+    codes_unlabelled: NDArray[np.int64] | None = None
+
+    def for_method(self, method: Method) -> Draws:
+        """What `method` may see."""
+        told = method.needs_groups == "train"
+        return replace(
+            self,
+            y_unlabelled=self.y_unlabelled if method.needs_truth else None,
+            codes_labelled=self.codes_labelled if told else None,
+            codes_unlabelled=self.codes_unlabelled if told else None,
+        )
+
+
+# Problems that a method wants solved, the heads it gets for them, and its own problem in the end.
+Steps = Generator[Sequence[Problem], Sequence[Fitted], Problem]
 
 
 @dataclass
 class Method(ABC):
-    """Settings of one method. Subclass, add fields, say what it needs, write its problem.
+    """Settings of one method. Subclass it or OneFit, add fields, say what it needs.
 
     side: whose features the head reads, "teacher" or "student".
     needs: methods that have to be solved first, in the same cell.
     needs_groups: what it is told about groups: "none", those of validation or of training data.
+    needs_truth: whether it reads the unlabelled set's true labels: references alone do.
     by_ridge: whether ridge regression can take the place of its logistic head.
+    tuned: what it chooses from data, and on which; "" for nothing.
     """
 
     l2: float = MISSING
     side: ClassVar[str] = "student"
     needs: ClassVar[tuple[str, ...]] = ()
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
+    needs_truth: ClassVar[bool] = False
     by_ridge: ClassVar[bool] = True
+    tuned: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)
@@ -63,8 +84,24 @@ class Method(ABC):
         return (sys.modules[cls.__module__].__doc__ or "").partition("\n")[0]
 
     @abstractmethod
+    def steps(self, draws: Draws, solved: Mapping[str, Fitted]) -> Steps:
+        """Yields problems that it needs solved on its way; returns the problem of its own head.
+
+        Each yield is answered by the fitted heads of its problems, in order. All cells of a grid
+        are solved together, one yield of each at a time.
+        """
+
+
+class OneFit(Method):
+    """A method that is one fit."""
+
+    @abstractmethod
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         """The head to fit in one cell."""
+
+    def steps(self, draws: Draws, solved: Mapping[str, Fitted]) -> Steps:
+        yield from ()
+        return self.problem(draws, solved)
 
 
 def check_range(config: Any, name: str, low: float, high: float) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class Baseline(Method):
+class Baseline(OneFit):
     """Student features, true labels of the labelled set."""
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

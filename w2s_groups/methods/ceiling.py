@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class Ceiling(Method):
+class Ceiling(OneFit):
     """Student features, true labels of the unlabelled set: what perfect pseudolabels would give."""
 
+    needs_truth: ClassVar[bool] = True
+
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        assert draws.y_unlabelled is not None
         return Problem(self.side, draws.unlabelled, draws.y_unlabelled, CrossEntropy(), self.l2)

@@ -9,11 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class Combined(Method):
+class Combined(OneFit):
     """Student features, labelled and unlabelled set together, every sample of equal weight."""
 
     needs: ClassVar[tuple[str, ...]] = ("teacher",)

@@ -15,11 +15,11 @@ from omegaconf import MISSING
 
 from w2s_groups.heads.problem import Confidence as ConfidenceLoss
 from w2s_groups.heads.problem import Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, check_range
+from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range
 
 
 @dataclass
-class Confidence(Method):
+class Confidence(OneFit):
     """alpha: final weight of the student's own decisions, in [0, 1)."""
 
     alpha: float = MISSING

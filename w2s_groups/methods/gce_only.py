@@ -12,11 +12,11 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from w2s_groups.heads.problem import GCE, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, check_range, hardened
+from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 
 
 @dataclass
-class GCEOnly(Method):
+class GCEOnly(OneFit):
     """q: exponent of GCE in (0, 1]."""
 
     q: float = MISSING

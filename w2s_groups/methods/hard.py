@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, hardened
+from w2s_groups.methods.base import Draws, Fitted, OneFit, hardened
 
 
 @dataclass
-class Hard(Method):
+class Hard(OneFit):
     """Student features, teacher's most probable class on the unlabelled set."""
 
     needs: ClassVar[tuple[str, ...]] = ("teacher",)

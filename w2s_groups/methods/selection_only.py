@@ -12,12 +12,12 @@ from typing import ClassVar
 from omegaconf import MISSING
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, check_range, hardened
+from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 from w2s_groups.methods.selective import most_confident
 
 
 @dataclass
-class SelectionOnly(Method):
+class SelectionOnly(OneFit):
     """keep: fraction of the unlabelled set in (0, 1], by the W2S student's entropy."""
 
     keep: float = MISSING

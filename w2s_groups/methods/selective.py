@@ -13,7 +13,7 @@ from omegaconf import MISSING
 from scipy.stats import entropy
 
 from w2s_groups.heads.problem import GCE, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method, check_range, hardened
+from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 
 
 class Init(Enum):
@@ -48,7 +48,7 @@ def most_confident(proba: NDArray[np.float64], keep: float) -> NDArray[np.int64]
 
 
 @dataclass
-class Selective(Method):
+class Selective(OneFit):
     """keep: fraction of the unlabelled set in (0, 1]; q: exponent of GCE in (0, 1]."""
 
     keep: float = MISSING

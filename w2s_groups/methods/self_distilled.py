@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class SelfDistilled(Method):
+class SelfDistilled(OneFit):
     """W2S with the teacher's own features in place of the student's."""
 
     side: ClassVar[str] = "teacher"

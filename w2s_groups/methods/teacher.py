@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class Teacher(Method):
+class Teacher(OneFit):
     """Teacher features, true labels of the labelled set."""
 
     side: ClassVar[str] = "teacher"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Fitted, OneFit
 
 
 @dataclass
-class W2S(Method):
+class W2S(OneFit):
     """Student features, teacher's probabilities on the unlabelled set."""
 
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
