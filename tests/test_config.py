@@ -21,12 +21,12 @@ def test_the_default_is_whole(load: Load) -> None:
     cfg = load()
     assert cfg.data.name == "birds_mammals"
     assert list(cfg.methods) == ["teacher", "w2s", "selective", "baseline", "ceiling"]
-    assert len(config.cells(cfg)) == 2 * 4 * 10
+    assert len(config.cells(cfg, 0.5)) == 2 * 4 * 10
 
 
 def test_lists_cross_inside_one_run_and_scalars_are_lists_of_one(load: Load) -> None:
     cfg = load("eta_l=[0.05,0.5]", "eta_u=0.2", "n_l=[100,200]", "seeds=[3]")
-    requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in config.cells(cfg)]
+    requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in config.cells(cfg, 0.5)]
     assert requests == [(100, 0.05, 3), (100, 0.5, 3), (200, 0.05, 3), (200, 0.5, 3)]
 
 
@@ -34,6 +34,31 @@ def test_l2_reaches_every_method_and_can_be_set_for_one(load: Load) -> None:
     cfg = load("l2=0.01", "methods.teacher.l2=0.5")
     assert cfg.methods["teacher"].l2 == 0.5
     assert cfg.methods["w2s"].l2 == 0.01
+
+
+def test_lists_of_networks_give_every_pair_of_different_ones(load: Load) -> None:
+    cfg = load("teacher=[a,b]", "student=[b,a,c]")
+    assert cfg.pairs == [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c")]
+    assert load("teacher=a", "student=a").pairs == [("a", "a")]
+
+
+def test_original_is_the_fraction_that_it_is_given_or_the_datas_own(load: Load) -> None:
+    cfg = load("eta_l=[original,0.5]", "eta_u=original")
+    etas = {(c.request.eta_l, c.request.eta_u) for c in config.cells(cfg, 0.03)}
+    assert etas == {(0.03, 0.03), (0.5, 0.03)}
+    with pytest.raises(InputError, match=r"eta_l.*repeats"):
+        config.cells(cfg, 0.5)
+
+
+def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> None:
+    cfg = load("+vary.selective.keep=[0.25,0.75]", "+vary.selective.init=[w2s]")
+    assert list(cfg.methods)[5:] == [
+        "selective[keep=0.25,init=w2s]",
+        "selective[keep=0.75,init=w2s]",
+    ]
+    changed = cfg.methods["selective[keep=0.75,init=w2s]"]
+    assert (changed.keep, changed.init.value, changed.q) == (0.75, "w2s", 0.7)
+    assert (cfg.methods["selective"].keep, cfg.methods["selective"].init.value) == (0.5, "zero")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +85,16 @@ def test_l2_reaches_every_method_and_can_be_set_for_one(load: Load) -> None:
         ("l2_path=[0]", ["l2_path=0"]),
         ("methods=[teacher,selective]", ["selective builds on w2s"]),
         ("methods=[baseline]", ["measured against the teacher"]),
+        ("eta_l=[original,original]", ["eta_l", "repeats"]),
+        ("eta_o=0.6", ["eta_o=0.6"]),
+        ("teacher=[]", ["teacher=[]"]),
+        ("teacher=[a,a]", ["teacher", "repeats"]),
+        ("select=val_worst", ["select=val_worst", "n_val=0"]),
+        ("+vary.selectiv.keep=[0.5]", ["vary", "'selective'"]),
+        ("+vary.selective.kep=[0.5]", ["vary.selective.kep", "vary.selective.keep"]),
+        ("+vary.selective.keep=0.5", ["vary.selective.keep=0.5", "list"]),
+        ("+vary.selective.keep=[2]", ["selective.keep=2"]),
+        ("+vary.selective.init=[one]", ["vary.selective.init", "zero"]),
         ("+methods.selective.kept=1", ["methods.selective.kept", "did you mean"]),
         ("+data.n_pol=1", ["data.n_pol", "data.n_pool"]),
         ("+eta=1", ["field='eta'"]),
@@ -115,7 +150,8 @@ def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str)
 )
 def test_every_experiment_composes(load: Load, experiment: str) -> None:
     cfg = load(f"experiment={experiment}")
-    assert all(math.isfinite(eta) for eta in cfg.eta_l)
+    cells = config.cells(cfg, 0.02)
+    assert all(math.isfinite(cell.request.eta_l) for cell in cells)
 
 
 def test_the_conf_folder_is_found() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import hydra
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -25,14 +26,17 @@ from w2s_groups.gaussian.group_dimensions import pair_report
 from w2s_groups.heads.grid import solve
 from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.reports import leaderboard, pair
-from w2s_groups.results import store
+from w2s_groups.results import select, store
 from w2s_groups.results.provenance import provenance
+from w2s_groups.results.schema import COLUMNS
 from w2s_groups.run import run_block
 
 # Raised whenever the same configuration would give other numbers, so that old cells are not reused.
 NUMERICS = 2
 # Cells that are solved together: enough for shared products to pay, few enough to store often.
 BLOCK = 128
+
+Side = tuple[str, str]  # "teacher" or "student", and the network
 
 log = logging.getLogger("w2s_groups")
 
@@ -108,54 +112,81 @@ def run(cfg: Config) -> None:
     results_dir = Path(cfg.results_dir) / cfg.experiment_name
     check_writable(results_dir, "results_dir")
     check_writable(Path(cfg.reports_dir), "reports_dir")
-    cells = config.cells(cfg)
 
     with Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
-    requests, balance = [cell.request for cell in cells], cfg.class_balance.value
+    original = cfg.eta_o
+    if original is None:
+        original = float(dataset.groups.is_minority[dataset.codes[dataset.split != TEST]].mean())
+    cells, balance = config.cells(cfg, original), cfg.class_balance.value
+    requests = [cell.request for cell in cells]
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
     matrices, usable, content = _features(dataset, cfg)
     check_requests(dataset, usable, balance, requests)
-    pool = make_pool(dataset, matrices, usable, balance)
 
-    identity = {
-        "numerics": NUMERICS,
-        "features": content,
-        "rows": [pool.codes.tolist(), pool.drawable.tolist(), pool.test.tolist()],
-        "class_balance": balance,
-        "tol": cfg.tol,
-        **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
-        "methods": plain(cfg.methods),
-    }
-    base = store.cell_key(identity)
-    keys = {cell: store.cell_key({"base": base, "cell": plain(cell)}) for cell in cells}
-    todo = {cell for cell in cells if store.read(results_dir, keys[cell]) is None}
-    log.info("%d cells, %d of them stored already", len(cells), len(cells) - len(todo))
-    _run_cells(cells, todo, keys, pool, cfg, results_dir)
+    tables, pairs = [], []
+    for teacher, student in cfg.pairs:
+        networks = {"teacher": teacher, "student": student}
+        sides = {side: matrices[side, name] for side, name in networks.items()}
+        pool = make_pool(dataset, sides, usable, balance)
+        identity = {
+            "numerics": NUMERICS,
+            "features": {side: content[side, name] for side, name in networks.items()},
+            "rows": [pool.codes.tolist(), pool.drawable.tolist(), pool.test.tolist()],
+            "class_balance": balance,
+            "tol": cfg.tol,
+            **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
+            **({"permute_labels": True} if cfg.permute_labels else {}),
+            "methods": plain(cfg.methods),
+        }
+        base = store.cell_key(identity)
+        keys = {cell: store.cell_key({"base": base, "cell": plain(cell)}) for cell in cells}
+        todo = {cell for cell in cells if store.read(results_dir, keys[cell]) is None}
+        log.info(
+            "%s -> %s: %d cells, %d of them stored already",
+            teacher, student, len(cells), len(cells) - len(todo),
+        )  # fmt: skip
+        fields = {"data": cfg.data.name, **networks}
+        _run_cells(cells, todo, keys, fields, pool, cfg, results_dir)
+        tables.append(store.read_all(results_dir, keys.values()))
+        numbers = _pair(dataset, sides, usable, results_dir, store.cell_key({"pair": base}))
+        pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
 
-    table = store.read_all(results_dir, keys.values())
+    every = pd.concat(tables, ignore_index=True)
+    table, _ = select.apply(every, cfg.select)
     folder = Path(cfg.reports_dir) / cfg.experiment_name / dataset.name
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
-    found = _pair(dataset, matrices, usable, results_dir, store.cell_key({"pair": base}))
-    leaderboard.write(table, {**_settings(cfg), "class_priors": priors, "pair": found}, folder)
+    leaderboard.write(
+        every, {**_settings(cfg, cells), "class_priors": priors, "pair": pairs}, folder
+    )
     if isinstance(dataset, ImageDataset):
         leaderboard.write_samples(dataset.only(usable), folder)
     print(leaderboard.summary_text(table, priors))
-    print(f"\n{len(cells)} cells in {time.monotonic() - started:.0f} s; report in {folder}/")
+    n = len(cells) * len(cfg.pairs)
+    print(f"\n{n} cells in {time.monotonic() - started:.0f} s; report in {folder}/")
 
 
 def _features(
     dataset: Dataset, cfg: Config
-) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_], dict[str, str]]:
-    """Features per side, the rows whose images could be read, and a key for their content."""
+) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str]]:
+    """Features by (side, network), the rows that could be read, and a key for their content."""
     usable = np.ones(len(dataset.y), dtype=bool)
     if not isinstance(dataset, ImageDataset):
-        return dict(dataset.features), usable, {"features": dataset.key}
-    names = {"teacher": cfg.teacher, "student": cfg.student}
-    # Both are looked up before either is used: a wrong name must not wait for the other's features.
-    sides = {side: backbones.get_backbone(name, cfg.image_size) for side, name in names.items()}
+        if len(cfg.pairs) > 1:
+            raise InputError(
+                f"data={dataset.name} brings the features of one teacher and one student: "
+                f"teacher={cfg.teacher}, student={cfg.student} name more; give one of each"
+            )
+        own = {
+            (side, name): dataset.features[side]
+            for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
+        }
+        return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}
+    names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
+    # All are looked up before any is used: a wrong name must not wait for the others' features.
+    networks = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
     matrices, content = {}, {}
-    for side, backbone in sides.items():
+    for name, backbone in networks.items():
         found = features.extract(
             dataset.root,
             dataset.files,
@@ -167,7 +198,8 @@ def _features(
             on_bad_image=cfg.on_bad_image.value,
             progress=True,
         )
-        matrices[side], content[side] = found.matrix, found.key
+        for side in ("teacher", "student"):
+            matrices[side, name], content[side, name] = found.matrix, found.key
         usable[[index for index, *_ in found.bad]] = False
     if not usable.all():
         log.warning("%d unreadable images are left out of every draw", (~usable).sum())
@@ -203,6 +235,7 @@ def _run_cells(
     cells: list[Cell],
     todo: set[Cell],
     keys: dict[Cell, str],
+    fields: dict[str, str],
     pool: Pool,
     cfg: Config,
     folder: Path,
@@ -230,25 +263,29 @@ def _run_cells(
             left = todo.intersection(block)
             if not left:
                 continue
-            found = run_block(block, pool, cfg.methods, solver, cfg.ridge)
+            found = run_block(block, pool, cfg.methods, solver, cfg.ridge, cfg.permute_labels)
             for cell, atoms in zip(block, found, strict=True):
                 if cell not in left:
                     continue
-                fields = {
-                    "data": cfg.data.name,
-                    "teacher": cfg.teacher,
-                    "student": cfg.student,
-                    **plain(cell.request),
-                    "seed": cell.seed,
-                }
+                request = {k: v for k, v in plain(cell.request).items() if k in COLUMNS}
+                row = {**fields, **request, "seed": cell.seed}
                 stamp = {**meta, "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-                store.save(folder, keys[cell], fields, atoms, stamp)
+                store.save(folder, keys[cell], row, atoms, stamp)
             bar.update(len(left))
 
 
-def _settings(cfg: Config) -> dict[str, Any]:
+def _settings(cfg: Config, cells: list[Cell]) -> dict[str, Any]:
     """What a reader of the report has to know; nothing that differs between machines."""
     shown = plain(cfg)
+    for name in ("eta_l", "eta_u"):  # as numbers, whatever they were called
+        shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
+    # Variants follow from `vary`.
+    shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
+    for unused, default in (("vary", {}), ("n_val", 0), ("eta_o", None), ("permute_labels", False)):
+        if shown[unused] == default:
+            del shown[unused]
+    if not cfg.n_val:
+        del shown["eta_val"], shown["select"]
     for machine in ("batch_size", "workers", "device", "memory_limit_gb", "cache_dir"):
         del shown[machine]
     del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]

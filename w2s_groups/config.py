@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.heads.problem import Squared
 from w2s_groups.methods import METHODS
+from w2s_groups.results.select import Rule, variant_name
 from w2s_groups.sampling import Request
 
 
@@ -38,6 +39,9 @@ class HeadKind(Enum):
     ridge = "ridge"
 
 
+ORIGINAL = "original"
+
+
 class OnBadImage(Enum):
     """An unreadable image ends the run before training, or is left out of the pool."""
 
@@ -47,19 +51,31 @@ class OnBadImage(Enum):
 
 @dataclass
 class Config:
-    """One run. eta_l, eta_u, n_l, n_u and seeds take one value or a list and are crossed."""
+    """One run. eta_l, eta_u, n_l, n_u and seeds take one value or a list and are crossed.
+
+    So do teacher and student: every pair of different networks. eta_l and eta_u may be "original",
+    which is eta_o, or the pool's own minority fraction where eta_o is null. `vary`: method ->
+    field -> values, each combination of which is one more method, named such as
+    `selective[keep=0.3,q=0.7]`.
+    """
 
     experiment_name: str = MISSING
     experiment: Any = None
     data: Any = MISSING
-    teacher: str = MISSING
-    student: str = MISSING
+    teacher: Any = MISSING
+    student: Any = MISSING
     methods: dict[str, Any] = MISSING
+    vary: dict[str, Any] = MISSING
+    select: Rule = MISSING
     eta_l: Any = MISSING
     eta_u: Any = MISSING
     n_l: Any = MISSING
     n_u: Any = MISSING
+    n_val: int = MISSING
+    eta_val: float = MISSING
     seeds: Any = MISSING
+    eta_o: float | None = MISSING
+    permute_labels: bool = MISSING
     class_balance: ClassBalance = MISSING
     l2: float = MISSING
     head: HeadKind = MISSING
@@ -76,8 +92,19 @@ class Config:
     reports_dir: str = MISSING
 
     def __post_init__(self) -> None:
-        for name, low, high in (("eta_l", 0.0, 0.5), ("eta_u", 0.0, 0.5)):
-            setattr(self, name, _numbers(name, getattr(self, name), float, low, high))
+        for name in ("teacher", "student"):
+            setattr(self, name, _names(name, getattr(self, name)))
+        for name in ("eta_l", "eta_u"):
+            setattr(self, name, _etas(name, getattr(self, name)))
+        _numbers("eta_val", self.eta_val, float, 0.0, 0.5)
+        if self.eta_o is not None:
+            _numbers("eta_o", self.eta_o, float, 0.0, 0.5)
+        _numbers("n_val", self.n_val, int, 0, 2**31 - 1)
+        if not self.pairs:
+            raise InputError(
+                f"teacher={self.teacher} and student={self.student} leave no pair of different "
+                "networks; name another one"
+            )
         for name, low in (("n_l", 2), ("n_u", 2), ("seeds", 0)):
             setattr(self, name, _numbers(name, getattr(self, name), int, low, 2**31 - 1))
         _numbers("l2", self.l2, float, 1e-12, 1e6)
@@ -90,8 +117,16 @@ class Config:
         _numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
         if not self.methods:
             raise InputError("methods is empty: name at least methods=[teacher]")
-        for name in self.methods:
-            missing = [need for need in METHODS[name].needs if need not in self.methods]
+        self.methods |= self._variants()
+        if self.select is not Rule.fixed and not self.n_val:
+            raise InputError(
+                f"select={self.select.value} chooses on a validation set, and n_val=0; set n_val, "
+                "or select=fixed"
+            )
+        if self.permute_labels and self.n_val:
+            raise InputError("permute_labels=true has no use for validation images: set n_val=0")
+        for name, method in self.methods.items():
+            missing = [need for need in method.needs if need not in self.methods]
             if missing:
                 raise InputError(
                     f"methods: {name} builds on {' and '.join(missing)}, which is not listed; "
@@ -109,7 +144,7 @@ class Config:
                 f"l2_path={self.l2_path}: leave-one-out is in closed form for head=ridge alone; "
                 "set head=ridge or drop l2_path"
             )
-        unfit = [name for name in self.methods if not METHODS[name].by_ridge]
+        unfit = [name for name, method in self.methods.items() if not method.by_ridge]
         if self.head is HeadKind.ridge and unfit:
             rest = ",".join(name for name in self.methods if name not in unfit)
             raise InputError(
@@ -117,10 +152,73 @@ class Config:
                 f"no probabilities; leave out: methods=[{rest}]"
             )
 
+    def _variants(self) -> dict[str, Any]:
+        """Every combination of `vary`'s values as a method of its own."""
+        found = {}
+        for name, varied in self.vary.items():
+            if name not in self.methods:
+                raise unknown_name("vary", name, self.methods)
+            known = {f.name for f in fields(self.methods[name])}
+            for key, values in varied.items():
+                if key not in known:
+                    raise unknown_name(
+                        "field", f"vary.{name}.{key}", {f"vary.{name}." + k for k in known}
+                    )
+                if not isinstance(values, list) or not values:
+                    raise InputError(f"vary.{name}.{key}={values} must be a list of values")
+            for values in itertools.product(*varied.values()):
+                chosen = dict(zip(varied, values, strict=True))
+                found[variant_name(name, chosen)] = _changed(self.methods[name], name, chosen)
+        return found
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(teacher, student) in order; a network is its own student only where it stands alone."""
+        alone = len(self.teacher) == len(self.student) == 1
+        return [(t, s) for t in self.teacher for s in self.student if alone or t != s]
+
     @property
     def ridge(self) -> Squared | None:
         """The loss of ridge heads; None for logistic ones."""
         return Squared(tuple(self.l2_path)) if self.head is HeadKind.ridge else None
+
+
+def _changed(method: Any, name: str, chosen: dict[str, Any]) -> Any:
+    """The method with other settings, checked as its own are."""
+    converted = {}
+    for key, value in chosen.items():
+        old = getattr(method, key)
+        if isinstance(old, Enum):
+            options = {option.value: option for option in type(old)}
+            if value not in options:
+                raise unknown_name(f"vary.{name}.{key}", str(value), options)
+            converted[key] = options[value]
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            converted[key] = type(old)(value)
+        else:
+            raise InputError(f"vary.{name}.{key}: {value!r} must be a number")
+    return replace(method, **converted)
+
+
+def _names(name: str, value: Any) -> list[str]:
+    """One network or several, each once."""
+    values = [value] if isinstance(value, str) else list(value)
+    if not values or not all(isinstance(v, str) for v in values):
+        raise InputError(f"{name}={value} must be the name of a network or a list of names")
+    if len(set(values)) < len(values):
+        raise InputError(f"{name}={value} repeats a network; list each once")
+    return values
+
+
+def _etas(name: str, value: Any) -> list[Any]:
+    """Minority fractions in [0, 1/2]; "original" stays until the data are known."""
+    values = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
+    named = [v for v in values if v == ORIGINAL]
+    others = [v for v in values if v != ORIGINAL]
+    if len(named) > 1:
+        raise InputError(f"{name}={value} repeats a value; list each once")
+    numbers = iter(_numbers(name, others, float, 0.0, 0.5) if others or not named else [])
+    return [v if v == ORIGINAL else next(numbers) for v in values]
 
 
 def _numbers(name: str, value: Any, kind: type, low: float, high: float) -> list[Any]:
@@ -149,12 +247,23 @@ class Cell:
     seed: int
 
 
-def cells(config: Config) -> list[Cell]:
-    """The cross product of the list-valued fields, seeds outermost so that blocks share draws."""
+def cells(config: Config, original: float) -> list[Cell]:
+    """The cross product of the list-valued fields, seeds outermost so that blocks share draws.
+
+    original: the minority fraction that "original" stands for. Raises InputError where that
+    repeats another value.
+    """
+    eta_l, eta_u = (
+        _numbers(
+            name, [original if v == ORIGINAL else v for v in getattr(config, name)], float, 0.0, 0.5
+        )
+        for name in ("eta_l", "eta_u")
+    )
+    eta_val = config.eta_val if config.n_val else 0.5  # of no meaning then, nor in a cell's key
     return [
-        Cell(Request(n_l, n_u, eta_l, eta_u), seed)
-        for seed, n_l, n_u, eta_l, eta_u in itertools.product(
-            config.seeds, config.n_l, config.n_u, config.eta_l, config.eta_u
+        Cell(Request(n_l, n_u, at_l, at_u, config.n_val, eta_val), seed)
+        for seed, n_l, n_u, at_l, at_u in itertools.product(
+            config.seeds, config.n_l, config.n_u, eta_l, eta_u
         )
     ]
 

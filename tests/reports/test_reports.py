@@ -57,7 +57,12 @@ def test_numbers_of_the_csv_are_those_of_the_table(table: pd.DataFrame) -> None:
 
 
 def test_pair_and_settings_are_shown(table: pd.DataFrame) -> None:
-    shown = text(leaderboard.build(table, {**SETTINGS, "pair": PAIR}), "leaderboard.md")
+    shown = text(
+        leaderboard.build(
+            table, {**SETTINGS, "pair": [{"teacher": "t", "student": "s", "numbers": PAIR}]}
+        ),
+        "leaderboard.md",
+    )
     assert "0.6123 ± 0.002" in shown
     assert "The two networks" not in text(leaderboard.build(table, SETTINGS), "leaderboard.md")
 

@@ -17,6 +17,7 @@ from w2s_groups.files import write_atomic
 from w2s_groups.reports import markdown, page
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import Section, sections, setup_name, smallest_n
+from w2s_groups.results import select
 from w2s_groups.results.schema import to_csv
 from w2s_groups.results.stats import (
     Interval,
@@ -37,7 +38,8 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     differs between machines; `class_priors` (C,), if there, weighs the classes in every mix.
     A table with several setups gets a numbered figure for each.
     """
-    found = grids(table, settings.get("class_priors"))
+    selected, _ = select.apply(table, select.Rule(settings.get("select", "fixed")))
+    found = grids(selected, settings.get("class_priors"))
     if not found:
         raise InputError("the result table is empty: run an experiment first")
     stems = [

@@ -154,24 +154,32 @@ def _kept_labels(grid: Grid) -> list[Section]:
     return [Section("How right the kept labels are", (text,), (), "", header, tuple(rows), 2)]
 
 
-def _pair(pair: Sequence[Mapping[str, Any]] | None) -> list[Section]:
-    """Dimensions of the two networks, as reports/pair.py lists them."""
-    if not pair:
-        return []
-    rows = []
-    for entry in pair:
-        value, error = (np.nan if entry[k] is None else float(entry[k]) for k in ("value", "error"))
-        shown = BLANK if np.isnan(value) else f"{value:.4g}"
-        if np.isfinite(error) and shown != BLANK:
-            shown += f" ± {error:.2g}"
-        rows.append((str(entry["name"]), str(entry["symbol"]), shown, str(entry["definition"])))
-    text = (
-        "Measured on the pool. d_w, d_s, d_sw are DLLL25's intrinsic and correlation dimensions; "
-        "p_w, p_s, p_sw are what LDL25's model would call the group features, estimated here under "
-        "its assumptions: compare them with each other, not with a model's numbers."
-    )
-    header = ("quantity", "symbol", "value ± standard error", "definition")
-    return [Section("The two networks", (text,), header=header, rows=tuple(rows))]
+def _pair(pairs: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """Dimensions of the two networks of each pair, as reports/pair.py lists them."""
+    found = []
+    for pair in pairs or ():
+        rows = []
+        for entry in pair["numbers"]:
+            value, error = (
+                np.nan if entry[k] is None else float(entry[k]) for k in ("value", "error")
+            )
+            shown = BLANK if np.isnan(value) else f"{value:.4g}"
+            if np.isfinite(error) and shown != BLANK:
+                shown += f" ± {error:.2g}"
+            row = (str(entry["name"]), str(entry["symbol"]), shown, str(entry["definition"]))
+            rows.append(row)
+        text = (
+            f"{pair['teacher']} → {pair['student']}, measured on the pool. d_w, d_s, d_sw are "
+            "DLLL25's intrinsic and correlation dimensions; p_w, p_s, p_sw are what LDL25's model "
+            "would call the group features, estimated here under its assumptions: compare them "
+            "with each other, not with a model's numbers."
+        )
+        title = "The two networks"
+        if len(pairs or ()) > 1:
+            title += f": {pair['teacher']} → {pair['student']}"
+        header = ("quantity", "symbol", "value ± standard error", "definition")
+        found.append(Section(title, (text,), header=header, rows=tuple(rows)))
+    return found
 
 
 def _drawn(grid: Grid) -> list[Section]:
