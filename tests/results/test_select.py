@@ -28,7 +28,8 @@ def table() -> pd.DataFrame:
 
 def chosen(rule: Rule) -> list[float]:
     found, _ = apply(table(), rule)
-    test = found[(found["split"] == "test") & (found["method"] == "selective")]
+    name = "selective" if rule is Rule.fixed else f"selective[{rule.value}]"
+    test = found[(found["split"] == "test") & (found["method"] == name)]
     return test.sort_values("seed")["value"].tolist()
 
 
@@ -46,7 +47,7 @@ def test_images_outvote_groups_only_where_groups_are_not_told() -> None:
     other.loc[small & (other["method"] == A), "value"] = 1.0  # mean .85 against .7; images .73, .86
     for rule, test in ((Rule.val_mean, 0.3), (Rule.no_groups, 0.4)):
         found, _ = apply(other, rule)
-        assert set(found.loc[(found["split"] == "test"), "value"]) == {0.1, test}
+        assert set(found.loc[(found["split"] == "test"), "value"]) == {0.1, 0.2, test}
 
 
 def test_test_accuracies_choose_nothing() -> None:
@@ -68,8 +69,10 @@ def test_what_was_chosen_is_counted_and_a_cell_without_validation_keeps_nothing(
     lost = table()
     lost = lost[~((lost["seed"] == 1) & (lost["split"] == "validation"))]
     found, counts = apply(lost, Rule.val_worst)
-    assert counts.to_dict("records") == [{"method": "selective", "variant": A, "cells": 1}]
-    assert set(found.loc[found["method"] == "selective", "seed"]) == {0}
+    assert counts.to_dict("records") == [
+        {"method": "selective[val_worst]", "variant": A, "cells": 1}
+    ]
+    assert set(found.loc[found["method"] == "selective[val_worst]", "seed"]) == {0}
     assert set(found.loc[found["method"] == "teacher", "seed"]) == {0, 1}
 
 

@@ -38,7 +38,8 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     differs between machines; `class_priors` (C,), if there, weighs the classes in every mix.
     A table with several setups gets a numbered figure for each.
     """
-    selected, _ = select.apply(table, select.Rule(settings.get("select", "fixed")))
+    selected, chosen = select.apply(table, select.Rule(settings.get("select", "fixed")))
+    settings = {**settings, "chosen": chosen.to_dict("records")}
     found = grids(selected, settings.get("class_priors"))
     if not found:
         raise InputError("the result table is empty: run an experiment first")

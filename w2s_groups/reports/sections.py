@@ -19,9 +19,10 @@ from w2s_groups.reports.summary import (
     differences,
     summary,
 )
-from w2s_groups.reports.verdict import base_name, sentences
+from w2s_groups.reports.verdict import sentences
 from w2s_groups.results.coverage import MEASURED
 from w2s_groups.results.schema import method_label, method_order
+from w2s_groups.results.select import base_of
 from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval
 from w2s_groups.results.table import Grid
 
@@ -54,6 +55,7 @@ def sections(
         *found,
         *_pair(settings.get("pair")),
         *_methods(settings),
+        *_chosen(settings.get("chosen")),
         _reading(grids),
         _settings(settings),
     ]
@@ -250,7 +252,7 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
     path = settings.get("l2_path") if by_ridge else None
     rows = []
     for name in method_order(values):
-        kind = METHODS.get(base_name(name))
+        kind = METHODS.get(base_of(name))
         if kind is None:
             continue
         fixed_values = {key: v for key, v in values[name].items() if not (path and key == "l2")}
@@ -271,6 +273,27 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
     header = ("method", "what it fits", "group labels used", "fixed beforehand", "tuned")
     return [Section("Methods", (text,), header=header, rows=tuple(rows))]
+
+
+_RULES = {
+    "val_worst": "the best worst group of validation",
+    "val_mean": "the best mean over the groups of validation",
+    "no_groups": "the most validation images right, whatever their group",
+}
+
+
+def _chosen(chosen: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """How often a rule took each variant."""
+    if not chosen:
+        return []
+    rule = str(chosen[0]["method"]).partition("[")[2].rstrip("]")
+    text = (
+        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}); test images "
+        "play no part."
+    )
+    rows = tuple((str(row["method"]), str(row["variant"]), str(row["cells"])) for row in chosen)
+    header = ("method", "variant", "cells in which it was chosen")
+    return [Section("What the rule chose", (text,), header=header, rows=rows)]
 
 
 def _reading(grids: Sequence[Grid]) -> Section:
@@ -317,12 +340,10 @@ def _coverage() -> list[str]:
 
 def _settings(settings: Mapping[str, Any]) -> Section:
     """What the sections above do not show."""
-    shown = {key: value for key, value in settings.items() if key != "pair"}
+    shown = {key: value for key, value in settings.items() if key not in ("pair", "chosen")}
     if shown.get("methods"):
         shown["methods"] = {
-            name: value
-            for name, value in shown["methods"].items()
-            if base_name(name) not in METHODS
+            name: value for name, value in shown["methods"].items() if base_of(name) not in METHODS
         }
     rows = tuple((key, value) for key, value in _flat("", shown) if value)
     return Section("Settings", header=("setting", "value"), rows=rows)

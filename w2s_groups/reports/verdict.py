@@ -9,6 +9,7 @@ from w2s_groups.reports.format import BLANK, bounds, bracket, count, fixed, plus
 from w2s_groups.results.bootstrap import bca_interval
 from w2s_groups.results.ranks import Ranks, rank_ranges
 from w2s_groups.results.schema import method_label
+from w2s_groups.results.select import base_of, told_groups
 from w2s_groups.results.stats import Floats, Interval, mean_interval
 from w2s_groups.results.table import Grid
 
@@ -21,20 +22,21 @@ _TOLD = {
 }
 
 
-def base_name(method: str) -> str:
-    """`selective` of `selective[keep=0.3]`."""
-    return method.partition("[")[0]
-
-
 def groups_told(method: str) -> str:
-    """What a method was told about groups, as its class says; BLANK for methods unknown here."""
-    known = METHODS.get(base_name(method))
-    return BLANK if known is None else known.needs_groups
+    """What a method was told about groups, by itself or by the rule that chose it.
+
+    BLANK for methods unknown here.
+    """
+    known = METHODS.get(base_of(method))
+    if known is None:
+        return BLANK
+    by_rule = known.needs_groups == "none" and told_groups(method)
+    return "val" if by_rule else known.needs_groups
 
 
 def students(grid: Grid) -> list[str]:
     """Methods that are ranked: references are what they are held against."""
-    return [method for method in grid.methods if base_name(method) not in REFERENCES]
+    return [method for method in grid.methods if base_of(method) not in REFERENCES]
 
 
 def seed_means(grid: Grid, metric: str, method: str, against: str | None = None) -> Floats:

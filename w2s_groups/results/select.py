@@ -28,12 +28,7 @@ class Rule(Enum):
     no_groups = "no_groups"
 
 
-NEEDS_GROUPS = {
-    Rule.fixed: "none",
-    Rule.val_worst: "val",
-    Rule.val_mean: "val",
-    Rule.no_groups: "none",
-}
+NEEDS_GROUPS = frozenset({Rule.val_worst.value, Rule.val_mean.value})
 
 
 def variant_name(method: str, chosen: Mapping[str, Any]) -> str:
@@ -47,12 +42,17 @@ def base_of(name: str) -> str:
     return name.partition("[")[0]
 
 
-def apply(table: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table with one row set per method, and how often each variant was chosen.
+def told_groups(name: str) -> bool:
+    """Whether the rule in a name such as `selective[val_worst]` reads groups of validation data."""
+    return name.partition("[")[2].rstrip("]") in NEEDS_GROUPS
 
-    Under `fixed` variants are dropped. Otherwise a method that has variants is replaced, cell by
-    cell, by the variant that `rule` prefers (of equal ones the first by name); a cell without
-    validation atoms keeps nothing of that method. Second value: method, variant, cells.
+
+def apply(table: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table with its variants replaced by what `rule` makes of them, and what was chosen.
+
+    The variants of a method give way to one method named such as `selective[val_worst]`: in each
+    cell the variant that `rule` prefers, of equal ones the first by name. A cell without validation
+    atoms has none. Under `fixed` variants are only dropped. Second value: method, variant, cells.
     """
     is_variant = table["method"].str.contains("[", regex=False)
     plain = table[~is_variant]
@@ -69,11 +69,11 @@ def apply(table: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     chosen = best.drop_duplicates([*CELL, "base"])[[*CELL, "base", "method"]]
     rows = variants.merge(chosen, on=[*CELL, "base", "method"])
-    rows = rows.assign(method=rows["base"])[list(table.columns)]
-    kept = plain[~plain["method"].isin(set(variants["base"]))]
+    rows = rows.assign(method=rows["base"] + f"[{rule.value}]")[list(table.columns)]
     counts = chosen.groupby(["base", "method"]).size().reset_index(name="cells")
     counts.columns = pd.Index(["method", "variant", "cells"])
-    return pd.concat([kept, rows], ignore_index=True), counts
+    counts["method"] += f"[{rule.value}]"
+    return pd.concat([plain, rows], ignore_index=True), counts
 
 
 def _score(value: Any, n: Any, rule: Rule) -> float:
