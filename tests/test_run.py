@@ -15,9 +15,11 @@ from w2s_groups.heads.grid import solve
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared
 from w2s_groups.methods import METHODS
-from w2s_groups.methods.base import Draws, Fitted
+from w2s_groups.methods.base import Draws, Fitted, Steps, one_hot
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
+from w2s_groups.methods.teacher import Teacher
 from w2s_groups.pool import Pool, standardise
+from w2s_groups.results.stats import Interval, mean_interval
 from w2s_groups.run import Solver, levels, run_block
 from w2s_groups.sampling import Request
 from w2s_groups.seeds import stream
@@ -203,3 +205,98 @@ def test_a_method_may_ask_about_every_row_that_was_drawn(pool: Pool) -> None:
     methods = {"teacher": ALL["teacher"], "w2s": Asking(l2=1e-2)}
     for cell in CELLS:
         run_block([cell], pool, methods, one_by_one)
+
+
+def test_nothing_is_learnt_from_the_labels_of_other_images(pool: Pool) -> None:
+    cells = [Cell(Request(60, 120, 0.3, 0.3), seed) for seed in range(12)]
+
+    def averages(permute: bool) -> dict[str, Interval]:
+        blocks = run_block(cells, pool, ALL, solve, permute_labels=permute)
+        return {
+            name: mean_interval(
+                [
+                    np.mean(value(atoms, method=name, split="test", metric="accuracy"))
+                    for atoms in blocks
+                ]
+            )
+            for name in ALL
+        }
+
+    assert all(found.low <= 0.5 for found in averages(True).values())
+    assert all(found.low > 0.6 for found in averages(False).values())
+
+
+def test_permuted_labels_reach_every_set_and_test_labels_stay(pool: Pool) -> None:
+    seen: list[Problem] = []
+
+    def spying(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> list[Head]:
+        seen.extend(problems)
+        return list(solve(features, problems))
+
+    references = {name: ALL[name] for name in ("teacher", "ceiling")}
+    run_block(CELLS[:1], pool, references, spying, permute_labels=True)
+    for problem in seen:
+        wrong = problem.targets.argmax(axis=1) != pool.y[problem.rows]
+        assert 0.2 < wrong.mean() < 0.8
+
+
+def test_validation_images_are_of_no_other_set_and_have_their_accuracies(pool: Pool) -> None:
+    request = Request(40, 80, 0.25, 0.25, n_val=40, eta_val=0.25)
+    draw = sampling.draw(GROUPS, pool.codes[pool.drawable], pool.priors, request, 0)
+    sets = [set(rows.tolist()) for rows in (draw.labelled, draw.unlabelled, draw.validation)]
+    assert [len(rows) for rows in sets] == [40, 80, 40]
+    assert len(set.union(*sets)) == 160
+    (atoms,) = run_block([Cell(request, 0)], pool, ALL, solve)
+    found = [r for r in atoms if r["split"] == "validation" and r["method"] == "ceiling"]
+    assert [r["n"] for r in found] == [15, 5, 5, 15]
+    features, rows = pool.features["student"], draw.unlabelled
+    targets = one_hot(pool.y[rows], 2)
+    (ceiling,) = solve(pool.features, [Problem("student", rows, targets, CrossEntropy(), 1e-2)])
+    right = predict_proba(ceiling, features[draw.validation]).argmax(axis=1)
+    right = right == pool.y[draw.validation]
+    codes = pool.codes[draw.validation]
+    assert [r["value"] for r in found] == [right[codes == g].mean() for g in range(4)]
+
+
+def test_validation_images_do_not_move_the_unlabelled_set(pool: Pool) -> None:
+    codes = pool.codes[pool.drawable]
+    plain = sampling.draw(GROUPS, codes, pool.priors, Request(40, 80, 0.25, 0.25), 0)
+    with_val = sampling.draw(
+        GROUPS, codes, pool.priors, Request(40, 80, 0.25, 0.25, n_val=40, eta_val=0.5), 0
+    )
+    assert plain.unlabelled.tolist() == with_val.unlabelled.tolist()
+    assert plain.validation.size == 0
+
+
+def test_methods_see_group_codes_and_true_labels_only_where_they_say_so(pool: Pool) -> None:
+    shown: dict[str, Draws] = {}
+
+    class Spy(Teacher):
+        def steps(self, draws: Draws, solved: Mapping[str, Fitted]) -> Steps:
+            shown["spy"] = draws
+            return super().steps(draws, solved)
+
+    run_block(CELLS[:1], pool, {"teacher": Spy(l2=1e-2)}, solve)
+    assert shown["spy"].y_unlabelled is None
+    assert shown["spy"].codes_labelled is None
+    assert shown["spy"].codes_unlabelled is None
+
+
+def test_a_method_of_several_fits_gets_each_answer_of_its_own_cell(pool: Pool) -> None:
+    """Stage one on the labelled rows, stage two started there; beside a method of one fit."""
+
+    class Twice(Teacher):
+        def steps(self, draws: Draws, solved: Mapping[str, Fitted]) -> Steps:
+            first = self.problem(draws, solved)
+            a, b = yield [first, replace(first, l2=1.0)]
+            assert np.abs(a.head.coef).sum() > np.abs(b.head.coef).sum()
+            (c,) = yield [replace(first, init=a.head)]
+            return replace(first, l2=1e-2 if c.head is not None else 1.0)
+
+    methods = {"teacher": ALL["teacher"], "twice": Twice(l2=1e-2)}
+    for atoms in run_block(CELLS, pool, methods, one_by_one):
+        assert value(atoms, method="twice", split="test") == value(
+            atoms, method="teacher", split="test"
+        )

@@ -149,7 +149,9 @@ def run(cfg: Config) -> None:
         fields = {"data": cfg.data.name, **networks}
         _run_cells(cells, todo, keys, fields, pool, cfg, results_dir)
         tables.append(store.read_all(results_dir, keys.values()))
-        numbers = _pair(dataset, sides, usable, results_dir, store.cell_key({"pair": base}))
+        measured = {name: identity[name] for name in ("numerics", "features", "rows")}
+        where = Path(cfg.results_dir) / "pairs" / f"{store.cell_key(measured)}.json"
+        numbers = _pair(dataset, sides, usable, where)
         pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
 
     every = pd.concat(tables, ignore_index=True)
@@ -210,11 +212,9 @@ def _pair(
     dataset: Dataset,
     matrices: dict[str, NDArray[np.float32]],
     usable: NDArray[np.bool_],
-    folder: Path,
-    key: str,
+    path: Path,
 ) -> list[dict[str, Any]]:
-    """Dimensions of the two networks on the pool, computed once: reports/pair.py says what."""
-    path = folder / f"pair-{key}.json"
+    """Dimensions of two networks on the pool, kept at `path`: reports/pair.py says what."""
     if path.is_file():
         stored: list[dict[str, Any]] = json.loads(path.read_bytes())
         return stored
