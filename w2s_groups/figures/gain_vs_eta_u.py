@@ -13,6 +13,9 @@ from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 
 PANELS_PER_ROW = 4
+NEVER_DRAWN = ("teacher", "tuned_teacher", "baseline", "dfr", "group_dro")
+# More lines than markers cannot be told apart: then these alone, and the page has a panel for each.
+DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
 
@@ -27,7 +30,9 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
     width = max(2.9 * columns + 0.9, 5.2)
     figure = style.new_figure(width, 4.8 * blocks + 0.5, theme)
     axes = figure.subplots(len(METRICS) * blocks, columns, sharex=True, sharey=False, squeeze=False)
-    lines = [name for name in grid.methods if name not in ("teacher", "baseline")]
+    lines = [name for name in grid.methods if name not in NEVER_DRAWN]
+    if len(lines) > len(style.MARKERS):
+        lines = [name for name in lines if name in DRAWN_FIRST]
     limits = {metric: _limits(grid, metric, lines) for metric in METRICS}
     for k in range(columns * blocks):
         block, column = divmod(k, columns)

@@ -261,17 +261,28 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
                 method_label(name),
                 kind.about(),
                 kind.needs_groups,
+                "the unlabelled set's" if kind.needs_truth else "the labelled set's",
+                str(len(fixed_values)),
                 ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
-                "l2, by leave-one-out on the rows it is fitted on" if path else "nothing",
+                "l2, by leave-one-out on the rows it is fitted on"
+                if path
+                else kind.tuned or "nothing",
             )
         )
     if not rows:
         return []
-    text = "No method was tuned on test images, and only the ceiling reads the unlabelled set's "
-    text += "true labels."
+    text = "No method was tuned on test images."
     if by_ridge:
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
-    header = ("method", "what it fits", "group labels used", "fixed beforehand", "tuned")
+    header = (
+        "method",
+        "what it fits",
+        "group labels used",
+        "true labels",
+        "hyperparameters",
+        "fixed beforehand",
+        "tuned",
+    )
     return [Section("Methods", (text,), header=header, rows=tuple(rows))]
 
 

@@ -13,7 +13,7 @@ from w2s_groups.results.select import base_of, told_groups
 from w2s_groups.results.stats import Floats, Interval, mean_interval
 from w2s_groups.results.table import Grid
 
-REFERENCES = ("teacher", "baseline", "ceiling")
+REFERENCES = ("teacher", "tuned_teacher", "baseline", "dfr", "group_dro", "ceiling")
 RANKED = ("average", "worst_group")
 _TOLD = {
     "none": "told nothing about groups",

@@ -40,8 +40,8 @@ SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 ATOM = [*SETUP, *POINT, "seed", "method", "split", "metric", "group"]
 
-_FIRST = ("teacher", "w2s", "selective")
-_LAST = ("baseline", "ceiling")
+_FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
+_LAST = ("baseline", "dfr", "group_dro", "ceiling")
 
 
 def method_order(names: Iterable[str]) -> tuple[str, ...]:

@@ -1,0 +1,34 @@
+"""Deep feature reweighting: true labels, every group of the same weight. An upper reference.
+
+The paper averages heads over random subsets with as many of every group; here all rows are used and
+each group's weights sum to the same.
+Source: Kirichenko et al., Last Layer Re-Training is Sufficient for Robustness to Spurious
+Correlations, ICLR 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.methods.base import Draws, Fitted, OneFit
+
+
+@dataclass
+class DFR(OneFit):
+    """Student features, true labels and groups of the unlabelled set."""
+
+    needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
+    needs_truth: ClassVar[bool] = True
+
+    def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
+        assert draws.y_unlabelled is not None
+        assert draws.codes_unlabelled is not None
+        weights = 1 / np.bincount(draws.codes_unlabelled)[draws.codes_unlabelled]
+        return Problem(
+            self.side, draws.unlabelled, draws.y_unlabelled, CrossEntropy(), self.l2, weights
+        )
