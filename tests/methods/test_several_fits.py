@@ -158,12 +158,16 @@ def test_dfr_gives_every_group_the_same_weight() -> None:
 
 
 def test_adaptive_confidence_mixes_by_both_cross_entropies() -> None:
-    student, teacher = np.array([[0.2, 0.8]]), np.array([[0.9, 0.1]])
-    to_teacher = -(0.9 * np.log(0.2) + 0.1 * np.log(0.8))
-    beta = np.exp(to_teacher) / (np.exp(to_teacher) + np.exp(-np.log(0.8)))
-    assert np.allclose(mixed_targets(student, teacher), [[0.9 * (1 - beta), 0.1 + 0.9 * beta]])
-    agreed = mixed_targets(np.array([[0.3, 0.7]]), np.array([[0.0, 1.0]]))
-    assert agreed.tolist() == [[0.0, 1.0]]
+    # Two classes at odds: e^CE is 1/0.8 to the own decision, 1/0.2 to the teacher's; beta = 0.2.
+    apart = mixed_targets(np.array([[0.2, 0.8]]), np.array([[0.9, 0.1]]))
+    np.testing.assert_allclose(apart, [[0.8 * 0.9, 0.8 * 0.1 + 0.2]], rtol=1e-14)
+    agreed = mixed_targets(np.array([[0.3, 0.7]]), np.array([[0.4, 0.6]]))  # beta = 1/2
+    np.testing.assert_allclose(agreed, [[0.2, 0.8]], rtol=1e-14)
+    student, teacher = np.array([[0.5, 0.3, 0.2]]), np.array([[0.1, 0.2, 0.7]])
+    to_own, to_teacher = np.exp(-np.log(0.5)), np.exp(-np.log(0.2))
+    beta = to_own / (to_own + to_teacher)
+    expected = [[0.1 * (1 - beta) + beta, 0.2 * (1 - beta), 0.7 * (1 - beta)]]
+    np.testing.assert_allclose(mixed_targets(student, teacher), expected, rtol=1e-14)
 
 
 def test_adaptive_confidence_goes_on_from_each_student() -> None:

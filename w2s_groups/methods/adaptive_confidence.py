@@ -1,11 +1,12 @@
-"""Adaptive confidence: each sample decides how far the student trusts its own decision.
+"""Adaptive confidence: how far the student trusts its own decision is set sample by sample.
 
-That decision's share is beta(x) = sigma(CE to the teacher - CE to the decision): from 1/2 where the
-two agree to 1 where the student is sure and the teacher is not of its mind. The paper's loss mixes
-the two cross-entropies by such a weight of both; its formula was not at hand, so this is one after
-it. Minimised by rounds: beta and decisions of the present student, then a fit on the mixed targets.
-After Guo et al., Vision Superalignment: Weak-to-Strong Generalization for Vision Foundation Models,
-2024 (arXiv 2402.03749).
+Loss of a sample: (1 - beta) CE(student, teacher's soft label) + beta CE(student, own decision) with
+beta = e^a / (e^a + e^b), a = CE(student, own decision), b = CE(student, teacher's decision): 1/2
+where the two decide alike, and the less where they do not, the surer the student is. beta is held
+constant under the gradient, as in the authors' code; temperature 1. Minimised by rounds: beta and
+decisions of the present student, then a fit on the mixed targets.
+Source: Guo et al., Vision Superalignment: Weak-to-Strong Generalization for Vision Foundation
+Models, 2024 (arXiv 2402.03749), eq. 2.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
-from scipy.special import expit
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
 from w2s_groups.methods.base import Draws, Fitted, Method, Steps, check_range, hardened
@@ -27,10 +27,10 @@ def mixed_targets(
     student: NDArray[np.float64], teacher: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(n, C) rows (1 - beta) teacher + beta own decision, from probabilities (n, C)."""
-    log_p = np.log(np.maximum(student, np.finfo(float).tiny))
     own = hardened(student)
-    to_teacher, to_own = -(teacher * log_p).sum(axis=1), -(own * log_p).sum(axis=1)
-    beta = expit(to_teacher - to_own)[:, None]
+    of_own = (own * student).sum(axis=1)
+    of_teachers = (hardened(teacher) * student).sum(axis=1)
+    beta = (of_teachers / (of_own + of_teachers))[:, None]  # e^CE of a hard label is 1 / p
     return np.asarray((1 - beta) * teacher + beta * own)
 
 

@@ -19,6 +19,7 @@ class W2STuned(OneFit):
     """Student features, the tuned teacher's probabilities on the unlabelled set."""
 
     needs: ClassVar[tuple[str, ...]] = ("tuned_teacher",)
+    by_ridge: ClassVar[bool] = False  # as its teacher
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         targets = solved["tuned_teacher"].proba(draws.unlabelled)
