@@ -250,12 +250,15 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
     values: Mapping[str, Mapping[str, Any]] = settings.get("methods") or {}
     by_ridge = settings.get("head") == "ridge"
     path = settings.get("l2_path") if by_ridge else None
-    rows = []
+    rows, told = [], []
     for name in method_order(values):
         kind = METHODS.get(base_of(name))
         if kind is None:
             continue
-        fixed_values = {key: v for key, v in values[name].items() if not (path and key == "l2")}
+        if kind.needs_truth:
+            told.append(method_label(name))
+        chosen = {"l2"} if path or kind.tuned.startswith("l2,") else set()
+        fixed_values = {key: v for key, v in values[name].items() if key not in chosen}
         rows.append(
             (
                 method_label(name),
@@ -272,6 +275,8 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
     if not rows:
         return []
     text = "No method was tuned on test images."
+    if told:
+        text += f" True labels of the unlabelled set are read by {', '.join(told)} alone."
     if by_ridge:
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
     header = (

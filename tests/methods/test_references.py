@@ -1,0 +1,59 @@
+"""What the upper references and the tuned teacher are told, as the report shows it."""
+
+import pytest
+
+from w2s_groups.methods import METHODS
+from w2s_groups.reports.sections import _methods
+from w2s_groups.reports.verdict import REFERENCES
+from w2s_groups.results.schema import method_order
+
+TUNED = "l2, by cross-validation on the labelled set"
+# true labels of the unlabelled set, groups, ridge heads too, what is tuned
+TOLD = {
+    "tuned_teacher": (False, "none", False, TUNED),
+    "w2s_tuned": (False, "none", False, ""),
+    "adaptive_confidence": (False, "none", False, ""),
+    "jtt": (False, "none", False, ""),
+    "afr": (False, "none", False, ""),
+    "dfr": (True, "train", True, ""),
+    "group_dro": (True, "train", False, ""),
+}
+
+
+@pytest.mark.parametrize("name", list(TOLD))
+def test_what_a_method_is_told(name: str) -> None:
+    kind = METHODS[name]
+    assert (kind.needs_truth, kind.needs_groups, kind.by_ridge, kind.tuned) == TOLD[name]
+
+
+def test_only_references_read_true_labels_of_the_unlabelled_set() -> None:
+    told = {name for name, kind in METHODS.items() if kind.needs_truth}
+    assert told == {"dfr", "group_dro", "ceiling"}
+    assert told < set(REFERENCES)
+
+
+def test_references_stand_last_and_tuned_ones_beside_their_like() -> None:
+    assert method_order(METHODS)[:4] == ("teacher", "tuned_teacher", "w2s", "w2s_tuned")
+    assert method_order(METHODS)[-4:] == ("baseline", "dfr", "group_dro", "ceiling")
+
+
+def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
+    methods = {
+        "tuned_teacher": {"l2": 1e-3, "l2_path": [1e-2, 1.0], "folds": 5},
+        "w2s": {"l2": 1e-3},
+        "dfr": {"l2": 1e-3},
+        "ceiling": {"l2": 1e-3},
+    }
+    (section,) = _methods({"methods": methods})
+    rows = {row[0]: row[2:] for row in section.rows}
+    assert rows == {
+        "tuned_teacher": (
+            "none", "the labelled set's", "2", "l2_path = [0.01, 1.0], folds = 5", TUNED,
+        ),
+        "W2S": ("none", "the labelled set's", "1", "l2 = 0.001", "nothing"),
+        "dfr": ("train", "the unlabelled set's", "1", "l2 = 0.001", "nothing"),
+        "ceiling": ("none", "the unlabelled set's", "1", "l2 = 0.001", "nothing"),
+    }  # fmt: skip
+    assert "True labels of the unlabelled set are read by dfr, ceiling alone." in section.text[0]
+    (without,) = _methods({"methods": {"w2s": {"l2": 1e-3}}})
+    assert "True labels" not in without.text[0]
