@@ -265,7 +265,8 @@ def _atoms(
         if isinstance(problem.loss, Squared) and problem.loss.l2_path:
             add_l2(name, solved[name].head, len(problem.rows))
         if (
-            len(problem.rows) < len(draws.unlabelled)
+            problem.weights is None  # a head on weighted rows of a held-out part selects nothing
+            and len(problem.rows) < len(draws.unlabelled)
             and np.isin(problem.rows, draws.unlabelled).all()
         ):
             kept = np.bincount(pool.codes[problem.rows], minlength=groups.n_groups)
