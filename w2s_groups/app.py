@@ -159,7 +159,7 @@ def run(cfg: Config) -> None:
     folder = Path(cfg.reports_dir) / cfg.experiment_name / dataset.name
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
     leaderboard.write(
-        every, {**_settings(cfg, cells), "class_priors": priors, "pair": pairs}, folder
+        every, {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}, folder
     )
     if isinstance(dataset, ImageDataset):
         leaderboard.write_samples(dataset.only(usable), folder)
@@ -274,13 +274,15 @@ def _run_cells(
             bar.update(len(left))
 
 
-def _settings(cfg: Config, cells: list[Cell]) -> dict[str, Any]:
+def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]:
     """What a reader of the report has to know; nothing that differs between machines."""
     shown = plain(cfg)
     for name in ("eta_l", "eta_u"):  # as numbers, whatever they were called
         shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
     # Variants follow from `vary`.
     shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
+    named = config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
+    shown["eta_o"] = original if named else None
     for unused, default in (("vary", {}), ("n_val", 0), ("eta_o", None), ("permute_labels", False)):
         if shown[unused] == default:
             del shown[unused]

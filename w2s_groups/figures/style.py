@@ -17,7 +17,7 @@ _COLOURS = {
     "baseline": "#009E73",
     "ceiling": "#808080",
 }
-_OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
+OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
 _DARK = {"teacher": "#FFFFFF", "w2s": "#56B4E9", "selective": "#FF8A3D", "ceiling": "#A0A0A0"}
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
@@ -44,7 +44,7 @@ def colour(method: str, others: tuple[str, ...], theme: Theme) -> str:
     if method in _COLOURS:
         return _COLOURS[method]
     unknown = [name for name in others if name not in _COLOURS]
-    return _OTHERS[unknown.index(method) % len(_OTHERS)]
+    return OTHERS[unknown.index(method) % len(OTHERS)]
 
 
 def new_figure(width: float, height: float, theme: Theme = LIGHT) -> Figure:

@@ -15,6 +15,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
 from w2s_groups.reports import markdown, page
+from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import Section, sections, setup_name, smallest_n
 from w2s_groups.results import select
@@ -36,7 +37,8 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
 
     Rows of `table` may come in any order. `settings` is shown as it is, so it must not hold what
     differs between machines; `class_priors` (C,), if there, weighs the classes in every mix.
-    A table with several setups gets a numbered figure for each.
+    A table with several setups gets a numbered figure for each, one with variants or many pairs
+    the figures of `across`.
     """
     selected, chosen = select.apply(table, select.Rule(settings.get("select", "fixed")))
     settings = {**settings, "chosen": chosen.to_dict("records")}
@@ -54,9 +56,17 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
         figure, drawn[k] = gain_vs_eta_u.draw(grid), f"{stem}.png"
         files[f"{stem}.png"], files[f"{stem}.pdf"] = style.png(figure), style.pdf(figure)
     title = title_of(found, settings)
-    content = sections(found, drawn, settings)
+    whole = grids(table, settings.get("class_priors"))  # variants and all
+    pictures = {name: data for name, data in files.items() if isinstance(data, bytes)}
+    between, drawings = across(found, whole, settings)
+    for stem, figure in drawings.items():
+        files[f"{stem}.png"] = pictures[f"{stem}.png"] = style.png(figure)
+        files[f"{stem}.pdf"] = style.pdf(figure)
+    own, common = _parts(found, sections(found, drawn, settings), settings)
+    common = [*between, *common]
+    content = [section for _, part in own for section in part] + common
     files["leaderboard.md"] = markdown.render(title, content, GENERATED)
-    files["leaderboard.html"] = page.render(title, *_parts(found, content, settings), GENERATED)
+    files["leaderboard.html"] = page.render(title, own, common, GENERATED, pictures)
     files["leaderboard.csv"] = f"# {GENERATED}\n" + rows(found).to_csv(
         index=False, lineterminator="\n"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -28,6 +28,7 @@ def render(
     panels: Sequence[tuple[Grid, Sequence[Section]]],
     common: Sequence[Section],
     generated: str,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """HTML of a whole report: a tab for each grid with its sections, then what all share."""
     style, script = _asset("page.css"), _asset("page.js")
@@ -49,7 +50,7 @@ def render(
         f"{_panel(grid, content, f'p{k}')}\n</div>"
         for k, (grid, content) in enumerate(panels)
     )
-    rest = "\n".join(_section(section, 2) for section in common)
+    rest = "\n".join(_section(section, 2, _image(section, pictures or {})) for section in common)
     return (
         f"<!-- {escape(generated)} -->\n<!doctype html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -101,6 +102,18 @@ def _panel(grid: Grid, content: Sequence[Section], key: str) -> str:
         picture = mix.draw(grid) if section.title == "What selection keeps" else ""
         parts.append(_section(section, 3, picture))
     return "\n".join(parts)
+
+
+def _image(section: Section, pictures: Mapping[str, bytes]) -> str:
+    """The PNG that a section names, inside the page."""
+    if section.figure not in pictures:
+        return ""
+    data = base64.b64encode(pictures[section.figure]).decode()
+    alt = f"{section.title}: the numbers are in the table below"
+    return (
+        '<div class="figure" tabindex="0" role="group" aria-label="Figure"><img class="sheet" '
+        f'src="data:image/png;base64,{data}" alt="{escape(alt)}"></div>'
+    )
 
 
 def _section(section: Section, level: int, inner: str = "", table: bool = True) -> str:

@@ -1,0 +1,114 @@
+"""Sensitivity of selective retraining to its two settings: the share kept and GCE's exponent q."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from w2s_groups.figures import style
+from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.table import Grid
+
+METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
+_NAME = re.compile(r"^selective\[keep=(?P<keep>[^,\]]+),q=(?P<q>[^,\]]+)\]$")
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """Variants of selective retraining as a grid over keep and q. method: (keep, q) -> name."""
+
+    keep: tuple[float, ...]
+    q: tuple[float, ...]
+    method: dict[tuple[float, float], str]
+
+
+def variants(grid: Grid) -> Sensitivity | None:
+    """The variants in (keep, q), None where there are fewer than four or W2S lacks."""
+    method = {
+        (float(found["keep"]), float(found["q"])): name
+        for name in grid.methods
+        if (found := _NAME.match(name))
+    }
+    if len(method) < 4 or grid.index("w2s") is None:
+        return None
+    keep, q = (tuple(sorted({key[i] for key in method})) for i in (0, 1))
+    return Sensitivity(keep, q, method)
+
+
+def gain(grid: Grid, metric: str, method: str, eta_l: float) -> Interval:
+    """Variant - W2S, averaged over the points of one eta_l in each seed; t interval over seeds."""
+    rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
+    value = grid.metric(metric)[rows]
+    difference = value[:, grid.methods.index(method)] - value[:, grid.methods.index("w2s")]
+    return mean_interval(difference.mean(axis=0))
+
+
+def eta_ls(grid: Grid) -> list[float]:
+    """The grid's eta_l, each once."""
+    return list(dict.fromkeys(point[0] for point in grid.points))
+
+
+def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
+    """Heat maps of the difference to W2S in percentage points: a row a metric, a column an eta_l.
+
+    A dot marks a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep, q)
+    that was chosen beforehand.
+    """
+    columns = eta_ls(grid)
+    maps = {
+        (metric, eta_l): _table(grid, found, metric, eta_l)
+        for metric in METRICS
+        for eta_l in columns
+    }
+    largest = max(float(np.nanmax(np.abs(mean))) for mean, _ in maps.values()) or 1.0
+    size = (0.72 * len(found.q) + 1.1, 0.42 * len(found.keep) + 0.9)
+    figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
+    axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
+    for i, (metric, label) in enumerate(METRICS.items()):
+        for j, eta_l in enumerate(columns):
+            panel = axes[i, j]
+            mean, unsure = maps[metric, eta_l]
+            norm = TwoSlopeNorm(0.0, -largest, largest)
+            image = panel.imshow(mean, cmap="RdBu", norm=norm, aspect="auto", origin="lower")
+            for (row, column), value in np.ndenumerate(mean):
+                if np.isfinite(value):
+                    dark = abs(value) > 0.6 * largest
+                    mark = "·" if unsure[row, column] else ""
+                    panel.text(
+                        column, row, f"{value:+.1f}{mark}", ha="center", va="center",
+                        color="white" if dark else "black", fontsize=8.5,
+                    )  # fmt: skip
+            if fixed is not None and fixed in found.method:
+                at = (found.q.index(fixed[1]) - 0.5, found.keep.index(fixed[0]) - 0.5)
+                panel.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=2))
+            panel.set_xticks(range(len(found.q)), [f"{q:g}" for q in found.q])
+            panel.set_yticks(range(len(found.keep)), [f"{keep:g}" for keep in found.keep])
+            panel.tick_params(labelsize=9, length=0)
+            if i == 0:
+                panel.set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)
+            if i == len(METRICS) - 1:
+                panel.set_xlabel("q, exponent of GCE", fontsize=10)
+            if j == 0:
+                panel.set_ylabel(f"{label}\nshare kept", fontsize=10)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8)
+    bar.set_label("selective − W2S, points", fontsize=10)
+    bar.ax.tick_params(labelsize=9)
+    return figure
+
+
+def _table(
+    grid: Grid, found: Sensitivity, metric: str, eta_l: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    mean = np.full((len(found.keep), len(found.q)), np.nan)
+    unsure = np.zeros(mean.shape, dtype=bool)
+    for (keep, q), method in found.method.items():
+        at = found.keep.index(keep), found.q.index(q)
+        interval = gain(grid, metric, method, eta_l)
+        mean[at], unsure[at] = 100 * float(interval.mean), bool(interval.holds(0.0))
+    return mean, unsure

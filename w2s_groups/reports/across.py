@@ -1,0 +1,86 @@
+"""What a report says across setups and variants: pairs, the papers' claims, sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from w2s_groups.figures import keep_q, similarity
+from w2s_groups.reports.format import BLANK, bracket, fixed
+from w2s_groups.reports.published import beside_the_paper, every_pair
+from w2s_groups.reports.section import Section
+from w2s_groups.results.table import Grid
+
+
+def across(
+    grids: Sequence[Grid], whole: Sequence[Grid], settings: Mapping[str, Any]
+) -> tuple[list[Section], dict[str, Figure]]:
+    """Sections that no single setup owns, and their figures by stem.
+
+    grids: as the report shows them; whole: the same with every variant as a method.
+    """
+    content = [*every_pair(grids), *beside_the_paper(grids, settings)]
+    figures: dict[str, Figure] = {}
+    found = similarity.dots(grids, settings.get("pair") or ())
+    if found:
+        figures["similarity"] = similarity.draw(found)
+        content.append(_similarity(found))
+    chosen = (settings.get("methods") or {}).get("selective") or {}
+    fixed_at = (chosen["keep"], chosen["q"]) if {"keep", "q"} <= set(chosen) else None
+    for k, grid in enumerate(whole):
+        varied = keep_q.variants(grid)
+        if varied is not None:
+            stem = "keep_q" if len(whole) == 1 else f"keep_q_{k + 1}"
+            figures[stem] = keep_q.draw(grid, varied, fixed_at)
+            content.append(_keep_q(grid, varied, stem, len(whole) > 1))
+    return content, figures
+
+
+def _similarity(found: Sequence[similarity.Dot]) -> Section:
+    rows = tuple(
+        (
+            f"{dot.teacher} → {dot.student}",
+            fixed(dot.share),
+            fixed(dot.cka),
+            bracket(dot.gain),
+        )
+        for dot in found
+    )
+    parts = []
+    for axis, name in (("share", "d_sw / d_w"), ("cka", "CKA")):
+        rho, p = similarity.spearman(found, axis)
+        parts.append(f"{name}: rho = {fixed(rho, 2, True)}, p = {fixed(p, 2)}")
+    text = (
+        "W2S gain on average accuracy, mean over the grid with its interval over seeds, against "
+        "how much of the teacher's directions the student shares (DLLL25's correlation dimension, "
+        "corrected for chance, over d_w) and against CKA. Spearman's rho over pairs, with its "
+        f"permutation p: {'; '.join(parts)}. {len(found)} pairs of a few networks share networks "
+        "and so are not independent: this shows a tendency at most."
+    )
+    header = ("pair", "d_sw / d_w", "CKA", "W2S gain, average")
+    return Section("Gain and similarity", (text,), (), "similarity.png", header, rows)
+
+
+def _keep_q(grid: Grid, found: keep_q.Sensitivity, stem: str, many: bool) -> Section:
+    rows = []
+    for eta_l in keep_q.eta_ls(grid):
+        for keep in found.keep:
+            for q in found.q:
+                method = found.method.get((keep, q))
+                cells = [
+                    BLANK if method is None else bracket(keep_q.gain(grid, metric, method, eta_l))
+                    for metric in keep_q.METRICS
+                ]
+                rows.append((f"{eta_l:g}", f"{keep:g}", f"{q:g}", *cells, str(grid.smallest_n)))
+    title = "Sensitivity to keep and q"
+    if many:
+        title += f": {grid.teacher} → {grid.student}"
+    text = (
+        "Selective retraining − W2S, mean over η_u with its t interval over seeds, on test images: "
+        "to be read as a sensitivity, not to choose from. In the figure a dot marks an interval "
+        "that holds 0, a frame the settings fixed beforehand."
+    )
+    header = ("η_ℓ", "keep", "q", "average", "worst group", "n")
+    return Section(title, (text,), (), f"{stem}.png", header, tuple(rows), 1)
