@@ -1,0 +1,121 @@
+"""What a report says across pairs and variants, against hand-made tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2s_groups.figures import keep_q, similarity
+from w2s_groups.reports.across import across
+from w2s_groups.reports.published import claims
+from w2s_groups.results.table import grids
+
+POINTS = ((0.05, 0.5), (0.5, 0.05))
+# Accuracy of every group in seed 0; each later seed adds 0.01 to the student methods alone.
+LEVEL = {"teacher": 0.60, "w2s": 0.70, "selective": 0.74}
+
+
+def table(pairs: list[tuple[str, str]], extra: dict[str, float] | None = None) -> pd.DataFrame:
+    """Two groups a class, three seeds, all groups alike; `extra`: further methods' levels."""
+    rows = []
+    for k, (teacher, student) in enumerate(pairs):
+        for eta_l, eta_u in POINTS:
+            for seed in range(3):
+                for method, level in {**LEVEL, **(extra or {})}.items():
+                    shift = 0.0 if method == "teacher" else 0.01 * seed + 0.02 * k
+                    for g in range(4):
+                        rows.append({
+                            "cell": "c", "data": "waterbirds", "teacher": teacher,
+                            "student": student, "n_l": 10, "n_u": 20, "eta_l": eta_l,
+                            "eta_u": eta_u, "seed": seed, "method": method, "split": "test",
+                            "group": f"g{g}", "y": g // 2, "a": g % 2, "minority": g in (1, 2),
+                            "metric": "accuracy", "value": level + shift, "n": 100,
+                        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+PAIRS = [("a", "b"), ("b", "a"), ("a", "c")]
+NUMBERS = {("a", "b"): (0.2, 0.9), ("b", "a"): (0.4, 0.5), ("a", "c"): (0.6, 0.7)}
+
+
+def measured(teacher: str, student: str) -> dict[str, object]:
+    share, cka = NUMBERS[teacher, student]
+    names = {
+        "correlation dimension, corrected": 50 * share,
+        "intrinsic dimension, teacher": 50.0,
+        "similarity": cka,
+    }
+    numbers = [{"name": name, "value": value} for name, value in names.items()]
+    return {"teacher": teacher, "student": student, "numbers": numbers}
+
+
+def test_one_pair_without_variants_has_nothing_to_add() -> None:
+    found = grids(table(PAIRS[:1]))
+    assert across(found, found, {"experiment": "enhanced_w2s"}) == ([], {})
+
+
+def test_every_pair_shows_paired_differences() -> None:
+    found = grids(table(PAIRS))
+    content, _ = across(found, found, {})
+    rows = {(row[0], row[1]): row for row in content[0].rows}
+    assert len(rows) == 6
+    # W2S of pair 0 is .70, .71, .72 against .60: mean .11, t interval .011 * 4.303 / sqrt 3.
+    half = 4.302652729749464 * 0.01 / np.sqrt(3)
+    assert rows["a → b", "0.05"][3] == f"+0.110 [{0.11 - half:+.3f}, {0.11 + half:+.3f}]"
+    assert rows["a → b", "0.05"][5] == "+0.040 [+0.040, +0.040]"
+
+
+def test_claims_stand_beside_what_was_measured_in_the_same_setting() -> None:
+    found = grids(table(PAIRS))
+    content, _ = across(found, found, {"experiment": "enhanced_w2s", "eta_o": 0.05})
+    beside = next(section for section in content if section.title == "Beside the paper")
+    assert len(beside.rows) == len(claims())
+    by_claim = {(row[0], row[1]): row for row in beside.rows}
+    same = by_claim["waterbirds", "(0.5, original)"]
+    assert same[2] == "+0.77 to +16.68 percent"
+    assert same[6].startswith("+4.00 to +4.00 points, 3 pairs, η_ℓ = 0.5, η_u = 0.05")
+    assert same[7] == "+3.23 and -12.68"
+    assert by_claim["bffhq", "(0.5, original)"][7] == "other data and networks"
+    assert "quoted" in same[4]
+
+
+def test_gain_and_similarity() -> None:
+    found = grids(table(PAIRS))
+    dots = similarity.dots(found, [measured(*pair) for pair in PAIRS])
+    assert [(dot.teacher, dot.student) for dot in dots] == sorted(PAIRS)
+    by_pair = {(dot.teacher, dot.student): dot for dot in dots}
+    assert by_pair["b", "a"].share == pytest.approx(0.4)
+    # Gains rise with k: a-b, b-a, a-c; so do the shares, while CKA goes .9, .5, .7.
+    rho, p = similarity.spearman(dots, "share")
+    assert rho == pytest.approx(1.0)
+    assert p == pytest.approx(2 / 6)  # of the 6 orders of three, two are as extreme
+    assert similarity.spearman(dots, "cka")[0] == pytest.approx(-0.5)
+    assert similarity.dots(found, [measured(*PAIRS[0])]) == []
+    content, figures = across(found, found, {"pair": [measured(*pair) for pair in PAIRS]})
+    assert list(figures) == ["similarity"]
+    assert content[-1].figure == "similarity.png"
+
+
+def test_sensitivity_reads_keep_and_q_from_the_variants_names() -> None:
+    levels = {
+        f"selective[keep={keep:g},q={q:g}]": 0.70 + keep / 10 + q / 100
+        for keep in (0.25, 0.5)
+        for q in (0.2, 0.7)
+    }
+    (whole,) = grids(table(PAIRS[:1], levels))
+    varied = keep_q.variants(whole)
+    assert varied is not None
+    assert (varied.keep, varied.q) == ((0.25, 0.5), (0.2, 0.7))
+    gain = keep_q.gain(whole, "worst_group", varied.method[0.5, 0.7], 0.05)
+    assert float(gain.mean) == pytest.approx(0.05 + 0.007, abs=1e-12)
+    settings = {"methods": {"selective": {"keep": 0.5, "q": 0.7}}}
+    content, figures = across(grids(table(PAIRS[:1])), [whole], settings)
+    assert list(figures) == ["keep_q"]
+    assert len(content[0].rows) == 2 * 4
+    assert content[0].rows[0][:4] == ("0.05", "0.25", "0.2", "+0.027 [+0.027, +0.027]")
+
+
+def test_fewer_than_four_variants_are_no_grid() -> None:
+    (whole,) = grids(table(PAIRS[:1], {"selective[keep=0.5,q=0.2]": 0.7}))
+    assert keep_q.variants(whole) is None
