@@ -16,6 +16,7 @@ from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
 
 WIDTH = 100
+MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 
 
 def escape(text: str) -> str:
@@ -50,11 +51,17 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def small_table(grid: Grid) -> str:
-    """Rows (η_ℓ, η_u), a column a method: average / worst-group accuracy, means over seeds."""
-    header = ["η_ℓ", "η_u", *(method_label(name) for name in grid.methods)]
+    """Rows (η_ℓ, η_u), a column a method: average / worst-group accuracy, means over seeds.
+
+    Of many methods the main ones alone: a README has no room for more.
+    """
+    many = len(grid.methods) > 8
+    shown = [m for m, name in enumerate(grid.methods) if not many or name in MAIN]
+    header = ["η_ℓ", "η_u", *(method_label(grid.methods[m]) for m in shown)]
     rows = [
-        [f"{eta_l:g}", f"{eta_u:g}", *(" / ".join(pair) for pair in _pairs(grid, p, 3))]
+        [f"{eta_l:g}", f"{eta_u:g}", *(" / ".join(pairs[m]) for m in shown)]
         for p, (eta_l, eta_u) in enumerate(grid.points)
+        if (pairs := _pairs(grid, p, 3))
     ]
     intro = (
         f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}: average "
@@ -63,6 +70,8 @@ def small_table(grid: Grid) -> str:
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
         intro += f" {count(lost, 'run')} missing: listed in the report."
+    if many:
+        intro += f" {len(shown)} of {len(grid.methods)} methods: the others are in the report."
     return f"{intro}\n\n{_table(header, rows)}"
 
 
