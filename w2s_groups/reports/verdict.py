@@ -13,7 +13,9 @@ from w2s_groups.results.select import base_of, told_groups
 from w2s_groups.results.stats import Floats, Interval, mean_interval
 from w2s_groups.results.table import Grid
 
-REFERENCES = ("teacher", "tuned_teacher", "baseline", "dfr", "group_dro", "ceiling")
+REFERENCES = (  # and the control: none of them is a way to train a student
+    "teacher", "tuned_teacher", "self_distilled", "baseline", "dfr", "group_dro", "ceiling",
+)  # fmt: skip
 RANKED = ("average", "worst_group")
 _TOLD = {
     "none": "told nothing about groups",
