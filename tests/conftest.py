@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
+import hydra
 import pytest
-from hydra import compose, initialize_config_dir
 
-from w2s_groups import config
+from w2s_groups import compose, config
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +13,8 @@ def load() -> Callable[..., config.Config]:
     """load(*overrides): the configuration that the command line would give, as objects."""
 
     def compose_and_check(*overrides: str) -> config.Config:
-        config.register()
-        with initialize_config_dir(str(config.conf_dir()), version_base="1.3"):
-            return config.from_hydra(compose("config", list(overrides)))
+        compose.register()
+        with hydra.initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
+            return compose.from_hydra(hydra.compose("config", list(overrides)))
 
     return compose_and_check

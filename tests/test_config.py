@@ -9,7 +9,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from w2s_groups import config
+from w2s_groups import compose, config
 from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError
 from w2s_groups.methods import METHODS
@@ -129,24 +129,24 @@ def test_unknown_keys_and_types_are_refused_by_the_schema(load: Load, override: 
 )
 def test_unknown_option_gives_near_matches_then_the_list(override: str, near: str) -> None:
     with pytest.raises(InputError, match=f"did you mean .*'{near}'.*known: "):
-        config.check_names([override])
+        compose.check_names([override])
 
 
 def test_known_options_pass() -> None:
-    config.check_names(
+    compose.check_names(
         ["data=colored_digits", "data.n_pool=3", "--multirun", "eta_l=0.1,0.2", "~experiment"]
     )
-    config.check_names(["data=birds_mammals,colored_digits", "methods=[teacher,w2s]"])
+    compose.check_names(["data=birds_mammals,colored_digits", "methods=[teacher,w2s]"])
 
 
 @pytest.mark.parametrize("group", ["data", "methods"])
 def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str) -> None:
     registered: dict[str, Any] = {"data": DATASETS, "methods": METHODS}[group]
-    assert {path.stem for path in (config.conf_dir() / group).glob("*.yaml")} == set(registered)
+    assert {path.stem for path in (compose.conf_dir() / group).glob("*.yaml")} == set(registered)
 
 
 @pytest.mark.parametrize(
-    "experiment", sorted(p.stem for p in (config.conf_dir() / "experiment").glob("*.yaml"))
+    "experiment", sorted(p.stem for p in (compose.conf_dir() / "experiment").glob("*.yaml"))
 )
 def test_every_experiment_composes(load: Load, experiment: str) -> None:
     cfg = load(f"experiment={experiment}")
@@ -155,4 +155,4 @@ def test_every_experiment_composes(load: Load, experiment: str) -> None:
 
 
 def test_the_conf_folder_is_found() -> None:
-    assert (Path(config.conf_dir()) / "config.yaml").is_file()
+    assert (Path(compose.conf_dir()) / "config.yaml").is_file()

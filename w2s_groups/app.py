@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from w2s_groups import backbones, config, features
+from w2s_groups import backbones, compose, config, features
 from w2s_groups.config import Cell, ClassBalance, Config, plain
 from w2s_groups.data.base import TEST, Dataset, ImageDataset
 from w2s_groups.errors import InputError
@@ -43,18 +43,20 @@ log = logging.getLogger("w2s_groups")
 
 def main() -> None:
     """`w2s-groups` and `python -m w2s_groups`: a user's mistake is one line and exit status 2."""
-    config.register()
+    compose.register()
     try:
-        config.check_names(sys.argv[1:])
+        compose.check_names(sys.argv[1:])
     except InputError as error:
         _fail(str(error))
-    hydra.main(version_base="1.3", config_path=str(config.conf_dir()), config_name="config")(_job)()
+    hydra.main(version_base="1.3", config_path=str(compose.conf_dir()), config_name="config")(
+        _job
+    )()
 
 
 def _job(composed: DictConfig) -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        cfg = config.from_hydra(composed)
+        cfg = compose.from_hydra(composed)
         if cfg.experiment is None:
             run(cfg)
         else:
@@ -154,16 +156,14 @@ def run(cfg: Config) -> None:
         numbers = _pair(dataset, sides, usable, where)
         pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
 
-    every = pd.concat(tables, ignore_index=True)
-    table, _ = select.apply(every, cfg.select)
+    table = pd.concat(tables, ignore_index=True)
     folder = Path(cfg.reports_dir) / cfg.experiment_name / dataset.name
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
-    leaderboard.write(
-        every, {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}, folder
-    )
+    settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
+    leaderboard.write(table, settings, folder)
     if isinstance(dataset, ImageDataset):
         leaderboard.write_samples(dataset.only(usable), folder)
-    print(leaderboard.summary_text(table, priors))
+    print(leaderboard.summary_text(table, settings))
     n = len(cells) * len(cfg.pairs)
     print(f"\n{n} cells in {time.monotonic() - started:.0f} s; report in {folder}/")
 

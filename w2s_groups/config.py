@@ -13,14 +13,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING
 
-from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError, unknown_name
-from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.heads.problem import Squared
-from w2s_groups.methods import METHODS
 from w2s_groups.results.select import Rule, variant_name
 from w2s_groups.sampling import Request
 
@@ -279,60 +275,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def register() -> None:
-    """Put every schema where the YAML files ask for it."""
-    store = ConfigStore.instance()
-    store.store(group="schema", name="config", node=Config)
-    for name, dataset in DATASETS.items():
-        store.store(group="schema/data", name=name, node=dataset)
-    for name, method in METHODS.items():
-        store.store(group="schema/methods", name=name, node=method)
-    for name, experiment in EXPERIMENTS.items():
-        store.store(group="schema/experiment", name=name, node=experiment)
-
-
-def conf_dir() -> Path:
-    """The YAML folder: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parent / "conf"
-
-
-def check_names(overrides: Sequence[str]) -> None:
-    """InputError with near matches for a config-group option that does not exist."""
-    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    for override in overrides:
-        key, _, value = override.partition("=")
-        group = key.lstrip("+~").split("@")[0]
-        if group not in groups or not value:
-            continue
-        known = {path.stem for path in (conf_dir() / group).glob("*.yaml")}
-        for name in value.strip("[]").split(","):
-            if name.strip() not in known | {"null", "~"}:
-                raise unknown_name(group, name.strip(), known)
-
-
-def from_hydra(composed: DictConfig) -> Config:
-    """The composed configuration as objects, with every range checked."""
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
-    parts = [("", config), ("data.", config.data), ("experiment.", config.experiment)]
-    for owner, part in parts:
-        _refuse_extra(owner, part)
-    for name, method in config.methods.items():
-        _refuse_extra(f"methods.{name}.", method)
-    return config
-
-
-def _refuse_extra(prefix: str, part: Any) -> None:
-    """`+key=` slips past a schema, so an unknown field is caught here."""
-    if is_dataclass(part):
-        known = {f.name for f in fields(part)}
-        for name in vars(part):
-            if name not in known:
-                raise unknown_name("field", prefix + name, {prefix + k for k in known})

@@ -10,6 +10,13 @@ from pathlib import Path
 from w2s_groups.errors import InputError
 
 
+def shipped(installed: str, checkout: str) -> Path:
+    """A folder that comes with the code: in an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / installed
+    return inside if inside.is_dir() else package.parent / checkout
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` so that a reader, or a kill at any moment, sees the old file or the new one.
 

@@ -3,7 +3,7 @@
 import pytest
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.sections import _methods
+from w2s_groups.reports.shared import _methods
 from w2s_groups.reports.verdict import REFERENCES
 from w2s_groups.results.schema import method_order
 

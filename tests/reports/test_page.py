@@ -19,10 +19,10 @@ from tables import grid_table
 
 from w2s_groups.figures import samples
 from w2s_groups.reports import leaderboard
-from w2s_groups.reports.leaderboard import _parts as split
 from w2s_groups.reports.page import _asset, gains, heat, render, with_samples
 from w2s_groups.reports.page.terms import TERMS, marked
-from w2s_groups.reports.sections import sections
+from w2s_groups.reports.sections import of_setup
+from w2s_groups.reports.shared import of_all
 from w2s_groups.results.table import grids
 
 SETTINGS = {"experiment": "leaderboard", "methods": {"selective": {"keep": 0.5}}}
@@ -49,9 +49,11 @@ class Elements(HTMLParser):
 
 def page(table: pd.DataFrame, settings: dict[str, Any] = SETTINGS) -> str:
     found = grids(table)
-    drawn = ["" if grid.index("teacher") is None else "gain.png" for grid in found]
-    content = sections(found, drawn, settings)
-    return render(leaderboard.title_of(found, settings), *split(found, content, settings), "made")
+    own = [
+        (grid, of_setup(grid, "" if grid.index("teacher") is None else "gain.png", settings))
+        for grid in found
+    ]
+    return render(leaderboard.title_of(found, settings), own, of_all(found, settings), "made")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tables import LIFT, METHODS, grid_table
 
 from w2s_groups.reports import check, leaderboard
 from w2s_groups.reports.__main__ import main
-from w2s_groups.reports.sections import _methods
+from w2s_groups.reports.shared import _methods
 
 SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
 PAIR = [
@@ -83,15 +83,15 @@ def test_methods_say_what_they_are_and_what_was_tuned(table: pd.DataFrame) -> No
 
 def test_a_weak_student_is_said_plainly() -> None:
     lift = {**LIFT, "ceiling": -0.05, "w2s": -0.1}
-    summary = leaderboard.summary_text(grid_table(lift=lift))
+    summary = leaderboard.summary_text(grid_table(lift=lift), {})
     assert "the student is not the stronger model" in summary
     assert "W2S falls short of its teacher" in summary
-    strong = leaderboard.summary_text(grid_table())
+    strong = leaderboard.summary_text(grid_table(), {})
     assert "The student is the stronger model" in strong
 
 
 def test_the_terminal_table_fits_and_is_ascii(table: pd.DataFrame) -> None:
-    summary = leaderboard.summary_text(table)
+    summary = leaderboard.summary_text(table, {})
     assert max(len(line) for line in summary.splitlines()) <= 100
     assert summary.isascii()
 
@@ -101,7 +101,7 @@ def test_one_seed_has_no_intervals_and_says_so() -> None:
     shown = text(files, "leaderboard.md")
     assert shown.lower().count("one seed") == 1
     assert "nan" not in shown.lower()
-    summary = leaderboard.summary_text(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=1))
+    summary = leaderboard.summary_text(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=1), {})
     assert summary.lower().count("one seed") == 1
 
 
@@ -123,7 +123,7 @@ def test_failed_runs_are_listed_and_in_no_mean(table: pd.DataFrame) -> None:
     assert "η_u = 0.5, W2S, seed 2: no number" in shown
     whole = lost.copy()
     whole.loc[(whole.method == "w2s") & (whole.split == "test"), "value"] = np.nan
-    assert "0 of 0" not in leaderboard.summary_text(whole)
+    assert "0 of 0" not in leaderboard.summary_text(whole, {})
 
 
 def test_two_setups_have_a_figure_each(table: pd.DataFrame) -> None:
@@ -134,7 +134,7 @@ def test_two_setups_have_a_figure_each(table: pd.DataFrame) -> None:
 def test_unknown_methods_are_shown_too(table: pd.DataFrame) -> None:
     other = table.replace({"method": {"baseline": "my_method"}})
     assert "my_method" in text(leaderboard.build(other, SETTINGS), "leaderboard.md")
-    assert METHODS[0] in leaderboard.summary_text(other)
+    assert METHODS[0] in leaderboard.summary_text(other, {})
 
 
 @pytest.fixture
@@ -195,3 +195,12 @@ def test_kept_labels_are_pooled_over_images_with_their_number(table: pd.DataFram
         "leaderboard.md",
     )
     assert "0.900 of 10" in shown  # 9 of 10 images, where the mean over two seeds is 0.5
+
+
+def test_a_readme_shows_the_main_ones_of_many_methods() -> None:
+    many = (*METHODS, "hard", "jtt", "afr", "combined")
+    block = leaderboard.readme_block(
+        grid_table(methods=many, lift={**LIFT, **dict.fromkeys(many[5:], 0.0)}), {}
+    )
+    assert "| η_ℓ | η_u | teacher | W2S | selective | baseline | ceiling |" in block
+    assert "5 of 9 methods" in block

@@ -13,7 +13,8 @@ from tables import GROUPS, LIFT, METHODS, grid_table
 from w2s_groups.methods import METHODS as METHODS_OF
 from w2s_groups.reports import leaderboard
 from w2s_groups.reports.section import Section
-from w2s_groups.reports.sections import sections
+from w2s_groups.reports.sections import of_setup
+from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.summary import materially_apart
 from w2s_groups.reports.verdict import sentences
 from w2s_groups.results.minimum import minimum_bias
@@ -49,8 +50,9 @@ def crowd() -> pd.DataFrame:
 
 
 def parts(table: pd.DataFrame, settings: dict[str, object] | None = None) -> dict[str, Section]:
-    found = grids(table)
-    return {one.title: one for one in sections(found, [""] * len(found), settings or SETTINGS)}
+    found, shown = grids(table), settings or SETTINGS
+    own = [section for grid in found for section in of_setup(grid, "", shown)]
+    return {one.title: one for one in [*own, *of_all(found, shown)]}
 
 
 def cell(section: Section, method: str, column: str) -> str:
@@ -145,7 +147,7 @@ def test_the_smallest_group_stands_beside_every_worst_group(table: pd.DataFrame)
     }
     heads = found["Every method against W2S and the teacher"].header
     assert all("n = 17" in name for name in heads if "worst group" in name)
-    for text in (leaderboard.summary_text(table), leaderboard.readme_block(table)):
+    for text in (leaderboard.summary_text(table, {}), leaderboard.readme_block(table, {})):
         assert "(n = 17)" in text
     for sentence in sentences(grids(table)[0]):
         assert sentence.lower().count("worst group") == sentence.count("worst group (n = 17)")
@@ -225,7 +227,7 @@ def test_a_crowd_keeps_the_verdict_short(crowd: pd.DataFrame) -> None:
     assert len(grid.methods) == 18
     found = sentences(grid)
     assert len(found) <= 6
-    lines = leaderboard.summary_text(crowd).splitlines()
+    lines = leaderboard.summary_text(crowd, {}).splitlines()
     start = next(k for k, line in enumerate(lines) if line.startswith("95 %"))
     assert len(lines) - start <= 14
     assert max(map(len, lines)) <= 100
@@ -248,7 +250,7 @@ def test_a_best_method_that_was_told_groups_is_shown_beside_one_that_was_not(
     )
     (blind,) = [line for line in found if line.startswith("Of those told nothing about groups W2S")]
     assert blind.count(", rank 2") == 2
-    assert cell(parts(table)["Summary"], "selective", "group labels") == "val"
+    assert cell(parts(table)["Summary"], "selective", "group labels used") == "val"
 
 
 def test_settings_leave_out_what_the_methods_table_shows(table: pd.DataFrame) -> None:

@@ -8,18 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
+from w2s_groups.methods import METHODS
 from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 
 PANELS_PER_ROW = 4
-NEVER_DRAWN = ("teacher", "tuned_teacher", "baseline", "dfr", "group_dro")
 # More lines than markers cannot be told apart: then these alone, and the page has a panel for each.
 DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
 
-def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
+def draw(grid: Grid) -> Figure:
     """Figure of one grid: means over seeds of paired gains with 95 % intervals.
 
     The ceiling's gain is shown for scale. Source: the experiments behind LDL25 Figures 2 and 3.
@@ -28,9 +28,9 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
     columns = min(PANELS_PER_ROW, len(eta_ls))
     blocks = -(-len(eta_ls) // columns)
     width = max(2.9 * columns + 0.9, 5.2)
-    figure = style.new_figure(width, 4.8 * blocks + 0.5, theme)
+    figure = style.new_figure(width, 4.8 * blocks + 0.5)
     axes = figure.subplots(len(METRICS) * blocks, columns, sharex=True, sharey=False, squeeze=False)
-    lines = [name for name in grid.methods if name not in NEVER_DRAWN]
+    lines = [name for name in grid.methods if name == "ceiling" or not _is_reference(name)]
     if len(lines) > len(style.MARKERS):
         lines = [name for name in lines if name in DRAWN_FIRST]
     limits = {metric: _limits(grid, metric, lines) for metric in METRICS}
@@ -41,7 +41,7 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
             if k >= len(eta_ls):
                 panel.set_axis_off()
                 continue
-            _panel(panel, grid, eta_ls[k], metric, lines, theme)
+            _panel(panel, grid, eta_ls[k], metric, lines)
             panel.set_ylim(*limits[metric])
             panel.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
             if row == 0:
@@ -53,7 +53,7 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
                 panel.set_ylabel(f"gain, {METRICS[metric]}", fontsize=9.5)
             else:
                 panel.tick_params(labelleft=False)
-            style.dress(panel, theme)
+            style.dress(panel)
     handles, names = axes[0, 0].get_legend_handles_labels()
     # errorbar handles come after plain lines: back to the methods' order, the ceiling last.
     order = sorted(range(len(names)), key=lambda k: names[k].startswith("ceiling"))
@@ -61,22 +61,24 @@ def draw(grid: Grid, theme: style.Theme = style.LIGHT) -> Figure:
     if names:
         figure.legend(
             handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False,
-            labelcolor=theme.ink, fontsize=9.5,
+            labelcolor=style.INK, fontsize=9.5,
         )  # fmt: skip
     return figure
 
 
-def _panel(
-    panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str], theme: style.Theme
-) -> None:
+def _is_reference(method: str) -> bool:
+    return method in METHODS and METHODS[method].reference
+
+
+def _panel(panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str]) -> None:
     rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
     eta_u = np.array([grid.points[p][1] for p in rows])
-    panel.axhline(0.0, color=theme.muted, linewidth=1.0)
+    panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
     gap = float(np.ptp(eta_u)) or 0.1
     for k, method in enumerate(lines):
         gain = _gain(grid, metric, method)
         mean, low, high = gain.mean[rows], gain.low[rows], gain.high[rows]
-        shade = style.colour(method, grid.methods, theme)
+        shade = style.colour(method, grid.methods)
         name = method_label(method) + (" − teacher" if method == "ceiling" else "")
         if method == "ceiling":
             panel.fill_between(eta_u, low, high, color=shade, alpha=0.16, linewidth=0)

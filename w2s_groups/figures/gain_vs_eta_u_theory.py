@@ -25,10 +25,10 @@ TESTS = {
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D31")
 
 
-def draw(table: pd.DataFrame, title: str, theme: style.Theme = style.LIGHT) -> Figure:
+def draw(table: pd.DataFrame, title: str) -> Figure:
     """Figure from rows (panel, value, eta_u, eta_t, mean, low, high, exact, replicates)."""
     tests = list(dict.fromkeys(table["eta_t"]))
-    figure = style.new_figure(12, 2.9 * len(tests) + 0.8, theme)
+    figure = style.new_figure(12, 2.9 * len(tests) + 0.8)
     axes = figure.subplots(len(tests), len(PANELS), sharex=True, sharey="row", squeeze=False)
     for row, eta_t in enumerate(tests):
         for column, (panel, symbol) in enumerate(PANELS.items()):
@@ -45,24 +45,24 @@ def draw(table: pd.DataFrame, title: str, theme: style.Theme = style.LIGHT) -> F
                     fmt=style.MARKERS[k],
                     color=colour,
                     markersize=4,
-                    markerfacecolor=theme.background,
+                    markerfacecolor=style.BACKGROUND,
                     linewidth=1,
                     label=f"${symbol}={value:g}$",
                 )
-            ax.axhline(0, color=theme.muted, linewidth=0.9)
+            ax.axhline(0, color=style.MUTED, linewidth=0.9)
             if row == 0:
                 ax.set_title(f"varied: ${symbol}$", fontsize=10)
-                ax.legend(frameon=False, fontsize=8, labelcolor=theme.ink)
+                ax.legend(frameon=False, fontsize=8, labelcolor=style.INK)
             if row == len(tests) - 1:
                 ax.set_xlabel(r"$\eta_u$")
             if column == 0:
                 ax.set_ylabel(f"gain, {TESTS.get(eta_t, f'η_t={eta_t:g}')}", fontsize=9)
-            style.dress(ax, theme)
+            style.dress(ax)
     replicates = int(table["replicates"].min())
     figure.suptitle(
         f"{title}\nlines: exact limits; markers: simulation, mean and 95 % interval over "
         f"{replicates} replicates (positive: the student beats its teacher)",
         fontsize=10,
-        color=theme.ink,
+        color=style.INK,
     )
     return figure

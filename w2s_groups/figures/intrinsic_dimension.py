@@ -45,7 +45,7 @@ def _curve(panel: Axes, rows: pd.DataFrame, sweep: str, colour: str, marker: str
     )
 
 
-def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
+def draw(table: pd.DataFrame) -> Figure:
     """Figure from the experiment's table; columns as `intrinsic_experiment.point_table` makes them.
 
     InputError for no rows or more than one sigma2.
@@ -60,7 +60,7 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
         raise InputError(
             f"table holds {len(pairs)} values of d_sw: at most {len(PAIRS)} fit; select"
         )
-    figure = style.new_figure(10.5, 10.5, theme)
+    figure = style.new_figure(10.5, 10.5)
     grid = figure.add_gridspec(3, 4 * len(pairs))
     risk_panels: list[Axes] = []
     for row, sweep in enumerate(("n", "N")):
@@ -72,7 +72,7 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
             here = table[(table["sweep"] == sweep) & (table["d_sw"] == d_sw)]
             for k, model in enumerate(NAMES):
                 rows = here[here["quantity"] == model].sort_values(sweep)
-                _curve(panel, rows, sweep, style.colour(model, (), theme), style.MARKERS[k])
+                _curve(panel, rows, sweep, style.colour(model, ()), style.MARKERS[k])
             fixed = "N" if sweep == "n" else "n"
             panel.set_yscale("log")
             held = ", ".join(str(value) for value in here[fixed].unique())
@@ -95,12 +95,12 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
         panel.set_xlabel(AXIS[sweep], fontsize=9)
         for level in (0, 1):  # PGR 0: no gain; OPR 1: weak labels worth as much as the n true ones
             if panel.get_ylim()[0] < level < panel.get_ylim()[1]:
-                panel.axhline(level, color=theme.muted, linewidth=0.8, linestyle=":")
+                panel.axhline(level, color=style.MUTED, linewidth=0.8, linestyle=":")
     for panel in risk_panels:
-        style.dress(panel, theme)
+        style.dress(panel)
     trials = int(table["trials"].iloc[0])
     keys = [
-        Line2D([], [], color=style.colour(m, (), theme), marker=style.MARKERS[k], label=NAMES[m])
+        Line2D([], [], color=style.colour(m, ()), marker=style.MARKERS[k], label=NAMES[m])
         for k, m in enumerate(NAMES)
     ]
     keys += [
@@ -110,19 +110,19 @@ def draw(table: pd.DataFrame, theme: style.Theme = style.LIGHT) -> Figure:
         for j, d_sw in enumerate(pairs)
     ]
     keys += [
-        Line2D([], [], color=theme.muted, label="exact, finite n and N"),
-        Line2D([], [], color=theme.muted, linestyle=(0, (3, 2)),
+        Line2D([], [], color=style.MUTED, label="exact, finite n and N"),
+        Line2D([], [], color=style.MUTED, linestyle=(0, (3, 2)),
         label="printed (label noise only)"), Line2D(
-            [], [], color=theme.muted, marker="o", linestyle="", markerfacecolor="white",
+            [], [], color=style.MUTED, marker="o", linestyle="", markerfacecolor="white",
             label=f"simulation, 95 % over {trials} trials",
         ),
     ]  # fmt: skip
     figure.legend(
         handles=keys, loc="outside lower center", ncols=3, frameon=False, fontsize=9,
-        labelcolor=theme.ink,
+        labelcolor=style.INK,
     )  # fmt: skip
     figure.suptitle(
         rf"DLLL25 synthetic regression, $\sigma^2 = {table['sigma2'].iloc[0]:g}$",
-        fontsize=12, color=theme.ink,
+        fontsize=12, color=style.INK,
     )  # fmt: skip
     return figure

@@ -57,8 +57,8 @@ def eta_ls(grid: Grid) -> list[float]:
 def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
     """Heat maps of the difference to W2S in percentage points: a row a metric, a column an eta_l.
 
-    A dot marks a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep, q)
-    that was chosen beforehand.
+    Brackets mark a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep,
+    q) that was chosen beforehand.
     """
     columns = eta_ls(grid)
     maps = {
@@ -66,7 +66,8 @@ def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = Non
         for metric in METRICS
         for eta_l in columns
     }
-    largest = max(float(np.nanmax(np.abs(mean))) for mean, _ in maps.values()) or 1.0
+    known = [abs(v) for mean, _ in maps.values() for v in mean.flat if np.isfinite(v)]
+    largest = max(known, default=0.0) or 1.0
     size = (0.72 * len(found.q) + 1.1, 0.42 * len(found.keep) + 0.9)
     figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
     axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
@@ -79,9 +80,9 @@ def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = Non
             for (row, column), value in np.ndenumerate(mean):
                 if np.isfinite(value):
                     dark = abs(value) > 0.6 * largest
-                    mark = "·" if unsure[row, column] else ""
+                    shown = f"({value:+.1f})" if unsure[row, column] else f"{value:+.1f}"
                     panel.text(
-                        column, row, f"{value:+.1f}{mark}", ha="center", va="center",
+                        column, row, shown, ha="center", va="center",
                         color="white" if dark else "black", fontsize=8.5,
                     )  # fmt: skip
             if fixed is not None and fixed in found.method:
@@ -97,7 +98,7 @@ def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = Non
             if j == 0:
                 panel.set_ylabel(f"{label}\nshare kept", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("selective − W2S, points", fontsize=10)
+    bar.set_label("selective − W2S, points; (…): 95 % interval holds 0", fontsize=10)
     bar.ax.tick_params(labelsize=9)
     return figure
 

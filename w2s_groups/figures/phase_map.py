@@ -16,7 +16,7 @@ TESTS = {
 }
 
 
-def draw(mixture: PhaseMap, location: PhaseMap, theme: style.Theme = style.LIGHT) -> Figure:
+def draw(mixture: PhaseMap, location: PhaseMap) -> Figure:
     """Figure from the maps of one setting under both laws, on one grid."""
     columns = (
         ("exact, mixture law", mixture.gain_exact, mixture.best_eta_u_exact),
@@ -24,7 +24,7 @@ def draw(mixture: PhaseMap, location: PhaseMap, theme: style.Theme = style.LIGHT
         ("printed in LDL25", location.gain_printed, location.best_eta_u_printed),
     )
     tests = mixture.eta_t
-    figure = style.new_figure(11, 3.2 * len(tests) + 0.9, theme)
+    figure = style.new_figure(11, 3.2 * len(tests) + 0.9)
     axes = figure.subplots(len(tests), len(columns), sharex=True, sharey=True, squeeze=False)
     for t, eta_t in enumerate(tests):
         reach = max(float(np.abs(gain[t]).max()) for _, gain, _ in columns)
@@ -39,17 +39,17 @@ def draw(mixture: PhaseMap, location: PhaseMap, theme: style.Theme = style.LIGHT
                     mixture.eta_l, mixture.eta_u, gain[t].T, [0.0], colors="black", linewidths=1.5
                 )
             ax.plot(mixture.eta_l, best[t], color="black", linestyle="--", linewidth=1.4)
-            style.dress(ax, theme)
+            style.dress(ax)
             ax.grid(False)
             if t == 0:
-                ax.set_title(name, fontsize=10, color=theme.ink)
+                ax.set_title(name, fontsize=10, color=style.INK)
             if t == len(tests) - 1:
                 ax.set_xlabel(r"$\eta_\ell$")
             if column == 0:
                 ax.set_ylabel(rf"{TESTS.get(float(eta_t), f'{eta_t:g}')}" + "\n" + r"$\eta_u$")
         bar = figure.colorbar(mesh, ax=list(axes[t]), pad=0.01, aspect=15)
-        bar.set_label("gain", color=theme.ink)
-        bar.ax.tick_params(labelcolor=theme.ink, labelsize=8)
+        bar.set_label("gain", color=style.INK)
+        bar.ax.tick_params(labelcolor=style.INK, labelsize=8)
     figure.legend(
         handles=[
             Line2D([], [], color="black", linewidth=1.5, label="zero gain"),
@@ -61,6 +61,6 @@ def draw(mixture: PhaseMap, location: PhaseMap, theme: style.Theme = style.LIGHT
     figure.suptitle(
         "W2S gain (blue: the student beats its teacher); relative error of the exact risks below "
         f"{max(error, 1e-12):.0e}",
-        fontsize=10, color=theme.ink,
+        fontsize=10, color=style.INK,
     )  # fmt: skip
     return figure

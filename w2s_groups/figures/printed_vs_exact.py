@@ -23,9 +23,9 @@ def _curve(ax: Axes, rows: pd.DataFrame, x: pd.Series, colour: str, marker: str)
     )  # fmt: skip
 
 
-def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.LIGHT) -> Figure:
+def draw(table: pd.DataFrame, title: str, p_w: int) -> Figure:
     """Figure from rows (finding, law, quantity, gamma_z, eta_l, eta_u, mean, low, high, ...)."""
-    figure = style.new_figure(13, 4.8, theme)
+    figure = style.new_figure(13, 4.8)
     left, middle, right = figure.subplots(1, 3)
 
     def title_of(ax: Axes, words: str, finding: str) -> None:
@@ -63,26 +63,26 @@ def draw(table: pd.DataFrame, title: str, p_w: int, theme: style.Theme = style.L
     middle.set_xlabel(r"$\eta_u$")
     middle.set_ylabel("excess risk")
     title_of(middle, "(b) printed student fails where the mixture's works", "b")
-    right.axhline(0, color=theme.muted, linewidth=0.9)
+    right.axhline(0, color=style.MUTED, linewidth=0.9)
     right.set_xlabel(r"$(\eta_u-\eta_\ell)^2$")
     right.set_ylabel("W2S gain")
     title_of(right, r"(c) gain falls with $(\eta_u-\eta_\ell)^2$; its zero moves", "c")
     for ax in (left, middle, right):
-        style.dress(ax, theme)
+        style.dress(ax)
     figure.legend(
         handles=[
-            Line2D([], [], color=theme.muted, label="exact limit"),
-            Line2D([], [], color=theme.muted, linestyle="--", label="printed (LDL25)"),
-            Line2D([], [], color=theme.muted, marker="o", linestyle="", label="teacher, simulated"),
-            Line2D([], [], color=theme.muted, marker="s", linestyle="", label="student, simulated"),
+            Line2D([], [], color=style.MUTED, label="exact limit"),
+            Line2D([], [], color=style.MUTED, linestyle="--", label="printed (LDL25)"),
+            Line2D([], [], color=style.MUTED, marker="o", linestyle="", label="teacher, simulated"),
+            Line2D([], [], color=style.MUTED, marker="s", linestyle="", label="student, simulated"),
             Line2D([], [], color=LAWS["mixture"], label="(b, c) mixture law"),
             Line2D([], [], color=LAWS["location"], label="(b, c) location law"),
         ],
-        loc="outside lower center", ncols=6, frameon=False, fontsize=9, labelcolor=theme.ink,
+        loc="outside lower center", ncols=6, frameon=False, fontsize=9, labelcolor=style.INK,
     )  # fmt: skip
     replicates = int(table["replicates"].min())
     figure.suptitle(
         f"{title}; markers: mean and 95 % interval over {replicates} replicates",
-        fontsize=10, color=theme.ink,
+        fontsize=10, color=style.INK,
     )  # fmt: skip
     return figure

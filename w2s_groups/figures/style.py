@@ -1,9 +1,8 @@
-"""One look for every figure: colours by method, light and dark, and files without time stamps."""
+"""One look for every figure: colours by method, and files without time stamps."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,53 +17,38 @@ _COLOURS = {
     "ceiling": "#808080",
 }
 OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
-_DARK = {"teacher": "#FFFFFF", "w2s": "#56B4E9", "selective": "#FF8A3D", "ceiling": "#A0A0A0"}
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
-@dataclass(frozen=True)
-class Theme:
-    """Colours of what is not data."""
-
-    background: str
-    ink: str
-    muted: str
-    grid: str
-    dark: bool
+INK, MUTED, GRID, BACKGROUND = "#1a1a1a", "#595959", "#e3e3e3", "#ffffff"
 
 
-LIGHT = Theme("#ffffff", "#1a1a1a", "#595959", "#e3e3e3", False)
-DARK = Theme("#16181d", "#e8e8e8", "#a9adb5", "#31353d", True)
-
-
-def colour(method: str, others: tuple[str, ...], theme: Theme) -> str:
+def colour(method: str, others: tuple[str, ...]) -> str:
     """Colour of a method; one that is not in the palette takes the next free colour in `others`."""
-    if theme.dark and method in _DARK:
-        return _DARK[method]
     if method in _COLOURS:
         return _COLOURS[method]
     unknown = [name for name in others if name not in _COLOURS]
     return OTHERS[unknown.index(method) % len(OTHERS)]
 
 
-def new_figure(width: float, height: float, theme: Theme = LIGHT) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Empty figure of a size in inches, without any pyplot state."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     return figure
 
 
-def dress(axes: Axes, theme: Theme = LIGHT) -> None:
-    """Quiet frame, horizontal grid lines, the theme's ink."""
-    axes.set_facecolor(theme.background)
-    axes.grid(axis="y", color=theme.grid, linewidth=0.8)
+def dress(axes: Axes) -> None:
+    """Quiet frame and horizontal grid lines."""
+    axes.set_facecolor(BACKGROUND)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(theme.muted)
-    axes.tick_params(colors=theme.muted, labelcolor=theme.ink, labelsize=9)
+        spine.set_color(MUTED)
+    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
-        text.set_color(theme.ink)
+        text.set_color(INK)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

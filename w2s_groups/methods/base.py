@@ -63,6 +63,8 @@ class Method(ABC):
     needs: methods that have to be solved first, in the same cell.
     needs_groups: what it is told about groups: "none", those of validation or of training data.
     needs_truth: whether it reads the unlabelled set's true labels: references alone do.
+    reference: whether it is there to be compared with, as a control or an end of the scale, and so
+        is not ranked among the ways to train a student.
     by_ridge: whether ridge regression can take the place of its logistic head.
     tuned: what it chooses from data, and on which; "" for nothing.
     """
@@ -72,6 +74,7 @@ class Method(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     needs_truth: ClassVar[bool] = False
+    reference: ClassVar[bool] = False
     by_ridge: ClassVar[bool] = True
     tuned: ClassVar[str] = ""
 

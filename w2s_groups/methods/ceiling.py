@@ -15,6 +15,7 @@ class Ceiling(OneFit):
     """Student features, true labels of the unlabelled set: what perfect pseudolabels would give."""
 
     needs_truth: ClassVar[bool] = True
+    reference: ClassVar[bool] = True
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         assert draws.y_unlabelled is not None

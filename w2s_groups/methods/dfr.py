@@ -23,6 +23,7 @@ class DFR(OneFit):
     """Student features, true labels and groups of the unlabelled set."""
 
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
+    reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

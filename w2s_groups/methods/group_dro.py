@@ -27,6 +27,7 @@ class GroupDRO(Method):
     gap: float = MISSING
     rounds: int = MISSING
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
+    reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False
 

@@ -15,6 +15,7 @@ class SelfDistilled(OneFit):
     """W2S with the teacher's own features in place of the student's."""
 
     side: ClassVar[str] = "teacher"
+    reference: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

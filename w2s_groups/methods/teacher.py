@@ -15,6 +15,7 @@ class Teacher(OneFit):
     """Teacher features, true labels of the labelled set."""
 
     side: ClassVar[str] = "teacher"
+    reference: ClassVar[bool] = True
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         return Problem(self.side, draws.labelled, draws.y_labelled, CrossEntropy(), self.l2)

@@ -36,6 +36,7 @@ class TunedTeacher(Method):
     l2_path: Any = MISSING
     folds: int = MISSING
     side: ClassVar[str] = "teacher"
+    reference: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False  # log loss needs probabilities
     tuned: ClassVar[str] = "l2, by cross-validation on the labelled set"
 

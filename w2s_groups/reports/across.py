@@ -11,6 +11,7 @@ from w2s_groups.figures import keep_q, similarity
 from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.published import beside_the_paper, every_pair
 from w2s_groups.reports.section import Section
+from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.table import Grid
 
 
@@ -23,10 +24,16 @@ def across(
     """
     content = [*every_pair(grids), *beside_the_paper(grids, settings)]
     figures: dict[str, Figure] = {}
-    found = similarity.dots(grids, settings.get("pair") or ())
-    if found:
-        figures["similarity"] = similarity.draw(found)
-        content.append(_similarity(found))
+    setups: dict[tuple[str, int, int], list[Grid]] = {}
+    for grid in grids:
+        setups.setdefault((grid.data, grid.n_l, grid.n_u), []).append(grid)
+    for k, ((data, n_l, n_u), alike) in enumerate(setups.items()):
+        found = similarity.dots(alike, settings.get("pair") or ())
+        if found:
+            stem = "similarity" if len(setups) == 1 else f"similarity_{k + 1}"
+            figures[stem] = similarity.draw(found)
+            of = "" if len(setups) == 1 else f": {data}, n_ℓ = {n_l}, n_u = {n_u}"
+            content.append(_similarity(found, stem, of))
     chosen = (settings.get("methods") or {}).get("selective") or {}
     fixed_at = (chosen["keep"], chosen["q"]) if {"keep", "q"} <= set(chosen) else None
     for k, grid in enumerate(whole):
@@ -38,7 +45,7 @@ def across(
     return content, figures
 
 
-def _similarity(found: Sequence[similarity.Dot]) -> Section:
+def _similarity(found: Sequence[similarity.Dot], stem: str, of: str) -> Section:
     rows = tuple(
         (
             f"{dot.teacher} → {dot.student}",
@@ -48,19 +55,19 @@ def _similarity(found: Sequence[similarity.Dot]) -> Section:
         )
         for dot in found
     )
-    parts = []
-    for axis, name in (("share", "d_sw / d_w"), ("cka", "CKA")):
-        rho, p = similarity.spearman(found, axis)
-        parts.append(f"{name}: rho = {fixed(rho, 2, True)}, p = {fixed(p, 2)}")
+    rho = ", ".join(
+        f"{fixed(similarity.spearman(found, axis), 2, True)} for {name}"
+        for axis, name in (("share", "d_sw / d_w"), ("cka", "CKA"))
+    )
     text = (
         "W2S gain on average accuracy, mean over the grid with its interval over seeds, against "
         "how much of the teacher's directions the student shares (DLLL25's correlation dimension, "
-        "corrected for chance, over d_w) and against CKA. Spearman's rho over pairs, with its "
-        f"permutation p: {'; '.join(parts)}. {len(found)} pairs of a few networks share networks "
-        "and so are not independent: this shows a tendency at most."
+        f"corrected for chance, over d_w) and against CKA. Spearman's rho: {rho}. The "
+        f"{len(found)} pairs share networks and so are not independent: no p is given, and which "
+        "network is the student may be all that this shows."
     )
     header = ("pair", "d_sw / d_w", "CKA", "W2S gain, average")
-    return Section("Gain and similarity", (text,), (), "similarity.png", header, rows)
+    return Section(f"Gain and similarity{of}", (text,), (), f"{stem}.png", header, rows)
 
 
 def _keep_q(grid: Grid, found: keep_q.Sensitivity, stem: str, many: bool) -> Section:
@@ -76,11 +83,11 @@ def _keep_q(grid: Grid, found: keep_q.Sensitivity, stem: str, many: bool) -> Sec
                 rows.append((f"{eta_l:g}", f"{keep:g}", f"{q:g}", *cells, str(grid.smallest_n)))
     title = "Sensitivity to keep and q"
     if many:
-        title += f": {grid.teacher} → {grid.student}"
+        title += f": {grid.data}, {setup_name(grid)}"
     text = (
         "Selective retraining − W2S, mean over η_u with its t interval over seeds, on test images: "
-        "to be read as a sensitivity, not to choose from. In the figure a dot marks an interval "
-        "that holds 0, a frame the settings fixed beforehand."
+        "to be read as a sensitivity, not to choose from. In the figure brackets mark an "
+        "interval that holds 0, a frame the settings fixed beforehand."
     )
     header = ("η_ℓ", "keep", "q", "average", "worst group", "n")
     return Section(title, (text,), (), f"{stem}.png", header, tuple(rows), 1)

@@ -69,7 +69,7 @@ def _block(root: Path, match: re.Match[str]) -> str:
     if not (folder / "results.csv").is_file():
         raise InputError(f"README.md shows {match['folder']}, which holds no results.csv")
     table, settings = _load(folder)
-    content = leaderboard.readme_block(table, settings.get("class_priors"))
+    content = leaderboard.readme_block(table, settings)
     return f"{match['begin']}\n{content}\n\n{match['end']}"
 
 

@@ -17,7 +17,8 @@ from w2s_groups.files import write_atomic
 from w2s_groups.reports import markdown, page
 from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
-from w2s_groups.reports.sections import Section, sections, setup_name, smallest_n
+from w2s_groups.reports.sections import of_setup, smallest_n
+from w2s_groups.reports.shared import of_all
 from w2s_groups.results import select
 from w2s_groups.results.schema import to_csv
 from w2s_groups.results.stats import (
@@ -40,9 +41,8 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     A table with several setups gets a numbered figure for each, one with variants or many pairs
     the figures of `across`.
     """
-    selected, chosen = select.apply(table, select.Rule(settings.get("select", "fixed")))
-    settings = {**settings, "chosen": chosen.to_dict("records")}
-    found = grids(selected, settings.get("class_priors"))
+    found, chosen = selected(table, settings)
+    settings = {**settings, "chosen": chosen}
     if not found:
         raise InputError("the result table is empty: run an experiment first")
     stems = [
@@ -62,8 +62,10 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     for stem, figure in drawings.items():
         files[f"{stem}.png"] = pictures[f"{stem}.png"] = style.png(figure)
         files[f"{stem}.pdf"] = style.pdf(figure)
-    own, common = _parts(found, sections(found, drawn, settings), settings)
-    common = [*between, *common]
+    own = [
+        (grid, of_setup(grid, figure, settings)) for grid, figure in zip(found, drawn, strict=True)
+    ]
+    common = [*between, *of_all(found, settings)]
     content = [section for _, part in own for section in part] + common
     files["leaderboard.md"] = markdown.render(title, content, GENERATED)
     files["leaderboard.html"] = page.render(title, own, common, GENERATED, pictures)
@@ -73,20 +75,13 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     return files
 
 
-def _parts(
-    found: Sequence[Grid], content: Sequence[Section], settings: Mapping[str, Any]
-) -> tuple[list[tuple[Grid, list[Section]]], list[Section]]:
-    """Each grid with its own sections, and the sections that all share."""
-    last = len(content) - len(sections([], [], settings))
-    heads = [f"{grid.data}: {setup_name(grid)}" for grid in found]
-    titles = [section.title for section in content]
-    starts = [titles.index(head) for head in heads]
-    ends = [*starts[1:], last]
-    own = [
-        (grid, list(content[start:end]))
-        for grid, start, end in zip(found, starts, ends, strict=True)
-    ]
-    return own, list(content[last:])
+def selected(
+    table: pd.DataFrame, settings: Mapping[str, Any]
+) -> tuple[list[Grid], list[dict[str, Any]]]:
+    """What a report shows of a table: its setups, variants chosen by the rule; what was chosen."""
+    shown, chosen = select.apply(table, select.Rule(settings.get("select", "fixed")))
+    rows = [{str(key): value for key, value in row.items()} for row in chosen.to_dict("records")]
+    return grids(shown, settings.get("class_priors")), rows
 
 
 def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
@@ -119,14 +114,14 @@ def write_samples(dataset: ImageDataset, folder: Path) -> None:
         write_atomic(folder / "samples_leaderboard.html", whole.encode())
 
 
-def summary_text(table: pd.DataFrame, class_priors: Sequence[float] | None = None) -> str:
+def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     """What a terminal shows at the end of a run, at most 100 columns wide."""
-    return "\n\n".join(markdown.terminal(grid) for grid in grids(table, class_priors))
+    return "\n\n".join(markdown.terminal(grid) for grid in selected(table, settings)[0])
 
 
-def readme_block(table: pd.DataFrame, class_priors: Sequence[float] | None = None) -> str:
+def readme_block(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     """Markdown table for a README: average / worst-group accuracy at every point."""
-    return "\n\n".join(markdown.small_table(grid) for grid in grids(table, class_priors))
+    return "\n\n".join(markdown.small_table(grid) for grid in selected(table, settings)[0])
 
 
 def rows(found: Sequence[Grid]) -> pd.DataFrame:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from w2s_groups.reports.format import BLANK, count, fixed
-from w2s_groups.reports.sections import Section, setup_name
+from w2s_groups.reports.section import Section
+from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
 from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import mean_interval

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from w2s_groups.files import shipped
 from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.section import Section
+from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 
 
-def published_dir() -> Path:
-    """The folder of published numbers: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "published"
-    return installed if installed.is_dir() else package.parent / "data" / "published"
-
-
 def claims() -> list[dict[str, str]]:
     """Rows of ldl25_average_gain.csv."""
-    path = published_dir() / "ldl25_average_gain.csv"
+    path = shipped("published", "data/published") / "ldl25_average_gain.csv"
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
@@ -34,41 +28,41 @@ def beside_the_paper(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list
     if settings.get("experiment") != "enhanced_w2s" or original is None:
         return []
     rows = []
-    for eta_l, eta_u in (("0.5", "original"), ("original", "0.5")):
-        at = tuple(float(original) if eta == "original" else 0.5 for eta in (eta_l, eta_u))
-        found = _measured(grids, (at[0], at[1]))
-        low, high = _ends(found)
-        shown = f"{fixed(low, 2, True)} to {fixed(high, 2, True)}" if found else BLANK
-        ours = f"{shown} points, {len(found)} pairs, η_ℓ = {at[0]:g}, η_u = {at[1]:g}"
-        for claim in claims():
-            if (claim["eta_l"], claim["eta_u"]) != (eta_l, eta_u):
-                continue
-            claimed = [float(claim[end]) if claim[end] else np.nan for end in _ENDS]
-            text = f"{fixed(claimed[0], 2, True)} to {fixed(claimed[1], 2, True)} percent"
-            best = f"{claim['best_teacher']} → {claim['best_student']}"
-            same = bool(found) and any(grid.data == claim["dataset"] for grid in grids)
-            difference = "other data and networks"
-            if same:
-                parts = (fixed(m - c, 2, True) for m, c in zip((low, high), claimed, strict=True))
-                difference = " and ".join(parts)
-            rows.append(
-                (
-                    claim["dataset"],
-                    f"({eta_l}, {eta_u})",
-                    text,
-                    best if claim["best_student"] else BLANK,
-                    claim["status"],
-                    ", ".join(dict.fromkeys(grid.data for grid in grids)),
-                    ours,
-                    difference,
+    for data in dict.fromkeys(grid.data for grid in grids):
+        of_data = [grid for grid in grids if grid.data == data]
+        for eta_l, eta_u in (("0.5", "original"), ("original", "0.5")):
+            at_l, at_u = (float(original) if eta == "original" else 0.5 for eta in (eta_l, eta_u))
+            gains = _improvements(of_data, (at_l, at_u))
+            measured = (min(gains), max(gains)) if gains else (np.nan, np.nan)
+            setting = f"{len(gains)} pairs, η_ℓ = {at_l:g}, η_u = {at_u:g}"
+            for claim in claims():
+                if (claim["eta_l"], claim["eta_u"]) != (eta_l, eta_u):
+                    continue
+                claimed = [float(claim[end] or "nan") for end in ("gain_low", "gain_high")]
+                difference = "other data and networks"
+                if data == claim["dataset"]:
+                    difference = _range([m - c for m, c in zip(measured, claimed, strict=True)])
+                    difference += ", of other networks"
+                best = f"{claim['best_teacher']} → {claim['best_student']}"
+                rows.append(
+                    (
+                        claim["dataset"],
+                        f"({eta_l}, {eta_u})",
+                        f"{_range(claimed)} percent",
+                        best if claim["best_student"] else BLANK,
+                        f"{claim['status']}, not verified",
+                        data,
+                        f"{_range(measured)} points, {setting}",
+                        difference,
+                    )
                 )
-            )
     text = (
         "Improvement of selective retraining over W2S on average accuracy: LDL25's, quoted and not "
         "verified (lowest and highest over its pairs of networks, means over its n and N, percent "
         "of an unstated kind), and ours (lowest and highest over the pairs run here, means over "
-        "seeds, in percentage points). Ranges over other data and other networks say whether signs "
-        "and sizes are alike, no more; a difference stands only where the data are the same."
+        "seeds, in percentage points; each pair with its interval is above). Ranges over other "
+        "networks say whether signs and sizes are alike, no more; a difference of the ends stands "
+        "only where the data are the same, and reads percent as points."
     )
     header = (
         "claimed on",
@@ -83,15 +77,14 @@ def beside_the_paper(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list
     return [Section("Beside the paper", (text,), header=header, rows=tuple(rows))]
 
 
-_ENDS = ("gain_low", "gain_high")
+def _range(ends: Sequence[float]) -> str:
+    """`lowest +0.77, highest +16.68`; an end that is not known is left out."""
+    named = zip(("lowest", "highest"), ends, strict=True)
+    return ", ".join(f"{n} {fixed(v, 2, True)}" for n, v in named if np.isfinite(v)) or BLANK
 
 
-def _ends(found: Sequence[float]) -> tuple[float, float]:
-    return (min(found), max(found)) if found else (np.nan, np.nan)
-
-
-def _measured(grids: Sequence[Grid], point: tuple[float, float]) -> list[float]:
-    """Improvement in percentage points of each pair that has the point and both methods."""
+def _improvements(grids: Sequence[Grid], point: tuple[float, float]) -> list[float]:
+    """In percentage points, of each setup that has the point and both methods."""
     return [
         100 * float(gain.mean)
         for grid in grids
@@ -123,13 +116,22 @@ def every_pair(grids: Sequence[Grid]) -> list[Section]:
                 for metric in ("average", "worst_group"):
                     gain = over(grid, metric, method, other, point)
                     cells.append(BLANK if gain is None else bracket(gain))
-            pair = f"{grid.teacher} → {grid.student}"
-            rows.append((pair, f"{point[0]:g}", f"{point[1]:g}", *cells, str(grid.smallest_n)))
+            rows.append(
+                (
+                    grid.data,
+                    setup_name(grid),
+                    f"{point[0]:g}",
+                    f"{point[1]:g}",
+                    *cells,
+                    str(grid.smallest_n),
+                )
+            )
     text = (
         "Paired differences in the same cells with 95 % t intervals over seeds; n is the smallest "
         "test group. Intervals are not corrected for their number."
     )
     header = (
+        "data",
         "pair",
         "η_ℓ",
         "η_u",

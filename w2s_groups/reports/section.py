@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with sentences, bullets, a figure or a table; `keys` leading columns group rows."""
+    """A heading with sentences, bullets, a figure or a table; `keys` leading columns group rows.
+
+    kind: what a page does with it beyond that: "main" (the table that is searched), "gain", "kept".
+    """
 
     title: str
     text: tuple[str, ...] = ()
@@ -16,3 +19,4 @@ class Section:
     header: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     keys: int = 0
+    kind: str = ""

@@ -74,7 +74,7 @@ def summary(grid: Grid) -> Section:
         f"{int(seeds.sum())} of {count(len(grid.seeds), 'seed')}: those where every method has a "
         "number. n is the smallest test group.",
         f"Ranks are those that the seeds leave open among {count(len(students(grid)), 'student')}, "
-        f"without the references and the control ({', '.join(REFERENCES)}): by paired t tests at "
+        f"without the references ({', '.join(REFERENCES)}): by paired t tests at "
         "5 % with Holm's correction over all pairs, each metric by itself.",
         "Bias of the lowest: by how much the lowest of several measured group accuracies is "
         "expected to lie below the lowest true one, from the finite test groups alone. It is a "
@@ -83,7 +83,7 @@ def summary(grid: Grid) -> Section:
     )
     header = (
         "method",
-        "group labels",
+        "group labels used",
         "average",
         "rank, average",
         "worst group",

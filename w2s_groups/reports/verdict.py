@@ -13,9 +13,7 @@ from w2s_groups.results.select import base_of, told_groups
 from w2s_groups.results.stats import Floats, Interval, mean_interval
 from w2s_groups.results.table import Grid
 
-REFERENCES = (  # and the control: none of them is a way to train a student
-    "teacher", "tuned_teacher", "self_distilled", "baseline", "dfr", "group_dro", "ceiling",
-)  # fmt: skip
+REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 RANKED = ("average", "worst_group")
 _TOLD = {
     "none": "told nothing about groups",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 
-from w2s_groups.results.stats import LEVEL, Floats, mean_interval
+from w2s_groups.results.stats import LEVEL, Floats
 
 Ints = NDArray[np.int64]
 
@@ -56,13 +56,11 @@ def paired_p(difference: ArrayLike) -> Floats:
 
     1 where all differences are 0, 0 where all are the same and not 0.
     """
-    found = mean_interval(difference)
-    half = np.asarray(found.high - found.mean)
-    df = np.maximum(found.n - 1, 1)
-    error = half / scipy_stats.t.ppf(0.5 + LEVEL / 2, df)
-    t = np.divide(found.mean, error, out=np.full(error.shape, np.inf), where=error > 0)
-    t = np.where(found.mean == 0.0, 0.0, t)
-    return np.asarray(2.0 * scipy_stats.t.sf(np.abs(t), df), dtype=np.float64)
+    value = np.asarray(difference, dtype=np.float64)
+    p = np.where(value.mean(axis=-1) == 0.0, 1.0, 0.0)
+    some = np.ptp(value, axis=-1) > 1e-11  # SciPy has no t where nothing scatters
+    p[some] = scipy_stats.ttest_1samp(value[some], 0.0, axis=-1).pvalue
+    return p
 
 
 def holm(p: ArrayLike) -> Floats:

@@ -27,6 +27,10 @@ class Interval(NamedTuple):
     high: Floats
     n: NDArray[np.int64]
 
+    def at(self, index: int) -> Interval:
+        """The interval at one place of the first axis."""
+        return Interval(*(np.asarray(part[index]) for part in self))
+
     def holds(self, value: float) -> NDArray[np.bool_]:
         """Whether the interval contains `value`; True where there is no interval to exclude it."""
         inside: NDArray[np.bool_] = ~((self.low > value) | (self.high < value))

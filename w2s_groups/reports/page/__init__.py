@@ -12,8 +12,6 @@ from w2s_groups.reports.page import gains, heat, mix
 from w2s_groups.reports.page.tables import main_table, plain
 from w2s_groups.reports.page.terms import glossary, marked, popovers
 from w2s_groups.reports.section import Section
-from w2s_groups.reports.verdict import groups_told
-from w2s_groups.results.schema import method_label
 from w2s_groups.results.table import Grid
 
 _WITHOUT = (
@@ -87,19 +85,18 @@ def _hash(text: str) -> str:
 
 
 def _panel(grid: Grid, content: Sequence[Section], key: str) -> str:
-    told = {method_label(name): groups_told(name) for name in grid.methods}
     parts = [_section(content[0], 2)]
     for section in content[1:]:
-        if section.figure:
-            parts.append(_section(section, 3, gains.draw(grid, key)))
-            continue
-        if section.title == "Leaderboard":
-            inner = main_table(section, told, key)
-            parts.append(_section(section, 3, inner, table=False))
+        if section.kind == "main":
+            parts.append(_section(section, 3, main_table(section, key), table=False))
             maps = Section("Maps over η_ℓ and η_u")
             parts.append(_section(maps, 3, heat.draw(grid, key)))
             continue
-        picture = mix.draw(grid) if section.title == "What selection keeps" else ""
+        picture = ""
+        if section.kind == "gain":
+            picture = gains.draw(grid, key)
+        elif section.kind == "kept":
+            picture = mix.draw(grid)
         parts.append(_section(section, 3, picture))
     return "\n".join(parts)
 

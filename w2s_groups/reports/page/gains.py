@@ -205,8 +205,7 @@ def _numbers(grid: Grid, found: dict[str, dict[str, Interval]]) -> str:
         for name in names:
             cells = []
             for metric in RANKED:
-                each = found[metric][name]
-                one = Interval(*(np.asarray(part[p]) for part in each))
+                one = found[metric][name].at(p)
                 cells.append(bracket(one) if np.isfinite(one.mean) else BLANK)
             rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(name), *cells))
     header = ("η_ℓ", "η_u", "method", *(f"gain, {SHOWN[metric]}" for metric in RANKED))

@@ -109,9 +109,8 @@ def _map(grid: Grid, title: str, found: Interval, low: float, high: float, diver
             open_ = diverges and bool(found.holds(0.0)[p])
             shown = f"({number})" if open_ else number
             has = np.isfinite(found.low[p])
-            one = Interval(*(np.asarray(part[p]) for part in found))
             full = f"η_ℓ {eta_l:g}, η_u {eta_u:g}: {number}"
-            full += f" {bounds(one, diverges)}" if has else ""
+            full += f" {bounds(found.at(p), diverges)}" if has else ""
             kind = shade(value, low, high, diverges)
             if dense:
                 mark = '<i aria-hidden="true">○</i>' if open_ else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from w2s_groups.reports.format import BLANK
@@ -11,7 +11,7 @@ from w2s_groups.reports.page.terms import help_button
 from w2s_groups.reports.section import Section
 
 _NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?(?=$|[ ,:(\[-])")
-TOLD = "group labels used"
+FILTERED = ("η_ℓ", "η_u", "method", "group labels used")
 
 
 def breakable(text: str) -> str:
@@ -27,22 +27,16 @@ def boxed(table: str, label: str, kind: str = "") -> str:
     )
 
 
-def main_table(section: Section, told: Mapping[str, str], key: str) -> str:
+def main_table(section: Section, key: str) -> str:
     """The table of all points and methods, one row each, with its search and filters.
 
-    told: method's label -> group labels it used. key: makes the ids of this table its own.
+    key: makes the ids of this table its own.
     """
-    if "group labels" in section.header or TOLD in section.header:
-        header, rows = section.header, section.rows
-    else:
-        at = section.keys + 1
-        header = (*section.header[:at], TOLD, *section.header[at:])
-        rows = tuple((*r[:at], told.get(r[at - 1], BLANK), *r[at:]) for r in section.rows)
-    words = ("η_ℓ", "η_u", "method", "group labels", TOLD)
+    header, rows = section.header, section.rows
     filters = [
         _filter(key, column, name, list(dict.fromkeys(row[column] for row in rows)))
         for column, name in enumerate(header)
-        if name in words
+        if name in FILTERED
     ]
     search = (
         f'<div class="field"><label for="{key}-search">search</label><input id="{key}-search" '

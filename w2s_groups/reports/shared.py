@@ -1,0 +1,185 @@
+"""What a report says once for all its setups: the networks, the methods, how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from w2s_groups.methods import METHODS
+from w2s_groups.reports.format import BLANK
+from w2s_groups.reports.section import Section
+from w2s_groups.reports.sections import setup_name
+from w2s_groups.results.coverage import MEASURED
+from w2s_groups.results.schema import method_label, method_order
+from w2s_groups.results.select import base_of
+from w2s_groups.results.table import Grid
+
+
+def of_all(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:
+    """Everything that no single setup owns."""
+    return [
+        *_pair(settings.get("pair")),
+        *_methods(settings),
+        *_chosen(settings.get("chosen")),
+        _reading(grids),
+        _settings(settings),
+    ]
+
+
+def _pair(pairs: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """Dimensions of the two networks of each pair, as reports/pair.py lists them."""
+    found = []
+    for pair in pairs or ():
+        rows = []
+        for entry in pair["numbers"]:
+            value, error = (
+                np.nan if entry[k] is None else float(entry[k]) for k in ("value", "error")
+            )
+            shown = BLANK if np.isnan(value) else f"{value:.4g}"
+            if np.isfinite(error) and shown != BLANK:
+                shown += f" ± {error:.2g}"
+            row = (str(entry["name"]), str(entry["symbol"]), shown, str(entry["definition"]))
+            rows.append(row)
+        text = (
+            f"{pair['teacher']} → {pair['student']}, measured on the pool. d_w, d_s, d_sw are "
+            "DLLL25's intrinsic and correlation dimensions; p_w, p_s, p_sw are what LDL25's model "
+            "would call the group features, estimated here under its assumptions: compare them "
+            "with each other, not with a model's numbers."
+        )
+        title = "The two networks"
+        if len(pairs or ()) > 1:
+            title += f": {pair['teacher']} → {pair['student']}"
+        header = ("quantity", "symbol", "value ± standard error", "definition")
+        found.append(Section(title, (text,), header=header, rows=tuple(rows)))
+    return found
+
+
+def _methods(settings: Mapping[str, Any]) -> list[Section]:
+    """What each method is, was told and had tuned; nothing of methods unknown here."""
+    values: Mapping[str, Mapping[str, Any]] = settings.get("methods") or {}
+    by_ridge = settings.get("head") == "ridge"
+    path = settings.get("l2_path") if by_ridge else None
+    rows, told = [], []
+    for name in method_order(values):
+        kind = METHODS.get(base_of(name))
+        if kind is None:
+            continue
+        if kind.needs_truth:
+            told.append(method_label(name))
+        chosen = {"l2"} if path or kind.tuned.startswith("l2,") else set()
+        fixed_values = {key: v for key, v in values[name].items() if key not in chosen}
+        rows.append(
+            (
+                method_label(name),
+                kind.about(),
+                kind.needs_groups,
+                "the unlabelled set's" if kind.needs_truth else "the labelled set's",
+                str(len(fixed_values)),
+                ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
+                "l2, by leave-one-out on the rows it is fitted on"
+                if path
+                else kind.tuned or "nothing",
+            )
+        )
+    if not rows:
+        return []
+    text = "No method was tuned on test images."
+    if told:
+        text += f" True labels of the unlabelled set are read by {', '.join(told)} alone."
+    if by_ridge:
+        text += " Every head is ridge regression on the labels or scores (head = ridge)."
+    header = (
+        "method",
+        "what it fits",
+        "group labels used",
+        "true labels",
+        "hyperparameters",
+        "fixed beforehand",
+        "tuned",
+    )
+    return [Section("Methods", (text,), header=header, rows=tuple(rows))]
+
+
+_RULES = {
+    "val_worst": "the best worst group of validation",
+    "val_mean": "the best mean over the groups of validation",
+    "no_groups": "the most validation images right, whatever their group",
+}
+
+
+def _chosen(chosen: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """How often a rule took each variant."""
+    if not chosen:
+        return []
+    rule = str(chosen[0]["method"]).partition("[")[2].rstrip("]")
+    text = (
+        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}); test images "
+        "play no part."
+    )
+    rows = tuple((str(row["method"]), str(row["variant"]), str(row["cells"])) for row in chosen)
+    header = ("method", "variant", "cells in which it was chosen")
+    return [Section("What the rule chose", (text,), header=header, rows=rows)]
+
+
+def _reading(grids: Sequence[Grid]) -> Section:
+    """What the numbers mean, and what their intervals do and do not cover."""
+    lines = [
+        "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
+        "η_t = 0, each exact from the group accuracies. The worst group is the lowest of each run, "
+        "then averaged over seeds: in small groups that is biased low, and the summary estimates "
+        "by how much.",
+        "Intervals are 95 % Student t intervals over seeds unless they are named otherwise. A seed "
+        "redraws the labelled and the unlabelled set from one fixed pool; the test images stay. So "
+        "they cover the draws under a fixed split of identities, not the choice of test "
+        "identities. Intervals per point are not corrected for their number.",
+        *_coverage(),
+        "A gain is paired: method − teacher in the same cell, positive is better; over W2S is "
+        "method − W2S. PGR is (method − teacher) / (ceiling − teacher) of the mean accuracies with "
+        "Fieller's interval, blank where the interval of ceiling − teacher contains 0.",
+    ]
+    for grid in grids:
+        if grid.smallest_n == 0:
+            lines.append(f"{setup_name(grid)}: a group has no test image and takes no part.")
+    return Section("How to read this", bullets=tuple(lines))
+
+
+def _coverage() -> list[str]:
+    """What 95 % intervals over few seeds hold, as measured."""
+    usual = [of_kind for kind, of_kind in MEASURED.items() if kind != "skewed"]
+    skewed = MEASURED["skewed"]
+    seeds = list(skewed)
+
+    def shares(kinds: Sequence[Mapping[int, Any]], k: int) -> str:
+        each = [[100 * of_kind[n][k] for of_kind in kinds] for n in seeds]
+        spans = [(round(min(values)), round(max(values))) for values in each]
+        return ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in spans)
+
+    return [
+        f"Simulated tables like this one say what 95 % is worth at {', '.join(map(str, seeds))} "
+        "seeds. For averages, lowest groups and paired differences Student t held the truth in "
+        f"{shares(usual, 0)} % and BCa in {shares(usual, 1)} %; for values with a long lower tail "
+        f"t in {shares([skewed], 0)} % and BCa in {shares([skewed], 1)} %. So at few seeds trust "
+        "t, and take BCa for a sign of skewness.",
+    ]
+
+
+def _settings(settings: Mapping[str, Any]) -> Section:
+    """What the sections above do not show."""
+    shown = {key: value for key, value in settings.items() if key not in ("pair", "chosen")}
+    if shown.get("methods"):
+        shown["methods"] = {
+            name: value for name, value in shown["methods"].items() if base_of(name) not in METHODS
+        }
+    rows = tuple((key, value) for key, value in _flat("", shown) if value)
+    return Section("Settings", header=("setting", "value"), rows=rows)
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        items = [_flat(f"{prefix}.{key}" if prefix else str(key), value[key]) for key in value]
+        return [pair for item in items for pair in item]
+    if isinstance(value, list | tuple):
+        return [(prefix, ", ".join(str(item) for item in value))]
+    return [(prefix, "" if value is None else str(value))]
