@@ -115,7 +115,7 @@ def test_intrinsic_dimension_draws_the_columns_of_its_table(intrinsic_table):
         assert len(axes.lines) == 3 * len(curves)
         for k, model in enumerate(MODELS):
             line = axes.lines[3 * k]
-            assert line.get_color() == style.colour(model, (), style.LIGHT)
+            assert line.get_color() == style.colour(model, ())
         held = "N = 16" if sweep == "n" else "n = 14"
         assert f"= {d_sw}$" in axes.get_title()
         assert held in axes.get_title()
