@@ -263,3 +263,14 @@ def test_group_dro_knows_only_groups_that_are_there() -> None:
     assert problem.weights is not None
     assert np.isfinite(problem.weights).all()
     assert problem.weights.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_group_dro_says_when_its_rounds_run_out() -> None:
+    X, draws = groups_of_unequal_hardness()
+
+    def answer(p: Problem) -> Fitted:
+        head = fit(X, p)
+        return Fitted(head, lambda rows: predict_proba(head, X[rows]))
+
+    with pytest.warns(UserWarning, match=r"rounds=2 .* gap=1e-06; raise methods\.group_dro\."):
+        drive(GroupDRO(0.05, 1e-6, 2), draws, {}, answer)

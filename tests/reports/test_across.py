@@ -8,7 +8,7 @@ import pytest
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.reports.across import across
-from w2s_groups.reports.published import claims
+from w2s_groups.reports.published import claims, dimensions
 from w2s_groups.results.table import grids
 
 POINTS = ((0.05, 0.5), (0.5, 0.05))
@@ -147,3 +147,28 @@ def test_sensitivity_is_drawn_with_a_group_absent_and_with_one_seed() -> None:
     varied = keep_q.variants(whole)
     assert varied is not None
     keep_q.draw(whole, varied)
+
+
+def test_published_dimensions_stand_beside_their_chance_level() -> None:
+    pair = {
+        "teacher": "a",
+        "student": "b",
+        "numbers": [
+            {"name": "intrinsic dimension, teacher", "value": 10.0},
+            {"name": "intrinsic dimension, student", "value": 20.0},
+            {
+                "name": "correlation dimension, sketch",
+                "value": 7.5,
+                "definition": "two unrelated subspaces would give 4",
+            },
+        ],
+    }
+    settings = {"experiment": "similarity", "data": {"name": "birds"}, "pair": [pair]}
+    (section,) = dimensions(settings)
+    by_pair = {row[1]: row for row in section.rows}
+    # By hand: 194 * 443 / 512 = 167.86, against the published 167.64.
+    assert by_pair["ResNet-18 → CLIP ViT-B/32"][3:] == ("194", "443", "167.6", "167.9", "-0.2")
+    # Its features are wider than the student's 768: 522 * 443 / 768 = 301.1.
+    assert by_pair["ResNet-50 → CLIP ViT-B/32"][6] == "301.1"
+    assert by_pair["a → b"] == ("birds", "a → b", "measured", "10", "20", "7.5", "4.0", "+3.5")
+    assert dimensions({**settings, "experiment": "leaderboard"}) == []

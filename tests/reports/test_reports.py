@@ -13,6 +13,7 @@ from tables import LIFT, METHODS, grid_table
 from w2s_groups.reports import check, leaderboard
 from w2s_groups.reports.__main__ import main
 from w2s_groups.reports.shared import _methods
+from w2s_groups.results import stored
 
 SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
 PAIR = [
@@ -154,17 +155,18 @@ def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["leaderboard.md", "leaderboard.csv", "leaderboard.html", "results.csv", "README.md"]
+    "name", ["leaderboard.md", "leaderboard.csv", "leaderboard.html", stored.NAME, "README.md"]
 )
 def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, name: str) -> None:
     folder = repository / "reports/leaderboard/birds"
     path = repository / name if name == "README.md" else folder / name
-    before = path.read_text()
+    before = stored.unpacked(path) if name == stored.NAME else path.read_text()
     digit = re.search(r"0\.[0-9]{3}", before)
     assert digit is not None
-    path.write_text(before.replace(digit[0], "0.123456"))
+    after = before.replace(digit[0], "0.123456")
+    path.write_bytes(stored.packed(after) if name == stored.NAME else after.encode())
     assert main(["--check", "--root", str(repository)]) == 1
-    if name != "results.csv":
+    if name != stored.NAME:
         assert main(["--root", str(repository)]) == 0
         assert path.read_text() == before
 
@@ -176,7 +178,7 @@ def test_a_missing_figure_fails_the_check(repository: Path) -> None:
 
 def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", "--root", str(tmp_path)]) == 2
-    assert "no results.csv" in capsys.readouterr().err
+    assert "no results.csv.gz" in capsys.readouterr().err
 
 
 def test_kept_labels_are_pooled_over_images_with_their_number(table: pd.DataFrame) -> None:

@@ -2,12 +2,13 @@
 
 Minimises max_g mean loss of group g + l2/2 |w|^2. Its dual, over group weights q that sum to 1, is
 concave: each round fits the head under q, reads the groups' losses and climbs. The last round's
-head is within `gap` of the optimum, or `rounds` is reached.
+head is within `gap` of the optimum, or `rounds` is reached, of which a warning tells.
 Source: Sagawa et al., Distributionally Robust Neural Networks for Group Shifts, ICLR 2020, eq. 4.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -67,5 +68,11 @@ class GroupDRO(Method):
             rise = step_from * np.exp(climb * (losses - losses.max()))
             q = rise / rise.sum()
             problem = weighted(q, fitted)
+        else:
+            warnings.warn(
+                f"group_dro stopped at rounds={self.rounds} with a duality gap above "
+                f"gap={self.gap:g}; raise methods.group_dro.rounds",
+                stacklevel=1,
+            )
         assert found is not None
         return found

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.reports.format import BLANK, bracket, fixed
-from w2s_groups.reports.published import beside_the_paper, every_pair
+from w2s_groups.reports.published import beside_the_paper, dimensions, every_pair
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.table import Grid
@@ -34,6 +34,7 @@ def across(
             figures[stem] = similarity.draw(found)
             of = "" if len(setups) == 1 else f": {data}, n_ℓ = {n_l}, n_u = {n_u}"
             content.append(_similarity(found, stem, of))
+    content += dimensions(settings)
     chosen = (settings.get("methods") or {}).get("selective") or {}
     fixed_at = (chosen["keep"], chosen["q"]) if {"keep", "q"} <= set(chosen) else None
     for k, grid in enumerate(whole):

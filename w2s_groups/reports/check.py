@@ -13,7 +13,8 @@ import pandas as pd
 from w2s_groups.errors import InputError
 from w2s_groups.files import write_atomic
 from w2s_groups.reports import leaderboard
-from w2s_groups.results.schema import from_csv, to_csv
+from w2s_groups.results import stored
+from w2s_groups.results.schema import to_csv
 
 _PAYLOAD = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]*")
 _BLOCK = re.compile(
@@ -23,10 +24,10 @@ _BLOCK = re.compile(
 
 
 def folders(root: Path) -> list[Path]:
-    """Folders below `root`/reports that hold a results.csv; InputError if there is none."""
-    found = sorted(path.parent for path in (root / "reports").rglob("results.csv"))
+    """Folders below `root`/reports that hold a results.csv.gz; InputError if there is none."""
+    found = sorted(path.parent for path in (root / "reports").rglob(stored.NAME))
     if not found:
-        raise InputError(f"{root / 'reports'} holds no results.csv: run an experiment first")
+        raise InputError(f"{root / 'reports'} holds no {stored.NAME}: run an experiment first")
     return found
 
 
@@ -47,7 +48,9 @@ def rewrite(root: Path) -> list[str]:
     written = []
     for path, fresh in _rebuilt(root):
         if _fault(path, fresh) is not None:
-            write_atomic(path, fresh.encode() if isinstance(fresh, str) else fresh)
+            if isinstance(fresh, str):
+                fresh = stored.packed(fresh) if path.name == stored.NAME else fresh.encode()
+            write_atomic(path, fresh)
             written.append(str(path.relative_to(root)))
     return written
 
@@ -55,7 +58,7 @@ def rewrite(root: Path) -> list[str]:
 def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for folder in folders(root):
         table, settings = _load(folder)
-        yield folder / "results.csv", to_csv(table)
+        yield folder / stored.NAME, to_csv(table)
         for name, content in leaderboard.build(table, settings).items():
             yield folder / name, content
     readme = root / "README.md"
@@ -66,8 +69,8 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
 
 def _block(root: Path, match: re.Match[str]) -> str:
     folder = root / match["folder"]
-    if not (folder / "results.csv").is_file():
-        raise InputError(f"README.md shows {match['folder']}, which holds no results.csv")
+    if not (folder / stored.NAME).is_file():
+        raise InputError(f"README.md shows {match['folder']}, which holds no {stored.NAME}")
     table, settings = _load(folder)
     content = leaderboard.readme_block(table, settings)
     return f"{match['begin']}\n{content}\n\n{match['end']}"
@@ -81,8 +84,7 @@ def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         raise InputError(f"{path} cannot be read ({error}): run the experiment again") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path} must hold a JSON object: run the experiment again")
-    source = folder / "results.csv"
-    return from_csv(source.read_text(encoding="utf-8"), str(source)), settings
+    return stored.read(folder), settings
 
 
 def _fault(path: Path, fresh: str | bytes) -> str | None:
@@ -90,11 +92,11 @@ def _fault(path: Path, fresh: str | bytes) -> str | None:
         return "missing"
     if isinstance(fresh, bytes):
         return "empty" if path.stat().st_size == 0 else None
-    stored = path.read_text(encoding="utf-8")
+    found = stored.unpacked(path) if path.name == stored.NAME else path.read_text(encoding="utf-8")
     if path.suffix == ".html":
-        fresh, stored = (_PAYLOAD.sub("", text) for text in (fresh, stored))
-    if fresh == stored:
+        fresh, found = (_PAYLOAD.sub("", text) for text in (fresh, found))
+    if fresh == found:
         return None
-    pairs = zip(fresh.splitlines(), stored.splitlines(), strict=False)
+    pairs = zip(fresh.splitlines(), found.splitlines(), strict=False)
     line = next((k for k, (new, old) in enumerate(pairs, 1) if new != old), None)
-    return f"line {line} differs from what results.csv gives" if line else "length differs"
+    return f"line {line} differs from what {stored.NAME} gives" if line else "length differs"

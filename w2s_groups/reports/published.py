@@ -1,4 +1,4 @@
-"""LDL25's published improvement of selective retraining, beside what a run measured."""
+"""Published numbers of LDL25 and DLLL25 beside what a run measured."""
 
 from __future__ import annotations
 
@@ -15,11 +15,60 @@ from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 
+# Widths of the published networks' features: what their chance level depends on.
+_WIDTH = {"ResNet-18": 512, "ResNet-34": 512, "CLIP ViT-B/32": 768}
+_OTHER_WIDTH = 2048  # deeper ResNets
+
+
+def _quoted(file: str) -> list[dict[str, str]]:
+    path = shipped("published", "data/published") / file
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
 
 def claims() -> list[dict[str, str]]:
     """Rows of ldl25_average_gain.csv."""
-    path = shipped("published", "data/published") / "ldl25_average_gain.csv"
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    return _quoted("ldl25_average_gain.csv")
+
+
+def dimensions(settings: Mapping[str, Any]) -> list[Section]:
+    """DLLL25's dimensions on UTKFace beside those of the run's own pairs, by its own estimator."""
+    pairs = settings.get("pair") or ()
+    if settings.get("experiment") != "similarity" or not pairs:
+        return []
+    quoted = _quoted("dlll25_utkface_dims.csv")
+    (student,) = (row for row in quoted if row["role"] == "student")
+    rows = []
+    for row in quoted:
+        if row["role"] != "teacher":
+            continue
+        d_w, d_s = int(row["intrinsic_dim"]), int(student["intrinsic_dim"])
+        value = float(row["correlation_dim_with_clip_vitb32"])
+        r = min(_WIDTH.get(name, _OTHER_WIDTH) for name in (row["model"], student["model"]))
+        pair = f"{row['model']} → {student['model']}"
+        source = "quoted, not verified"
+        rows.append(("UTKFace", pair, source, *_row(d_w, d_s, value, d_w * d_s / r)))
+    data = (settings.get("data") or {}).get("name", "")
+    for pair in pairs:
+        found = {row["name"]: row for row in pair["numbers"]}
+        ends = [found[f"intrinsic dimension, {side}"]["value"] for side in ("teacher", "student")]
+        sketch = found["correlation dimension, sketch"]
+        chance = float(sketch["definition"].rsplit(" ", 1)[1])
+        name = f"{pair['teacher']} → {pair['student']}"
+        rows.append((data, name, "measured", *_row(*ends, sketch["value"], chance)))
+    text = (
+        "d_w and d_s at 99 % of the trace and DLLL25's sketched correlation dimension d_sw, beside "
+        "what the same estimator gives for two unrelated subspaces of those dimensions, "
+        "d_w d_s / r with r the smaller number of features. Where the two agree the estimator "
+        "has said nothing about the pair: the figure above uses canonical correlations, "
+        "corrected for chance, instead."
+    )
+    header = ("data", "pair", "status", "d_w", "d_s", "d_sw", "chance", "d_sw − chance")
+    return [Section("Dimensions beside the paper", (text,), header=header, rows=tuple(rows))]
+
+
+def _row(d_w: float, d_s: float, value: float, chance: float) -> tuple[str, ...]:
+    difference = fixed(value - chance, 1, True)
+    return f"{d_w:g}", f"{d_s:g}", fixed(value, 1), fixed(chance, 1), difference
 
 
 def beside_the_paper(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:

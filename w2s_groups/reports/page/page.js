@@ -45,10 +45,12 @@
 
   // Sorting: by number where both cells have one, by text otherwise; blanks last either way.
   const order = new Intl.Collator("en", { numeric: true });
+  const number = /^[+-]?\d+(?:\.\d+)?(?=$|[ ,:(\[-])/;
   const value = (row, column) => {
     const cell = row.cells[column];
     const text = cell.textContent.trim();
-    if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+    const found = cell.classList.contains("words") ? null : text.match(number);
+    if (found) return Number(found[0]);
     return text === "" || text === "–" ? null : text;
   };
   for (const table of all("table.sortable")) {

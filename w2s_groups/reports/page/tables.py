@@ -89,7 +89,7 @@ def plain(section: Section, heading: int = 0, kind: str = "") -> str:
                     f"<span>{escape(point)}</span></th></tr>"
                 )
         cells = "".join(
-            _cell(text, word, column == heading, sortable)
+            _cell(text, word, column == heading)
             for column, (text, word) in enumerate(zip(row[keys:], kinds, strict=True))
         )
         lines.append(f"<tr>{cells}</tr>")
@@ -120,14 +120,16 @@ def _kind(column: Sequence[str]) -> str:
     return "words prose" if max(map(len, column)) > 34 else "words"
 
 
-def _cell(text: str, word: str, heading: bool, sortable: bool) -> str:
-    """A number stands out; what follows it, its interval, steps back."""
+def _cell(text: str, word: str, heading: bool) -> str:
+    """A number stands out; what follows it, its interval, steps back.
+
+    Only a cell of words has a class: the page's script sorts all others by the number they open
+    with.
+    """
     kind = f' class="{word}"' if word else ""
     if heading:
         return f'<th scope="row"{kind}>{breakable(text)}</th>'
-    number = None if word else _NUMBER.match(text)
-    value = f' data-value="{number[0].lstrip("+")}"' if number and sortable else ""
     first, space, rest = text.partition(" ")
-    if word or not space or number is None:
-        return f"<td{kind}{value}>{escape(text)}</td>"
-    return f"<td{value}>{escape(first)} <small>{escape(rest)}</small></td>"
+    if word or not space or not _NUMBER.match(text):
+        return f"<td{kind}>{escape(text)}</td>"
+    return f"<td>{escape(first)} <small>{escape(rest)}</small></td>"
