@@ -50,11 +50,13 @@ def dimensions(settings: Mapping[str, Any]) -> list[Section]:
     data = (settings.get("data") or {}).get("name", "")
     for pair in pairs:
         found = {row["name"]: row for row in pair["numbers"]}
-        ends = [found[f"intrinsic dimension, {side}"]["value"] for side in ("teacher", "student")]
+        weak, strong = (
+            found[f"intrinsic dimension, {side}"]["value"] for side in ("teacher", "student")
+        )
         sketch = found["correlation dimension, sketch"]
         chance = float(sketch["definition"].rsplit(" ", 1)[1])
         name = f"{pair['teacher']} → {pair['student']}"
-        rows.append((data, name, "measured", *_row(*ends, sketch["value"], chance)))
+        rows.append((data, name, "measured", *_row(weak, strong, sketch["value"], chance)))
     text = (
         "d_w and d_s at 99 % of the trace and DLLL25's sketched correlation dimension d_sw, beside "
         "what the same estimator gives for two unrelated subspaces of those dimensions, "
