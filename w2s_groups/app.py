@@ -25,6 +25,7 @@ from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
 from w2s_groups.heads.grid import solve
 from w2s_groups.pool import Pool, check_requests, make_pool
+from w2s_groups.progress import Steps
 from w2s_groups.reports import leaderboard, pair
 from w2s_groups.results import select, store
 from w2s_groups.results.provenance import provenance
@@ -70,29 +71,6 @@ def _job(composed: DictConfig) -> None:
 def _fail(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
-
-
-class Steps:
-    """A progress bar for each step that reports itself as (step, done, total)."""
-
-    def __init__(self) -> None:
-        self.bar: tqdm[Any] | None = None
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        if self.bar is None or self.bar.desc != step:
-            self.close()
-            self.bar = tqdm(total=total, desc=step)
-        self.bar.update(done - self.bar.n)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def __enter__(self) -> Steps:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def run_theory(cfg: Config) -> None:

@@ -20,7 +20,7 @@ from w2s_groups.data import paste as paste_module
 from w2s_groups.data.base import TEST, TRAIN
 from w2s_groups.data.composite import Composite, Settings, compose, scan
 from w2s_groups.data.paste import open_background, open_cutout, paste
-from w2s_groups.data.plan import plan, shares, split_identities
+from w2s_groups.data.plan import plan, pool_and_test, shares, split_identities
 from w2s_groups.errors import InputError
 
 Folders = dict[str, dict[str, str]]
@@ -68,8 +68,8 @@ def test_same_recipe_same_bytes_on_any_number_of_cores(
     pictures: Folders, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _compose(pictures, settings, tmp_path / "one")
-    monkeypatch.setattr("w2s_groups.data.composite._cores", lambda: 1)
-    monkeypatch.setattr("w2s_groups.data.composite._CHUNK", 5)
+    monkeypatch.setattr("w2s_groups.data.render.cores", lambda: 1)
+    monkeypatch.setattr("w2s_groups.data.render._CHUNK", 5)
     second = _compose(pictures, settings, tmp_path / "two")
     assert first.root.name == second.root.name
     assert _bytes(first) == _bytes(second)
@@ -79,7 +79,7 @@ def test_second_call_composes_nothing(
     pictures: Folders, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _compose(pictures, settings, tmp_path)
-    monkeypatch.setattr("w2s_groups.data.composite._render", None)
+    monkeypatch.setattr("w2s_groups.data.composite.render", None)
     assert _compose(pictures, settings, tmp_path).root == first.root
 
 
@@ -118,7 +118,7 @@ def test_another_picture_or_order_of_classes_is_another_folder(
 
 def test_identities_are_used_equally_often_within_a_group() -> None:
     ids = {f"i{k}": 1 + k % 2 for k in range(7)}
-    rows = plan({"p": ids, "q": ids}, {"u": ids, "v": ids}, 101, 37, 0.4, 3)
+    rows = plan({"p": ids, "q": ids}, {"u": ids, "v": ids}, pool_and_test(101, 37, 0.4, 4), 3)
     for split in (TRAIN, TEST):
         for y in (0, 1):
             for a in (0, 1):
@@ -132,14 +132,14 @@ def test_identities_are_used_equally_often_within_a_group() -> None:
 def test_shares_and_identity_split() -> None:
     assert shares(10, 4) == [3, 3, 2, 2]
     names = [f"n{i}" for i in range(10)]
-    pool, test = split_identities(names, 0.33, 0, "x")
+    pool, test = split_identities(names, [0.33], 0, "x")
     assert (len(pool), len(test)) == (7, 3)
     assert sorted(pool + test) == names
-    assert split_identities(names, 0.33, 1, "x") != (pool, test)
+    assert split_identities(names, [0.33], 1, "x") != [pool, test]
     for fraction, n_test in ((0.01, 1), (0.99, 9)):
-        assert len(split_identities(names, fraction, 0, "x")[1]) == n_test
-    with pytest.raises(InputError, match="two or more"):
-        split_identities(["n"], 0.5, 0, "cutouts bird")
+        assert len(split_identities(names, [fraction], 0, "x")[1]) == n_test
+    with pytest.raises(InputError, match="2 or more"):
+        split_identities(["n"], [0.5], 0, "cutouts bird")
 
 
 def test_paste_puts_the_whole_cutout_inside_the_frame() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress, silent
 from w2s_groups.data.card import card
-from w2s_groups.data.composite import Settings, compose, n_pictures
+from w2s_groups.data.composite import Settings, compose
 from w2s_groups.data.debian import fetch, versions
 from w2s_groups.data.plan import plan
+from w2s_groups.data.render import n_pictures
 from w2s_groups.groups import Groups
 
 _STAMPS = "usr/share/tuxpaint/stamps/animals"
@@ -143,9 +144,7 @@ class BirdsMammals(Settings):
         rows = plan(
             n_pictures(cutouts),
             n_pictures(backgrounds),
-            self.n_pool,
-            self.n_test,
-            self.test_fraction,
+            self.splits(groups.n_groups),
             self.split_seed,
         )
         return card(

@@ -61,18 +61,47 @@ def built(
         step = f"{step} again ({state})"
     with writing(folder.parent, step):
         _sweep(folder.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{folder.name}-", dir=folder.parent))
-        try:
+        with _partial(folder) as partial:
             build(partial, step)
             seal(partial, recipe)
             _install(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
+def refuse_filled(folder: Path, field: str) -> None:
+    """InputError unless `folder` is absent or empty."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{field}={folder} is a file; name a new folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{field}={folder} is not empty; name a new folder, or remove that one")
+
+
+def created(
+    folder: Path, recipe: Mapping[str, Any], build: Callable[[Path, str], None], step: str
+) -> None:
+    """A folder of the user's own, made like one of `built`, but never in the place of another."""
+    with writing(folder.parent, step, "folder"), _partial(folder) as partial:
+        build(partial, step)
+        seal(partial, recipe)
+        refuse_filled(folder, "folder")
+        partial.chmod(0o777 & ~_umask())  # mkdtemp made it private
+        if folder.exists():
+            folder.rmdir()
+        os.rename(partial, folder)
+
+
 @contextmanager
-def writing(parent: Path, step: str) -> Iterator[None]:
+def _partial(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to work in, gone at the end unless it was renamed."""
+    partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{folder.name}-", dir=folder.parent))
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def writing(parent: Path, step: str, what: str = "cache folder") -> Iterator[None]:
     """Make `parent`, and turn a file system's refusal in the block into an InputError."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +111,8 @@ def writing(parent: Path, step: str) -> Iterator[None]:
             raise
         remedy = "free some space or name" if error.errno in _SPACE else "name"
         raise InputError(
-            f"cache folder {parent} cannot be written while {step}: {error.strerror}; "
-            f"{remedy} another cache folder (nothing half-made was kept)"
+            f"{what} {parent} cannot be written while {step}: {error.strerror}; "
+            f"{remedy} another {what} (nothing half-made was kept)"
         ) from error
 
 

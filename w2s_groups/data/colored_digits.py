@@ -17,8 +17,8 @@ from PIL import Image
 from w2s_groups.data.base import TEST, TRAIN, ImageDataset
 from w2s_groups.data.cache import Progress, built, key, silent
 from w2s_groups.data.card import card
-from w2s_groups.data.composite import in_range, run_all
 from w2s_groups.data.folder import read_folder, slug, write_metadata
+from w2s_groups.data.render import in_range, run_all
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 from w2s_groups.seeds import stream
@@ -52,7 +52,7 @@ class ColoredDigits:
             ("size", 28, 1024),
             ("split_seed", 0, 2**63),
         ):
-            in_range(field, getattr(self, field), low, high)
+            in_range(f"data.{field}", getattr(self, field), low, high)
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
         recipe = {

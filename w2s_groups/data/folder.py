@@ -135,11 +135,13 @@ def _require_files(root: Path, files: Sequence[str], lines: Sequence[int], table
         )
 
 
-def write_metadata(folder: Path, table: Sequence[Sequence[Any]]) -> None:
-    """metadata.csv with rows of COLUMNS, and the release file that wilds looks for."""
+def write_metadata(
+    folder: Path, table: Sequence[Sequence[Any]], further: Sequence[str] = ()
+) -> None:
+    """metadata.csv of COLUMNS and `further` ones, and the release file that wilds looks for."""
     with (folder / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow((*COLUMNS, *further))
         writer.writerows(table)
     (folder / "RELEASE_v1.0.txt").touch()
 

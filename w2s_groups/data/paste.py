@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from w2s_groups.data.coco import Instance
 from w2s_groups.errors import InputError
 
 
@@ -23,7 +24,7 @@ def paste(
 ) -> Image.Image:
     """A random crop of `background` (RGB), resized to the frame, with `cutout` (RGBA) inside it.
 
-    u: as in plan.Row. crop, scale: ranges, as in composite.Settings.
+    u: as in plan.Row. crop, scale: ranges, as in render.Look.
     """
     side = _between(crop, u[0]) * min(background.size)
     left, top = u[1] * (background.width - side), u[2] * (background.height - side)
@@ -45,23 +46,41 @@ def _between(span: Sequence[float], u: float) -> float:
     return float(span[0] + u * (span[1] - span[0]))
 
 
-def open_cutout(path: Path, longest: int) -> Image.Image:
+def open_cutout(source: Path | Instance, longest: int) -> Image.Image:
     """RGBA, cut to what is not transparent, at most `longest` pixels. Raises InputError."""
-    with _reading(path), Image.open(path) as image:
-        figure = ImageOps.exif_transpose(image).convert("RGBA")
+    if isinstance(source, Instance):
+        figure = _masked(source)
+    else:
+        with reading(source), Image.open(source) as image:
+            figure = ImageOps.exif_transpose(image).convert("RGBA")
     alpha = figure.getchannel("A")
     box = alpha.getbbox()
     if box is None or alpha.getextrema()[0] == 255:
         what = "nothing but" if box is None else "no"
-        raise InputError(f"{path} has {what} transparent pixels; a cut-out shows its object alone")
+        raise InputError(
+            f"{source} has {what} transparent pixels; a cut-out shows its object alone"
+        )
     figure = figure.crop(box)
     figure.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return figure
 
 
+def _masked(instance: Instance) -> Image.Image:
+    """The photograph, transparent outside the object. Masks are drawn before any turn by EXIF."""
+    with reading(instance.path), Image.open(instance.path) as image:
+        photograph = image.convert("RGB")
+    if photograph.size != instance.size:
+        raise InputError(
+            f"{instance} is drawn on {instance.size[0]} x {instance.size[1]} pixels and the file "
+            f"has {photograph.width} x {photograph.height}; restore the original photographs"
+        )
+    photograph.putalpha(Image.fromarray(instance.mask().astype(np.uint8) * 255))
+    return photograph
+
+
 def open_background(path: Path, shortest: int) -> Image.Image:
     """RGB, shrunk so that its shorter side is `shortest` pixels (never enlarged)."""
-    with _reading(path), Image.open(path) as image:
+    with reading(path), Image.open(path) as image:
         image.draft("RGB", (2 * shortest, 2 * shortest))  # a JPEG decodes at a fraction at once
         photograph = ImageOps.exif_transpose(image).convert("RGB")
     factor = shortest / min(photograph.size)
@@ -72,7 +91,8 @@ def open_background(path: Path, shortest: int) -> Image.Image:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises for an unusable file into an InputError."""
     try:
         yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -1,9 +1,9 @@
-"""Which images a composed dataset holds: identities split first, then balanced within groups."""
+"""Which images a composed dataset holds: identities split first, then used evenly within groups."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,31 @@ from w2s_groups.seeds import stream
 
 N_DRAWS = 8
 
+Counts = Mapping[str, Mapping[str, int]]
+"""Class (attribute value) -> identity -> number of its pictures."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """What one split holds. code: TRAIN, VAL or TEST. counts: images per group code.
+
+    share: fraction of the identities; the first split of a plan takes what the others leave.
+    counterfactual: its images come in sets that differ in the background alone, one image for each
+    attribute value, so that the groups of one class need equal counts.
+    """
+
+    code: int
+    counts: tuple[int, ...]
+    share: float
+    counterfactual: bool = False
+
 
 @dataclass(frozen=True, eq=False)
 class Row:
     """One image to compose: its group, the identity and picture of both parts, the geometry.
 
-    u: (8,) uniform draws in [0, 1): crop side, x, y, flip; cut-out side, x, y, flip.
+    u: (8,) uniform draws in [0, 1): crop side, x, y, flip; cut-out side, x, y, flip. pair: number
+    of the counterfactual set, 0 for an image of none.
     """
 
     split: int
@@ -29,47 +48,85 @@ class Row:
     cutout: tuple[str, int]
     background: tuple[str, int]
     u: NDArray[np.float64]
+    pair: int = 0
 
 
-def plan(
-    cutouts: Mapping[str, Mapping[str, int]],
-    backgrounds: Mapping[str, Mapping[str, int]],
-    n_pool: int,
-    n_test: int,
-    test_fraction: float,
-    seed: int,
-) -> list[Row]:
+def pool_and_test(n_pool: int, n_test: int, test_fraction: float, n_groups: int) -> list[Split]:
+    """A pool and a test set, each with equal groups."""
+    return [
+        Split(TRAIN, tuple(shares(n_pool, n_groups)), 1 - test_fraction),
+        Split(TEST, tuple(shares(n_test, n_groups)), test_fraction),
+    ]
+
+
+def plan(cutouts: Counts, backgrounds: Counts, splits: Sequence[Split], seed: int) -> list[Row]:
     """Every image to compose, in order of split and group; a function of its arguments alone.
 
-    cutouts, backgrounds: class (attribute value) -> identity -> number of pictures. The groups of a
-    split get equal counts; within a group each identity is used equally often, give or take one.
+    No identity is in two splits. Within a group each is used equally often, give or take one.
     """
-    sides = [
+    sides = assigned(cutouts, backgrounds, splits, seed)
+    rows: list[Row] = []
+    for side, split in enumerate(splits):
+        figures, places = (
+            {name: {i: source[name][i] for i in part[name][side]} for name in source}
+            for source, part in zip((cutouts, backgrounds), sides, strict=True)
+        )
+        if split.counterfactual:
+            before = max((row.pair for row in rows), default=0)
+            rows += _sets(figures, places, split, seed, before)
+        else:
+            rows += _groups(figures, places, split, seed)
+    return rows
+
+
+def assigned(
+    cutouts: Counts, backgrounds: Counts, splits: Sequence[Split], seed: int
+) -> tuple[dict[str, list[list[str]]], dict[str, list[list[str]]]]:
+    """Class -> identities of each split, and the same for attribute values."""
+    later = [split.share for split in splits[1:]]
+    first, second = (
         {
-            name: split_identities(sorted(ids), test_fraction, seed, f"{kind} {name}")
+            name: split_identities(sorted(ids), later, seed, f"{kind} {name}")
             for name, ids in source.items()
         }
         for kind, source in (("cutouts", cutouts), ("backgrounds", backgrounds))
-    ]
-    rows = []
-    for side, (split, n) in enumerate(((TRAIN, n_pool), (TEST, n_test))):
-        groups = list(itertools.product(enumerate(cutouts), enumerate(backgrounds)))
-        for ((y, class_name), (a, attribute)), count in zip(
-            groups, shares(n, len(groups)), strict=True
+    )
+    return first, second
+
+
+def _groups(cutouts: Counts, backgrounds: Counts, split: Split, seed: int) -> Iterator[Row]:
+    groups = itertools.product(enumerate(cutouts), enumerate(backgrounds))
+    for ((y, class_name), (a, attribute)), n in zip(groups, split.counts, strict=True):
+        stem = f"compose/{split.code}/{class_name}/{attribute}"
+        for cutout, background, u in zip(
+            _spread(cutouts[class_name], n, seed, f"{stem}/cutout"),
+            _spread(backgrounds[attribute], n, seed, f"{stem}/place"),
+            stream(seed, f"{stem}/geometry").random((n, N_DRAWS)),
+            strict=True,
         ):
-            stem = f"compose/{split}/{class_name}/{attribute}"
-            pairs = zip(
-                _spread(
-                    cutouts[class_name], sides[0][class_name][side], count, seed, f"{stem}/cutout"
-                ),
-                _spread(
-                    backgrounds[attribute], sides[1][attribute][side], count, seed, f"{stem}/place"
-                ),
-                stream(seed, f"{stem}/geometry").random((count, N_DRAWS)),
-                strict=True,
+            yield Row(split.code, y, a, cutout, background, u)
+
+
+def _sets(
+    cutouts: Counts, backgrounds: Counts, split: Split, seed: int, before: int
+) -> Iterator[Row]:
+    """The k-th images of all groups of a class share cut-out and geometry: one set."""
+    for y, class_name in enumerate(cutouts):
+        sizes = set(split.counts[y * len(backgrounds) : (y + 1) * len(backgrounds)])
+        if len(sizes) > 1:
+            raise InputError(
+                f"class {class_name} has {sorted(sizes)} images in its groups; counterfactual sets "
+                "need as many in each"
             )
-            rows += [Row(split, y, a, cutout, background, u) for cutout, background, u in pairs]
-    return rows
+        (n,) = sizes
+        stem = f"compose/{split.code}/{class_name}"
+        chosen = _spread(cutouts[class_name], n, seed, f"{stem}/cutout")
+        geometry = stream(seed, f"{stem}/geometry").random((n, N_DRAWS))
+        for a, attribute in enumerate(backgrounds):
+            places = _spread(backgrounds[attribute], n, seed, f"{stem}/{attribute}/place")
+            for k in range(n):
+                yield Row(split.code, y, a, chosen[k], places[k], geometry[k], before + k + 1)
+        before += n
 
 
 def shares(n: int, n_groups: int) -> list[int]:
@@ -78,23 +135,30 @@ def shares(n: int, n_groups: int) -> list[int]:
 
 
 def split_identities(
-    identities: Sequence[str], test_fraction: float, seed: int, name: str
-) -> tuple[list[str], list[str]]:
-    """(pool, test) identities, at least one each, from the random stream "identities/`name`"."""
-    if len(identities) < 2:
+    identities: Sequence[str], later: Sequence[float], seed: int, name: str
+) -> list[list[str]]:
+    """Identities of each split, at least one, from the random stream "identities/`name`".
+
+    later: shares of all splits but the first, which takes the rest.
+    """
+    n_splits = 1 + len(later)
+    if len(identities) < n_splits:
         raise InputError(
-            f"{name}: {len(identities)} identities; it needs two or more, as the test shares none"
+            f"{name}: {len(identities)} identities; it needs {n_splits} or more, one for each "
+            "split, as splits share none"
         )
-    n_test = min(max(round(test_fraction * len(identities)), 1), len(identities) - 1)
     order = stream(seed, f"identities/{name}").permutation(len(identities))
-    pool, test = sorted(order[n_test:]), sorted(order[:n_test])
-    return [identities[i] for i in pool], [identities[i] for i in test]
+    parts: list[list[str]] = []
+    for before, share in reversed(list(enumerate(later, start=1))):
+        n = min(max(round(share * len(identities)), 1), len(order) - before)
+        parts.append([identities[i] for i in sorted(order[:n])])
+        order = order[n:]
+    return [[identities[i] for i in sorted(order)], *reversed(parts)]
 
 
-def _spread(
-    n_pictures: Mapping[str, int], identities: Sequence[str], n: int, seed: int, name: str
-) -> list[tuple[str, int]]:
+def _spread(n_pictures: Mapping[str, int], n: int, seed: int, name: str) -> list[tuple[str, int]]:
     """n (identity, picture) choices: shuffled rounds over identities, pictures taken in turn."""
+    identities = list(n_pictures)
     rng = stream(seed, name)
     rounds = -(-n // len(identities))
     order = np.concatenate([rng.permutation(len(identities)) for _ in range(max(rounds, 1))])[:n]
