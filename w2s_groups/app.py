@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from w2s_groups import backbones, compose, config, features
 from w2s_groups.config import Cell, ClassBalance, Config, plain
-from w2s_groups.data.base import TEST, Dataset, ImageDataset
+from w2s_groups.data.base import TEST, Dataset, ImageDataset, original_eta
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
@@ -97,7 +97,10 @@ def run(cfg: Config) -> None:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
     original = cfg.eta_o
     if original is None:
-        original = float(dataset.groups.is_minority[dataset.codes[dataset.split != TEST]].mean())
+        original = original_eta(dataset)
+    if config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
+        own = "of the data's own train split" if cfg.eta_o is None else "as set by eta_o"
+        log.info("original stands for a minority fraction of %.5g, %s", original, own)
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
     requests = [cell.request for cell in cells]
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
@@ -269,6 +272,6 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
     for machine in ("batch_size", "workers", "device", "memory_limit_gb", "cache_dir"):
         del shown[machine]
     del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]
-    for place in ("root", "cutouts", "backgrounds"):
+    for place in ("root", "archive", "cutouts", "backgrounds"):
         shown["data"].pop(place, None)
     return {"experiment": shown.pop("experiment_name"), **shown}

@@ -50,7 +50,7 @@ class Config:
     """One run. eta_l, eta_u, n_l, n_u and seeds take one value or a list and are crossed.
 
     So do teacher and student: every pair of different networks. eta_l and eta_u may be "original",
-    which is eta_o, or the pool's own minority fraction where eta_o is null. `vary`: method ->
+    which is eta_o, or that of the data's own train split where eta_o is null. `vary`: method ->
     field -> values, each combination of which is one more method, named such as
     `selective[keep=0.3,q=0.7]`.
     """

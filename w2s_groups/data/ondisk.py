@@ -1,0 +1,129 @@
+"""Where a dataset's files are, and which of its images make the pool and the test."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+from omegaconf import MISSING
+
+from w2s_groups.data.archive import unpacked
+from w2s_groups.data.base import TEST, TRAIN, ImageDataset
+from w2s_groups.data.cache import Progress, silent
+from w2s_groups.errors import InputError
+from w2s_groups.seeds import stream
+
+
+class Pool(Enum):
+    """official: drawn from the train and val splits, tested on test. all: every image re-split."""
+
+    official = "official"
+    all = "all"
+
+
+@dataclass
+class OnDisk(ABC):
+    """A dataset that the user has on disk.
+
+    root: its folder. archive: the file it came in, unpacked once into the cache; give one of the
+    two. pool: which images are drawn from and tested on; split_seed and test_fraction (of each
+    group) say how pool=all re-splits them.
+    """
+
+    name: str = MISSING
+    root: str | None = MISSING
+    archive: str | None = MISSING
+    pool: Pool = MISSING
+    split_seed: int = MISSING
+    test_fraction: float = MISSING
+
+    def __post_init__(self) -> None:
+        if (self.root is None) == (self.archive is None):
+            state = "both are set" if self.root else "neither is set"
+            raise InputError(
+                f"data.root or data.archive must say where {self.name} is, and {state}; set "
+                "data.root to its folder, or data.archive to the file it came in"
+            )
+        if not 0 < self.test_fraction < 1:
+            raise InputError(
+                f"data.test_fraction={self.test_fraction} must lie between 0 and 1; change it"
+            )
+        if not 0 <= self.split_seed <= 2**63:
+            raise InputError(f"data.split_seed={self.split_seed} must be 0 or more; change it")
+
+    @abstractmethod
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
+
+    def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        if self.archive is not None:
+            root = unpacked(Path(self.archive).expanduser(), cache, progress)
+        else:
+            root = Path(str(self.root)).expanduser().absolute()
+        if not root.is_dir():
+            raise InputError(
+                f"data.root={root} is no folder; set it to where the files of {self.name} are"
+            )
+        dataset = self.read(root, cache, progress)
+        if self.pool is Pool.all:
+            return resplit(dataset, self.test_fraction, self.split_seed)
+        return dataset
+
+
+def resplit(dataset: ImageDataset, test_fraction: float, seed: int) -> ImageDataset:
+    """The same images, every one in TRAIN or TEST: test_fraction of each group is the test.
+
+    A group of two or more images is on both sides. The order of the images does not matter, only
+    their names: the same files are split in the same way however a table lists them.
+    """
+    codes, split = dataset.codes, np.full(len(dataset.files), TRAIN)
+    names = np.array(dataset.files)
+    for code, group in enumerate(dataset.groups.names):
+        rows = np.flatnonzero(codes == code)
+        rows = rows[np.argsort(names[rows], kind="stable")]
+        n_test = int(np.floor(len(rows) * test_fraction + 0.5))
+        n_test = min(max(n_test, 1), len(rows) - 1) if len(rows) > 1 else 0
+        order = stream(seed, f"pool/{group}").permutation(rows)
+        split[order[:n_test]] = TEST
+    official = dataset.split if dataset.official is None else dataset.official
+    return replace(dataset, split=split, official=official)
+
+
+def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:
+    """`root`, or the one folder of `inside` below it, that holds the file `wanted`.
+
+    Raises InputError with `remedy` where none does, and where several do.
+    """
+    if (root / wanted).is_file():
+        return root
+    found = [root / folder for folder in inside if (root / folder / wanted).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"data.root={root} holds {len(found)} releases of {name} "
+            f"({', '.join(path.name for path in found)}); set data.root to one of them"
+        )
+    places = " or ".join([str(root), *(f"its folder {folder}" for folder in inside)])
+    raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
+
+
+def check_counts(dataset: ImageDataset, expected: Mapping[str, Sequence[int]]) -> None:
+    """InputError unless each split has as many images of each group as the release.
+
+    expected: split name -> images per group code.
+    """
+    groups = dataset.groups
+    for split, name in enumerate(expected):
+        found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
+        for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
+            if n != wanted:
+                raise InputError(
+                    f"data {dataset.name}: {name} has {n} images of {group} and the release has "
+                    f"{wanted}; restore the whole release, or set data.check_counts=false for a "
+                    "subset"
+                )

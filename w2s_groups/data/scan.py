@@ -1,0 +1,70 @@
+"""Which files are there: one scan per folder, never one query per file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from w2s_groups.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_LISTED = 5  # files named in one message
+
+
+def require_files(
+    root: Path, files: Sequence[str], source: str, label: Callable[[int], str]
+) -> None:
+    """InputError unless every one of `files` (relative to root) is there.
+
+    source: what lists them. label(row): where it does, such as "line 7". Matters on network file
+    systems, where a query per image takes minutes.
+    """
+    present: dict[str, frozenset[str]] = {}
+    absent = []
+    for row, file in enumerate(files):
+        folder, _, base = file.rpartition("/")
+        names = present.get(folder)
+        if names is None:
+            names = present[folder] = _names(root / folder)
+        if base not in names:
+            absent.append(row)
+    if absent:
+        shown = ", ".join(f"{files[row]} ({label(row)})" for row in absent[:_LISTED])
+        more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
+        raise InputError(
+            f"{source} lists {len(absent)} images that are not in {root}: {shown}{more}; "
+            "restore them or take their rows out"
+        )
+
+
+def images_below(root: Path, folder: str) -> list[str]:
+    """Images in a folder and all below it, sorted, relative to root; hidden files are left out."""
+    found, pending = [], [folder]
+    while pending:
+        inside = pending.pop()
+        try:
+            with os.scandir(root / inside) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        pending.append(f"{inside}/{entry.name}")
+                    elif entry.name.lower().endswith(SUFFIXES):
+                        found.append(f"{inside}/{entry.name}")
+        except OSError as error:
+            raise InputError(
+                f"{root / inside} can't be read ({error.strerror}); make it a readable folder"
+            ) from None
+    return sorted(found)
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """Names of the files in a folder; none if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if not entry.is_dir())
+    except PermissionError as error:
+        raise InputError(f"{folder} can't be read ({error.strerror}); make it readable") from None
+    except OSError:  # no such folder, no folder, or a name that no folder can have
+        return frozenset()

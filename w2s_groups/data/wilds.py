@@ -1,0 +1,195 @@
+"""Any image set of the wilds package, read through its own class from a local folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import MISSING
+
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.cache import Progress
+from w2s_groups.data.folder import groups_of
+from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.scan import require_files
+from w2s_groups.errors import InputError, unknown_name
+
+_TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
+
+
+@dataclass
+class Wilds(OnDisk):
+    """y, and as the attribute any field of a WILDSDataset's metadata. Source: Koh et al., 2021.
+
+    dataset: its name in wilds. root: the folder that holds <dataset>_v<version>. attribute: a field
+    of metadata_fields. splits: wilds' split -> train, val, test or drop (left out). class_names,
+    attribute_names: null takes the names of metadata_map, or the values themselves. minority: (y,
+    a) pairs; empty means a != y. Sets without image files (text, graphs) are refused.
+    """
+
+    dataset: str = MISSING
+    attribute: str = MISSING
+    splits: dict[str, str] = MISSING
+    class_names: list[str] | None = MISSING
+    attribute_names: list[str] | None = MISSING
+    minority: list[list[int]] = MISSING
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        source = self._open(root)
+        fields = list(source.metadata_fields)
+        if "y" not in fields or source.y_size != 1 or not source.is_classification:
+            raise InputError(
+                f"data.dataset={self.dataset} has no single class per image; name a "
+                "classification set of wilds"
+            )
+        known = [field for field in fields if field not in ("y", "from_source_domain")]
+        if self.attribute not in known:
+            raise unknown_name("data.attribute", self.attribute, known)
+        table = np.asarray(source.metadata_array)
+        names = source.metadata_map or {}
+        (y, classes), (a, attributes) = (
+            _coded(table[:, fields.index(field)], field, given, names.get(field))
+            for field, given in (("y", self.class_names), (self.attribute, self.attribute_names))
+        )
+        split, kept = self._split(source)
+        folder = Path(source.data_dir)
+        paths = _paths(source, kept)
+        files = tuple(_below(path, folder, self.dataset) for path in paths)
+        require_files(folder, files, f"wilds' {self.dataset}", lambda row: f"index {kept[row]}")
+        groups = groups_of(classes, attributes, self.minority)
+        return ImageDataset(self.name, folder, files, y[kept], a[kept], split[kept], groups)
+
+    def _open(self, root: Path) -> Any:
+        get_dataset = import_wilds()
+        supported = sys.modules["wilds"].supported_datasets
+        if self.dataset not in supported:
+            raise unknown_name("data.dataset", self.dataset, supported)
+        try:
+            return get_dataset(self.dataset, root_dir=str(root), download=False)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"data.root={root} does not hold wilds' {self.dataset}: "
+                f"{' '.join(str(error).split('Initialize')[0].split())} Its own host has been "
+                "unusable since 2025: put the unpacked folder there, with its RELEASE file"
+            ) from error
+        except ImportError as error:
+            raise InputError(
+                f"data.dataset={self.dataset} needs the package {error.name}, which wilds does not "
+                f"bring; run pip install {error.name}"
+            ) from error
+        except (KeyError, ValueError, OSError, AssertionError, IndexError, TypeError) as error:
+            raise InputError(
+                f"wilds can't read {self.dataset} in data.root={root} "
+                f"({type(error).__name__}: {' '.join(str(error).split())}); restore its files"
+            ) from error
+
+    def _split(self, source: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) split of each image, and the rows that are kept."""
+        for name, given in self.splits.items():
+            if given not in _TARGETS:
+                raise unknown_name(f"data.splits.{name}", given, _TARGETS)
+        codes = np.asarray(source.split_array).astype(np.int64)
+        split, kept = np.full(len(codes), TRAIN), np.zeros(len(codes), dtype=bool)
+        for name, code in source.split_dict.items():
+            if name not in self.splits:
+                raise InputError(
+                    f"data.splits does not say what wilds' split {name} is; set "
+                    f"data.splits.{name} to train, val, test or drop"
+                )
+            target = _TARGETS[self.splits[name]]
+            if target is not None:
+                split[codes == code], kept[codes == code] = target, True
+        return split, np.flatnonzero(kept)
+
+
+def import_wilds() -> Callable[..., Any]:
+    """wilds.get_dataset, without the thread that asks the network for a newer release of wilds."""
+    if "wilds" not in sys.modules:
+        before = sys.modules.get("outdated")
+        sys.modules["outdated"] = None  # type: ignore[assignment]  # makes its import fail
+        try:
+            import wilds
+        finally:
+            del sys.modules["outdated"]
+            if before is not None:
+                sys.modules["outdated"] = before
+        assert wilds.get_dataset is not None
+    get_dataset: Callable[..., Any] = sys.modules["wilds"].get_dataset
+    return get_dataset
+
+
+def _coded(
+    values: NDArray[Any], field: str, given: Sequence[str] | None, mapped: Sequence[Any] | None
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Codes 0..K-1 of a metadata column and their names."""
+    values = values.astype(np.int64)
+    if mapped is not None and values.min() >= 0 and values.max() < len(mapped):
+        names = [" ".join(str(name).split()) for name in mapped]
+    else:
+        found, values = np.unique(values, return_inverse=True)
+        names = [f"{field}={value}" for value in found]
+    if given is not None:
+        if len(given) != len(names):
+            raise InputError(
+                f"data: {len(given)} names are given for {field}, which has {len(names)} values "
+                f"({', '.join(names[:20])}); give as many"
+            )
+        names = list(given)
+    return values, names
+
+
+class _Opened(BaseException):
+    """Carries the path of an image out of the class that was about to open it."""
+
+
+@contextmanager
+def _recording(source: Any) -> Iterator[None]:
+    """While open, `source` opens no image: its module's Image.open raises the path instead."""
+    module = sys.modules[type(source).__module__]
+
+    class Recorder:
+        @staticmethod
+        def open(path: Any, *args: Any, **kwargs: Any) -> NoReturn:
+            raise _Opened(path)
+
+    before = getattr(module, "Image", None)
+    module.Image = Recorder  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if before is None:
+            del module.Image
+        else:
+            module.Image = before  # type: ignore[attr-defined]
+
+
+def _paths(source: Any, rows: NDArray[np.int64]) -> list[str]:
+    """The image file of each row, as the set's own get_input finds it; nothing is opened."""
+    paths = []
+    with _recording(source):
+        for row in rows.tolist():
+            try:
+                source.get_input(row)
+            except _Opened as opened:
+                paths.append(str(opened.args[0]))
+            else:
+                raise InputError(
+                    f"data.dataset={source.dataset_name} is not one of image files (its inputs are "
+                    "texts, graphs or arrays), and only images can be read; name an image set"
+                )
+    return paths
+
+
+def _below(path: str, folder: Path, name: str) -> str:
+    inside = str(folder)
+    if not path.startswith(inside):
+        raise InputError(
+            f"wilds' {name} names {path}, which is outside {folder}; restore its files"
+        )
+    return path[len(inside) :].lstrip("/").replace("\\", "/")
