@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from w2s_groups.backbones import packaged, timm_models, torchvision_models
+from w2s_groups.backbones import open_clip_models, packaged, timm_models, torchvision_models
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.errors import InputError, unknown_name
 
 __all__ = ["Backbone", "get_backbone"]
 
-SOURCES = {"packaged": packaged, "torchvision": torchvision_models, "timm": timm_models}
-FORMS = ("torchvision/NAME[@WEIGHTS]", "timm/NAME[.TAG][@WEIGHTS]")
+SOURCES = {
+    "packaged": packaged,
+    "torchvision": torchvision_models,
+    "timm": timm_models,
+    "open_clip": open_clip_models,
+}
+FORMS = ("torchvision/NAME[@WEIGHTS]", "timm/NAME[.TAG][@WEIGHTS]", "open_clip/NAME@WEIGHTS")
 
 
 def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     """Backbone of `spec`, fed squares of `image_size` pixels (None: the size it was trained at).
 
-    packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS], timm/NAME[@WEIGHTS]:
-    any of the library's networks; WEIGHTS is one of the library's names (its default if left out),
-    the path of a weights file, or "none" for a random network that is the same every time.
+    packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS], timm/NAME[@WEIGHTS],
+    open_clip/NAME@WEIGHTS: any of the library's networks; WEIGHTS is one of the library's names
+    (its default, where it has one, if left out), the path of a weights file, or "none" for a random
+    network that is the same every time.
     Raises InputError for an unknown name, a missing package or weights that can't be had.
     """
     if image_size is not None and image_size < 1:

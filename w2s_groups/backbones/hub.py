@@ -6,6 +6,7 @@ Also what all sources of networks share: random networks that are the same every
 from __future__ import annotations
 
 import difflib
+import os
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.seeds import stream
 
 PACKAGED = "packaged/squeezenet1_1, packaged/efficientnet_lite0 and packaged/efficientnet_lite2"
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz", ".tar")
 PATIENCE = 10.0  # seconds to wait for a hub's first answer
 
 
@@ -69,7 +71,7 @@ def hf_file(spec: str, repo: str, names: Sequence[str], revision: str | None = N
     raise InputError(
         f"{spec} needs {' or '.join(names)} of the Hugging Face repository {repo}, which can't be "
         f"downloaded ({reason}) and is not in {constants.HF_HUB_CACHE}: fill that cache where "
-        f"there is a network, name a local copy after an @, or use {PACKAGED}, which need no download"
+        f"there is a network, name a local copy after an @, or use {PACKAGED}, which need none"
     )
 
 
@@ -85,7 +87,7 @@ def reach(url: str) -> None:
         except Exception as error:
             outcome.append(error)
 
-    # A name server that never answers is beyond urlopen's timeout: a thread can be walked away from.
+    # urlopen's timeout does not cover a name server that never answers: a thread can be left alone.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)
@@ -102,6 +104,18 @@ def need(spec: str, package: str, extra: str) -> None:
         raise InputError(
             f"{spec} needs the package {package}; run pip install 'w2s_groups[{extra}]'"
         )
+
+
+def is_path(weights: str) -> bool:
+    """Whether what stands after the @ is a file rather than one of a library's names."""
+    path = Path(weights)
+    return os.sep in weights or path.suffix in SUFFIXES or path.exists()
+
+
+def check_file(spec: str, path: Path) -> None:
+    """InputError if there is no such file."""
+    if not path.is_file():
+        raise InputError(f"{spec}@{path} names a weights file that is missing")
 
 
 def unknown(kind: str, name: str, known: Collection[str], where: str) -> InputError:

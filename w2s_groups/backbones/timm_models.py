@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,6 @@ from w2s_groups.backbones.base import (
 )
 from w2s_groups.errors import InputError, unknown_name
 
-SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz", ".tar")
 # In timm's own order of preference.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -39,7 +37,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     known = timm.list_models()
     if architecture not in known:
         raise hub.unknown("timm backbone", architecture, known, "timm.list_models()")
-    file = Path(weights) if weights and _is_path(weights) else None
+    file = Path(weights) if weights and hub.is_path(weights) else None
     if weights and weights != "none" and file is None:
         if tag and tag != weights:
             raise InputError(f"timm/{name}@{weights} names two weights; keep one of them")
@@ -61,8 +59,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         digest = f"random {seed}, torch {torch.__version__}, timm {timm.__version__}"
         return Backbone(f"{full}@none", preprocessing, digest, partial(_random, make, seed))
     if file is not None:
-        if not file.is_file():
-            raise InputError(f"timm/{name}@{weights} names a weights file that is missing")
+        hub.check_file(f"timm/{name}", file)
         full, of_file = f"{full}@{weights}", _of_file(file, cfg)
     elif not cfg.has_weights:
         raise InputError(
@@ -72,10 +69,6 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     else:
         file, of_file = _published(full, cfg), cfg.to_dict()
     return Backbone(full, preprocessing, file_hash(file), partial(_from_file, make, file, of_file))
-
-
-def _is_path(text: str) -> bool:
-    return os.sep in text or Path(text).is_file() or Path(text).suffix in SUFFIXES
 
 
 def _preprocessing(
@@ -93,7 +86,7 @@ def _preprocessing(
         raise InputError(f"timm/{architecture} takes {channels} channels; choose an RGB network")
     size: Size | None = None
     if image_size is not None and (height, width) != (image_size, image_size):
-        patch = _patch(architecture) if cfg.fixed_input_size else 1
+        patch = patch_side(architecture) if cfg.fixed_input_size else 1
         size = height = width = max(patch, image_size // patch * patch)
         data["crop_pct"] = 1.0
         if not cfg.fixed_input_size:
@@ -115,7 +108,7 @@ def _preprocessing(
     ), size
 
 
-def _patch(architecture: str) -> int:
+def patch_side(architecture: str) -> int:
     """Side of a network's patches in pixels; 1 if it has none. Nothing is drawn or allocated."""
     import timm
 

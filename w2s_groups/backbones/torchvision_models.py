@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -44,10 +43,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         weights = entry.name  # DEFAULT moves between releases of torchvision
         path = _from_hub(name, entry)
         digest, load = file_hash(path), partial(_from_file, name, path)
-    elif os.sep in weights or Path(weights).suffix or Path(weights).is_file():
+    elif hub.is_path(weights):
         path = Path(weights)
-        if not path.is_file():
-            raise InputError(f"torchvision/{name}@{weights} names a weights file that is missing")
+        hub.check_file(f"torchvision/{name}", path)
         digest, load = file_hash(path), partial(_from_file, name, path)
     else:
         raise unknown_name(
