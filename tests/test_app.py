@@ -72,7 +72,7 @@ def places(folder: Path, cache: Path, out: Path) -> tuple[str, ...]:
 
 
 def cells_in(out: Path) -> dict[str, bytes]:
-    found = sorted((out / "results" / "leaderboard").glob("????????????????.json"))
+    found = sorted((out / "results" / "leaderboard").glob("????????????????-v?.json"))
     return {path.name: path.read_bytes() for path in found}
 
 

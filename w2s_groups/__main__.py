@@ -4,12 +4,17 @@ import sys
 
 
 def main() -> None:
-    """`compose ...` writes a data set; anything else configures a run of the benchmark."""
+    """`compose ...` writes a dataset, `results ...` looks after what is stored; anything else
+    configures a run of the benchmark."""
     # Each side is imported when it is asked for: the benchmark's takes seconds.
     if sys.argv[1:2] == ["compose"]:
         from w2s_groups import compose_command
 
         sys.exit(compose_command.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["results"]:
+        from w2s_groups import results_command
+
+        sys.exit(results_command.main(sys.argv[2:]))
     from w2s_groups import app
 
     app.main()

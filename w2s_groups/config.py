@@ -80,9 +80,11 @@ class Config:
     image_size: int = MISSING
     batch_size: int = MISSING
     workers: int = MISSING
+    threads: int | None = MISSING
     device: str = MISSING
     on_bad_image: OnBadImage = MISSING
     memory_limit_gb: float = MISSING
+    fail_fast: bool = MISSING
     cache_dir: str = MISSING
     results_dir: str = MISSING
     reports_dir: str = MISSING
@@ -110,6 +112,8 @@ class Config:
         _numbers("image_size", self.image_size, int, 32, 4096)
         _numbers("batch_size", self.batch_size, int, 1, 65536)
         _numbers("workers", self.workers, int, 0, 256)
+        if self.threads is not None:
+            _numbers("threads", self.threads, int, 1, 4096)
         _numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
         if not self.methods:
             raise InputError("methods is empty: name at least methods=[teacher]")

@@ -1,7 +1,10 @@
 """Cell files: whole or absent, checked when read, the same bytes for the same cell."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.results import store
 from w2s_groups.results.schema import COLUMNS
+from w2s_groups.results.store import Stored
 
 FIELDS = {
     "data": "d",
@@ -23,11 +27,11 @@ FIELDS = {
 }
 
 
-def atom(value: float | None) -> dict[str, object]:
+def atom(value: float | None, group: str = "g") -> dict[str, Any]:
     return {
         "method": "teacher",
         "split": "test",
-        "group": "g",
+        "group": group,
         "y": 0,
         "a": 1,
         "minority": True,
@@ -37,29 +41,45 @@ def atom(value: float | None) -> dict[str, object]:
     }
 
 
+def cell(*atoms: dict[str, Any], numerics: int = 1, seed: int = 0, made_with: Any = None) -> Stored:
+    identity = {"numerics": numerics, "seed": seed, "l2": 0.1}
+    fields = {**FIELDS, "seed": seed}
+    return Stored(
+        store.cell_key(identity), identity, fields, made_with or {}, list(atoms) or [atom(0.25)]
+    )
+
+
 def test_round_trip(tmp_path: Path) -> None:
-    store.save(tmp_path, "k", FIELDS, [atom(0.1 + 0.2), atom(None)], {"any": 1})
-    table = store.read_all(tmp_path, ["k", "absent"])
+    one = cell(atom(0.1 + 0.2), atom(None, "h"))
+    store.save(tmp_path, one)
+    table = store.load(tmp_path, [one.key, "absent-v1"])
     assert list(table.columns) == list(COLUMNS)
     assert table.value[0] == 0.1 + 0.2
     assert np.isnan(table.value[1])  # an absent group is missing, not 0
     assert table.eta_u[0] == 0.5
-    assert (table.cell == "k").all()
+    assert (table.cell == one.key).all()
+    assert store.keys(tmp_path) == [one.key]
 
 
 def test_bytes_follow_from_the_cell_alone(tmp_path: Path) -> None:
-    store.save(tmp_path / "one", "k", FIELDS, [atom(0.5)], {"written": "today"})
-    reordered = dict(reversed(list(FIELDS.items())))
-    store.save(tmp_path / "two", "k", reordered, [atom(0.5)], {"written": "tomorrow"})
-    assert (tmp_path / "one/k.json").read_bytes() == (tmp_path / "two/k.json").read_bytes()
+    one = cell(atom(0.5))
+    reordered = Stored(
+        one.key, dict(reversed(one.identity.items())), dict(reversed(one.fields.items())), {},
+        one.atoms,
+    )  # fmt: skip
+    store.save(tmp_path / "one", one)
+    store.save(tmp_path / "two", reordered)
+    name = f"{one.key}.json"
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["truncate", "alter", "noise", "empty", "other"])
-def test_damaged_cell_is_noticed(
+@pytest.mark.parametrize("damage", ["truncate", "alter", "noise", "empty", "other", "renamed"])
+def test_a_damaged_cell_is_noticed(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.save(tmp_path, "k", FIELDS, [atom(0.25)], {})
-    path = tmp_path / "k.json"
+    one, other = cell(), cell(seed=1)
+    store.save(tmp_path, one)
+    path = tmp_path / f"{one.key}.json"
     whole = path.read_bytes()
     path.write_bytes(
         {
@@ -68,15 +88,27 @@ def test_damaged_cell_is_noticed(
             "noise": os.urandom(200),
             "empty": b"",
             "other": b"[1, 2]",
+            "renamed": store.encoded(other),
         }[damage]
     )
-    assert store.read(tmp_path, "k") is None
+    assert len(store.load(tmp_path, [one.key])) == 0
     assert "damaged" in caplog.text
 
 
-def test_key_ignores_order_and_notices_every_value() -> None:
-    assert store.cell_key({"a": 1, "b": 2}) == store.cell_key({"b": 2, "a": 1})
-    assert store.cell_key({"a": 1, "b": 2}) != store.cell_key({"a": 1, "b": 3})
+def test_a_key_ignores_order_and_notices_every_value() -> None:
+    one = {"numerics": 1, "a": 1, "b": 2}
+    assert store.cell_key(one) == store.cell_key(dict(reversed(one.items())))
+    assert store.cell_key(one) != store.cell_key({**one, "b": 3})
+    assert store.cell_key(one) != store.cell_key({**one, "numerics": 2})
+
+
+def test_cells_of_other_code_are_found_and_not_mixed(tmp_path: Path) -> None:
+    old, new = cell(numerics=1), cell(numerics=2)
+    store.save(tmp_path, old)
+    store.save(tmp_path, cell(seed=5))
+    assert len(store.load(tmp_path, [new.key])) == 0
+    assert store.other_versions(tmp_path, [new.key]) == [old.key]
+    assert store.other_versions(tmp_path, [old.key]) == []
 
 
 def test_full_disk_is_one_sentence_and_leaves_the_old_file(

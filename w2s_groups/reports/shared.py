@@ -23,6 +23,7 @@ def of_all(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:
         *_pair(settings.get("pair")),
         *_methods(settings),
         *_chosen(settings.get("chosen")),
+        *_failed(settings.get("failed")),
         _reading(grids),
         _settings(settings),
     ]
@@ -51,9 +52,32 @@ def _pair(pairs: Sequence[Mapping[str, Any]] | None) -> list[Section]:
         title = "The two networks"
         if len(pairs or ()) > 1:
             title += f": {pair['teacher']} → {pair['student']}"
+        if "data" in pair:
+            title += f" on {pair['data']}"
         header = ("quantity", "symbol", "value ± standard error", "definition")
         found.append(Section(title, (text,), header=header, rows=tuple(rows)))
     return found
+
+
+def _failed(rows: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+    """Cells that could not be made: in no mean above, and why."""
+    if not rows:
+        return []
+    shown = tuple(
+        (
+            str(row["data"]),
+            f"{row['teacher']} → {row['student']}",
+            f"{row['eta_l']:g}",
+            f"{row['eta_u']:g}",
+            f"{row['n_l']}, {row['n_u']}",
+            str(row["seed"]),
+            f"{row['exception']}: {row['reason']}",
+        )
+        for row in rows
+    )
+    text = f"{len(rows)} cells failed and are in no number above; a further run tries them again."
+    header = ("data", "pair", "η_ℓ", "η_u", "n_ℓ, n_u", "seed", "reason")
+    return [Section("Cells that failed", (text,), header=header, rows=shown)]
 
 
 def _methods(settings: Mapping[str, Any]) -> list[Section]:
@@ -167,7 +191,9 @@ def _coverage() -> list[str]:
 
 def _settings(settings: Mapping[str, Any]) -> Section:
     """What the sections above do not show."""
-    shown = {key: value for key, value in settings.items() if key not in ("pair", "chosen")}
+    shown = {
+        key: value for key, value in settings.items() if key not in ("pair", "chosen", "failed")
+    }
     if shown.get("methods"):
         shown["methods"] = {
             name: value for name, value in shown["methods"].items() if base_of(name) not in METHODS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import subprocess
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 
+@functools.cache
 def provenance() -> dict[str, Any]:
     """Versions of what the numbers come from, and the checkout's commit (None if installed)."""
     packages = ("w2s_groups", "torch", "torchvision", "numpy", "scipy", "pillow")

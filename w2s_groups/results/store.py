@@ -1,62 +1,151 @@
-"""One atomic file per cell, with a sidecar that says how it was made."""
+"""One atomic file per cell: it says what it is, how it was made, and whether it is whole.
+
+Many writers may share a folder without a lock: a cell's bytes follow from its key, so that whoever
+is last writes what was there. Cells that were folded into Parquet files are read from those.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from w2s_groups.files import write_atomic
+from w2s_groups.results import parts
 from w2s_groups.results.schema import COLUMNS
 
 log = logging.getLogger(__name__)
 
 
-def cell_key(identity: Mapping[str, Any]) -> str:
-    """16 hex digits that follow from the scientific configuration of a cell and nothing else."""
-    return hashlib.sha256(_canonical(identity)).hexdigest()[:16]
+class Damaged(ValueError):
+    """A cell file that is not whole; the text says why."""
 
 
-def save(
-    folder: Path, key: str, fields: Mapping[str, Any], atoms: list[dict[str, Any]], meta: Any
-) -> None:
-    """Write one cell. The sidecar comes first, so that a cell that is there has its sidecar.
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A cell as it is kept.
 
-    fields: the cell's own columns; atoms: the rows' other columns. Time and versions are in the
-    sidecar alone: the cell's bytes follow from the configuration.
+    identity: the scientific configuration that its key is the hash of. fields: its own columns of
+    the long table. made_with: versions and machine. atoms: the other columns' rows.
     """
-    write_atomic(folder / f"{key}.meta.json", json.dumps(meta, indent=1, sort_keys=True).encode())
-    payload = {"cell": dict(fields), "atoms": atoms}
-    digest = hashlib.sha256(_canonical(payload)).hexdigest()
-    write_atomic(folder / f"{key}.json", _canonical({"sha256": digest, **payload}))
+
+    key: str
+    identity: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    made_with: Mapping[str, Any]
+    atoms: list[dict[str, Any]]
 
 
-def read(folder: Path, key: str) -> pd.DataFrame | None:
-    """The long table of one cell; None if it is not there or not whole (then one line says so)."""
-    path = folder / f"{key}.json"
+def digest(value: Any) -> str:
+    """sha256 of a value as canonical JSON, hexadecimal."""
+    return hashlib.sha256(_canonical(value)).hexdigest()
+
+
+def cell_key(identity: Mapping[str, Any]) -> str:
+    """Such as `2b5a5e0c2b8d0d49-v3`: 16 hex digits of the scientific configuration of a cell, and
+    the version of the code that its numbers come from (identity["numerics"])."""
+    rest = {name: value for name, value in identity.items() if name != "numerics"}
+    return f"{digest(rest)[:16]}-v{identity['numerics']}"
+
+
+def save(folder: Path, cell: Stored) -> None:
+    """Write one cell. No time is in it: the same cell made again has the same bytes."""
+    write_atomic(folder / f"{cell.key}.json", encoded(cell))
+
+
+def encoded(cell: Stored) -> bytes:
+    """The cell's file."""
+    payload = {
+        "identity": cell.identity,
+        "cell": cell.fields,
+        "made_with": cell.made_with,
+        "atoms": cell.atoms,
+    }
+    return _canonical({"sha256": digest(payload), **payload})
+
+
+def read(path: Path) -> Stored:
+    """One cell file. Raises FileNotFoundError, or Damaged with what is wrong with it."""
     try:
-        stored = json.loads(path.read_bytes())
-        digest = stored.pop("sha256")
-        if hashlib.sha256(_canonical(stored)).hexdigest() != digest:
-            raise ValueError("checksum differs")
-        frame = pd.DataFrame(stored["atoms"]).assign(cell=key, **stored["cell"])
-        return frame[list(COLUMNS)].astype({"value": "float64"})
-    except FileNotFoundError:
-        return None
+        found = json.loads(path.read_bytes())
+        sha256 = found.pop("sha256")
+        if digest(found) != sha256:
+            raise Damaged("its checksum differs")
+        cell = Stored(
+            path.stem, found["identity"], found["cell"], found["made_with"], found["atoms"]
+        )
+        if cell_key(cell.identity) != cell.key:
+            raise Damaged("its name is not the hash of the configuration inside")
+    except Damaged:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.warning("%s is damaged (%s) and will be made again", path, error)
-        return None
+        raise Damaged(f"it is no cell file: {error}") from error
+    return cell
 
 
-def read_all(folder: Path, keys: Iterable[str]) -> pd.DataFrame:
-    """The long table of the cells that are there, one row an atom (columns: COLUMNS)."""
-    frames = [frame for key in keys if (frame := read(folder, key)) is not None]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(COLUMNS))
+def table_of(cells: Iterable[Stored]) -> pd.DataFrame:
+    """The long table of cells, one row an atom (columns: COLUMNS)."""
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for cell in cells:
+        for name, values in columns.items():
+            if name == "cell":
+                values += [cell.key] * len(cell.atoms)
+            elif name in cell.fields:
+                values += [cell.fields[name]] * len(cell.atoms)
+            else:
+                values += [atom[name] for atom in cell.atoms]
+    return pd.DataFrame(columns).astype({"value": "float64"})
+
+
+def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
+    """The long table of those of the cells that are there and whole; of a damaged one a line says
+    that it will be made again. 100,000 cells take seconds from Parquet, a minute from files."""
+    asked = dict.fromkeys(wanted)
+    table = table_of(_whole(folder / f"{key}.json" for key in asked))
+    # Parquet after the files: a cell that was folded in the meantime is in one of the two.
+    missing = set(asked) - set(table["cell"].unique())
+    tables = [table, *parts.load(folder, missing)] if missing else [table]
+    return pd.concat([t for t in tables if len(t)] or [table], ignore_index=True)
+
+
+def keys(folder: Path) -> list[str]:
+    """Keys of all cells of a folder."""
+    return sorted({*loose(folder), *parts.keys(folder)})
+
+
+def loose(folder: Path) -> list[str]:
+    """Keys of the cell files of a folder."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
+    return sorted(name[:-5] for name in names if name.endswith(".json") and name[0] != ".")
+
+
+def other_versions(folder: Path, of: Iterable[str]) -> list[str]:
+    """Keys in the folder that differ from one of `of` in the version of the code alone."""
+    known = set(of)
+    stems = {key.rpartition("-v")[0] for key in known}
+    present = {*loose(folder), *parts.keys(folder)}
+    return sorted(key for key in present - known if key.rpartition("-v")[0] in stems)
+
+
+def _whole(paths: Iterable[Path]) -> Iterator[Stored]:
+    for path in paths:
+        try:
+            yield read(path)
+        except FileNotFoundError:
+            continue  # not made, or folded
+        except Damaged as error:
+            log.warning("%s is damaged (%s) and will be made again", path, error)
 
 
 def _canonical(value: Any) -> bytes:

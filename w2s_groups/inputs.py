@@ -1,0 +1,88 @@
+"""From a configuration to arrays: dataset, features of every network, pool."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups import backbones, features
+from w2s_groups.config import Config
+from w2s_groups.data.base import Dataset, ImageDataset
+from w2s_groups.errors import InputError
+from w2s_groups.progress import Steps
+
+Side = tuple[str, str]  # "teacher" or "student", and the network
+
+log = logging.getLogger("w2s_groups")
+
+
+class Memory:
+    """Keeps what the last few of the same questions gave: for the jobs of one sweep."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.kept: OrderedDict[str, Any] = OrderedDict()
+
+    def get(self, question: Any, answer: Callable[[], Any]) -> Any:
+        """answer(), or what it gave when the same question (JSON) was last asked."""
+        key = json.dumps(question, sort_keys=True)
+        if key not in self.kept:
+            self.kept[key] = answer()
+        self.kept.move_to_end(key)
+        while len(self.kept) > self.size:
+            self.kept.popitem(last=False)
+        return self.kept[key]
+
+
+def load_dataset(cfg: Config) -> Dataset:
+    """The configured dataset, with progress of what has to be built."""
+    with Steps() as steps:
+        dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
+    return dataset
+
+
+def load_features(
+    dataset: Dataset, cfg: Config
+) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str]]:
+    """Features by (side, network), the rows that could be read, and a key for their content."""
+    usable = np.ones(len(dataset.y), dtype=bool)
+    if not isinstance(dataset, ImageDataset):
+        if len(cfg.pairs) > 1:
+            raise InputError(
+                f"data={dataset.name} brings the features of one teacher and one student: "
+                f"teacher={cfg.teacher}, student={cfg.student} name more; give one of each"
+            )
+        own = {
+            (side, name): dataset.features[side]
+            for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
+        }
+        return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}
+    names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
+    # All are looked up before any is used: a wrong name must not wait for the others' features.
+    networks = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
+    matrices, content = {}, {}
+    for name, backbone in networks.items():
+        found = features.extract(
+            dataset.root,
+            dataset.files,
+            backbone,
+            Path(cfg.cache_dir).absolute(),
+            batch_size=cfg.batch_size,
+            workers=cfg.workers,
+            device=cfg.device,
+            on_bad_image=cfg.on_bad_image.value,
+            progress=True,
+        )
+        for side in ("teacher", "student"):
+            matrices[side, name], content[side, name] = found.matrix, found.key
+        usable[[index for index, *_ in found.bad]] = False
+    if not usable.all():
+        log.warning("%d unreadable images are left out of every draw", (~usable).sum())
+    return matrices, usable, content

@@ -1,0 +1,251 @@
+"""One job: a configuration's grid run and stored, whatever of it was not stored already."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from w2s_groups import config, inputs
+from w2s_groups.config import Cell, ClassBalance, Config, plain
+from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.errors import InputError
+from w2s_groups.files import check_writable, write_atomic
+from w2s_groups.gaussian.group_dimensions import pair_report
+from w2s_groups.heads.grid import solve
+from w2s_groups.inputs import Memory
+from w2s_groups.pool import Pool, check_requests, make_pool
+from w2s_groups.reports import pair
+from w2s_groups.results import failures, select, store
+from w2s_groups.results.provenance import provenance
+from w2s_groups.results.schema import COLUMNS
+from w2s_groups.results.store import Stored
+from w2s_groups.run import Solver, run_block
+
+# Raised whenever the same configuration would give other numbers: part of every cell's key.
+NUMERICS = 3
+# Cells that are solved together: enough for shared products to pay, few enough to store often.
+BLOCK = 128
+
+log = logging.getLogger("w2s_groups")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a job did. keys: of all its cells, made now or before; settings: for the report."""
+
+    dataset: Dataset
+    usable: NDArray[np.bool_]
+    settings: dict[str, Any]
+    keys: list[str]
+    failed: list[dict[str, Any]]
+
+
+def results_folder(cfg: Config) -> Path:
+    """Where the cells of an experiment are kept."""
+    return Path(cfg.results_dir) / cfg.experiment_name
+
+
+def run(cfg: Config, memory: Memory | None = None) -> Job:
+    """Run what is not stored. Everything that can be refused is refused before the first long step.
+
+    memory: keeps datasets, features and pools from one job of a sweep to the next. A cell that
+    fails is recorded and the others go on, unless cfg.fail_fast.
+    """
+    memory = memory or Memory(8)
+    folder = results_folder(cfg)
+    check_writable(folder, "results_dir")
+    check_writable(Path(cfg.reports_dir), "reports_dir")
+
+    of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
+    dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
+    if config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
+        own = "of the data's own train split" if cfg.eta_o is None else "as set by eta_o"
+        log.info("original stands for a minority fraction of %.5g, %s", original, own)
+    cells, balance = config.cells(cfg, original), cfg.class_balance.value
+    requests = [cell.request for cell in cells]
+    check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
+    of_features = [*of_data, cfg.teacher, cfg.student, cfg.image_size, cfg.on_bad_image.value]
+    matrices, usable, content = memory.get(of_features, lambda: inputs.load_features(dataset, cfg))
+    check_requests(dataset, usable, balance, requests)
+
+    keys: list[str] = []
+    pairs = []
+    for teacher, student in cfg.pairs:
+        networks = {"teacher": teacher, "student": student}
+        sides = {side: matrices[side, name] for side, name in networks.items()}
+        of_pool = [*of_features, networks, balance]
+        pool: Pool = memory.get(of_pool, partial(make_pool, dataset, sides, usable, balance))
+        measured = {
+            "features": {side: content[side, name] for side, name in networks.items()},
+            "rows": memory.get([*of_pool, "rows"], partial(_rows, pool)),
+        }
+        shared = {
+            "numerics": NUMERICS,
+            "data": cfg.data.name,
+            **networks,
+            **measured,
+            "class_balance": balance,
+            "tol": cfg.tol,
+            **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
+            **({"permute_labels": True} if cfg.permute_labels else {}),
+            "methods": plain(cfg.methods),
+        }
+        planned = {}
+        for cell in cells:
+            request = {k: v for k, v in plain(cell.request).items() if k in COLUMNS}
+            fields = {"data": cfg.data.name, **networks, **request, "seed": cell.seed}
+            identity = {**shared, "cell": plain(cell)}
+            made_with = provenance()
+            planned[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
+        keys += [stored.key for stored in planned.values()]
+        _run_cells(planned, pool, cfg, folder)
+        where = Path(cfg.results_dir) / "pairs" / f"{store.digest(measured)[:16]}.json"
+        numbers = _pair(dataset, sides, usable, where)
+        pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
+
+    priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
+    settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
+    return Job(dataset, usable, settings, keys, failures.load(folder, keys))
+
+
+def _rows(pool: Pool) -> str:
+    """Digest of which image is of which group and which may be drawn."""
+    return store.digest([pool.codes.tolist(), pool.drawable.tolist(), pool.test.tolist()])
+
+
+def _run_cells(planned: dict[Cell, Stored], pool: Pool, cfg: Config, folder: Path) -> None:
+    """Run and store what is left, a block at a time: a stop loses at most the block that ran.
+
+    Blocks follow from the grid and not from what is stored, and a block is solved whole, so that a
+    run that is stopped and resumed gives the bytes of one that was not.
+    """
+    wanted = [cell.key for cell in planned.values()]
+    done = set(store.load(folder, wanted)["cell"].unique())
+    todo = {cell for cell, stored in planned.items() if stored.key not in done}
+    first = next(iter(planned.values()))
+    log.info(
+        "%s -> %s: %d cells, %d of them stored already",
+        first.fields["teacher"], first.fields["student"], len(planned), len(planned) - len(todo),
+    )  # fmt: skip
+    if not todo:
+        return
+    old = store.other_versions(folder, [planned[cell].key for cell in todo])
+    if old:
+        versions = ", ".join(sorted({key.rpartition("-")[2] for key in old}))
+        log.warning(
+            "%d cells of this configuration are stored by other code (%s, this is v%d): they are "
+            "kept and not used", len(old), versions, NUMERICS,
+        )  # fmt: skip
+    solver = partial(
+        solve, tol=cfg.tol, memory_limit=int(cfg.memory_limit_gb * 2**30), device=cfg.device
+    )
+    cells = list(planned)
+    per_seed = len(cells) // len(cfg.seeds)
+    size = per_seed * max(1, BLOCK // per_seed)
+    if len(cells) > 1:
+        log.info(
+            "heads of %d cells at a time, in at most memory_limit_gb=%g beside the features",
+            min(size, len(cells)),
+            cfg.memory_limit_gb,
+        )
+    with tqdm(total=len(todo), unit="cell", desc="heads", disable=len(cells) == 1) as bar:
+        for start in range(0, len(cells), size):
+            block = cells[start : start + size]
+            left = todo.intersection(block)
+            if left:
+                _run_block([planned[c] for c in block], block, left, pool, cfg, solver, folder)
+                bar.update(len(left))
+
+
+def _run_block(
+    stored: Sequence[Stored],
+    block: Sequence[Cell],
+    left: set[Cell],
+    pool: Pool,
+    cfg: Config,
+    solver: Solver,
+    folder: Path,
+) -> None:
+    """Solve a block and store those that are left; where that fails, each of them by itself."""
+    args = (pool, cfg.methods, solver, cfg.ridge, cfg.permute_labels)
+    try:
+        found = run_block(block, *args)
+    except Exception as error:  # whatever stops one cell must not take the others with it
+        if cfg.fail_fast:
+            raise
+        if len(block) > 1:
+            log.warning("%s: its %d cells are run one by one", _short(error), len(block))
+            for cell, planned in zip(block, stored, strict=True):
+                if cell in left:
+                    _run_block([planned], [cell], {cell}, pool, cfg, solver, folder)
+            return
+        log.warning("a cell failed: %s", _short(error))
+        failures.save(folder, stored[0].key, stored[0].fields, error, traceback.format_exc())
+        return
+    for cell, planned, atoms in zip(block, stored, found, strict=True):
+        if cell in left:
+            store.save(folder, replace(planned, atoms=atoms))
+            failures.forget(folder, [planned.key])
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
+
+
+def _pair(
+    dataset: Dataset,
+    matrices: dict[str, NDArray[np.float32]],
+    usable: NDArray[np.bool_],
+    path: Path,
+) -> list[dict[str, Any]]:
+    """Dimensions of two networks on the pool, kept at `path`: reports/pair.py says what."""
+    if path.is_file():
+        stored: list[dict[str, Any]] = json.loads(path.read_bytes())
+        return stored
+    rows = np.flatnonzero((dataset.split != TEST) & usable)
+    log.info("measuring the dimensions of both networks on %d images", len(rows))
+    report = pair_report(
+        matrices["teacher"][rows],
+        matrices["student"][rows],
+        dataset.codes[rows],
+        dataset.groups,
+        seed=0,
+    )
+    write_atomic(path, json.dumps(pair.rows(report)).encode())
+    return pair.rows(report)
+
+
+def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]:
+    """What a reader of the report has to know; nothing that differs between machines."""
+    shown = plain(cfg)
+    for name in ("eta_l", "eta_u"):  # as numbers, whatever they were called
+        shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
+    # Variants follow from `vary`.
+    shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
+    named = config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
+    shown["eta_o"] = original if named else None
+    for unused, default in (("vary", {}), ("n_val", 0), ("eta_o", None), ("permute_labels", False)):
+        if shown[unused] == default:
+            del shown[unused]
+    if not cfg.n_val:
+        del shown["eta_val"], shown["select"]
+    for machine in (
+        "batch_size", "workers", "threads", "device", "memory_limit_gb", "cache_dir", "fail_fast",
+    ):  # fmt: skip
+        del shown[machine]
+    del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]
+    for place in ("root", "archive", "cutouts", "backgrounds"):
+        shown["data"].pop(place, None)
+    return {"experiment": shown.pop("experiment_name"), **shown}

@@ -1,0 +1,57 @@
+"""Cells that failed: a row each with the reason, kept until the cell is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from w2s_groups.files import write_atomic
+
+FOLDER = "failed"
+
+
+def save(folder: Path, key: str, fields: Mapping[str, Any], error: BaseException, log: str) -> None:
+    """A row for a cell that could not be made: what it was, what stopped it, and the traceback."""
+    path = folder / FOLDER / f"{key}.json"
+    write_atomic(path.with_suffix(".log"), log.encode())
+    reason = " ".join(str(error).split()) or type(error).__name__
+    row = {
+        "cell": key,
+        **fields,
+        "status": "failed",
+        "exception": type(error).__name__,
+        "reason": reason,
+        "log": str(path.with_suffix(".log")),
+    }
+    write_atomic(path, json.dumps(row, sort_keys=True, indent=1).encode())
+
+
+def load(folder: Path, keys: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Rows of the cells that failed and were not made since, in order of their keys."""
+    wanted = None if keys is None else set(keys)
+    found = []
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        if wanted is None or path.stem in wanted:
+            try:
+                found.append(json.loads(path.read_bytes()))
+            except (OSError, ValueError):
+                continue  # removed meanwhile, or half a file: the cell is made again anyway
+    return found
+
+
+def forget(folder: Path, keys: Iterable[str]) -> None:
+    """Remove the rows of cells that are made now."""
+    for key in keys:
+        for suffix in (".json", ".log"):
+            (folder / FOLDER / f"{key}{suffix}").unlink(missing_ok=True)
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """One line on a failure."""
+    return (
+        f"{row['data']}, {row['teacher']} -> {row['student']}, eta_l={row['eta_l']:g}, "
+        f"eta_u={row['eta_u']:g}, n_l={row['n_l']}, n_u={row['n_u']}, seed={row['seed']}: "
+        f"{row['exception']}: {row['reason']} ({row['log']})"
+    )

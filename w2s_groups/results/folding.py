@@ -1,0 +1,135 @@
+"""From cell files to one Parquet file and back, and the check of both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from w2s_groups.errors import InputError
+from w2s_groups.results import parts, schema, store
+from w2s_groups.results.store import Damaged, Stored
+
+_FIELDS = ("data", "teacher", "student", "n_l", "n_u", "eta_l", "eta_u", "seed")
+_ATOM = [name for name in schema.COLUMNS if name not in ("cell", *_FIELDS)]
+
+
+@dataclass
+class Findings:
+    """What a check found: cells that hold, and a line for everything that does not."""
+
+    cells: int = 0
+    atoms: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def compact(folder: Path) -> tuple[int, list[str]]:
+    """Fold all cells of a folder into one Parquet file; (cells in it, damaged files left alone).
+
+    What was folded is removed once the new file is there and holds it. Cells that others write
+    meanwhile stay files.
+    """
+    old = parts.paths(folder)
+    cells, damaged = {}, []
+    for path in old:
+        for cell in unfold(parts.read(path), path):
+            cells[cell.key] = cell
+    files = {key: folder / f"{key}.json" for key in store.loose(folder)}
+    folded = []
+    for key, path in files.items():
+        try:
+            cells[key] = store.read(path)
+            folded.append(path)
+        except FileNotFoundError:
+            continue
+        except Damaged as error:
+            damaged.append(f"{path} is damaged: {error}")
+    if not folded and len(old) < 2:
+        return len(cells), damaged
+    new = parts.write(folder, fold(list(cells.values())))
+    written = {cell.key for cell in unfold(parts.read(new), new)}
+    if written != set(cells):
+        raise InputError(f"{new} does not hold what was written to it; nothing was removed")
+    for path in (*folded, *(path for path in old if path != new)):
+        path.unlink(missing_ok=True)
+    return len(cells), damaged
+
+
+def fold(cells: list[Stored]) -> pd.DataFrame:
+    """One row an atom: the long table and parts.EXTRA."""
+    cells = sorted(cells, key=lambda cell: cell.key)
+    table = store.table_of(cells)
+    lengths = [len(cell.atoms) for cell in cells]
+    extra = pd.DataFrame(
+        {
+            "identity": [_text(cell.identity) for cell in cells],
+            "made_with": [_text(cell.made_with) for cell in cells],
+            "sha256": [json.loads(store.encoded(cell))["sha256"] for cell in cells],
+        }
+    )
+    repeated = extra.loc[extra.index.repeat(lengths)].reset_index(drop=True)
+    return pd.concat([table, repeated], axis=1)
+
+
+def unfold(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
+    """The cells of a part, each checked against its own checksum. InputError for one that fails."""
+    for key, rows in table.groupby("cell", sort=False):
+        first = rows.iloc[0]
+        records: list[dict[str, Any]] = rows[_ATOM].to_dict("records")  # type: ignore[assignment]
+        for atom in records:
+            atom["value"] = None if atom["value"] != atom["value"] else atom["value"]
+        fields = {name: first[name] for name in _FIELDS}
+        cell = Stored(
+            str(key),
+            json.loads(first["identity"]),
+            {k: v.item() if hasattr(v, "item") else v for k, v in fields.items()},
+            json.loads(first["made_with"]),
+            records,
+        )
+        sha256 = json.loads(store.encoded(cell))["sha256"]
+        if sha256 != first["sha256"] or store.cell_key(cell.identity) != cell.key:
+            raise InputError(f"{path}: cell {key} differs from its checksum; restore the file")
+        yield cell
+
+
+def verify(folder: Path) -> Findings:
+    """Checksums, names, the long table's schema, and cells that are there twice and differ."""
+    found = Findings()
+    seen: dict[str, bytes] = {}
+
+    def take(cell: Stored, where: Path) -> None:
+        data = store.encoded(cell)
+        if seen.setdefault(cell.key, data) != data:
+            found.faults.append(f"{where}: cell {cell.key} is there twice, with other numbers")
+            return
+        try:
+            schema.canonical(store.table_of([cell]))
+        except InputError as error:
+            found.faults.append(f"{where}: {error}")
+            return
+        found.atoms += len(cell.atoms)
+
+    for path in parts.paths(folder):
+        try:
+            for cell in unfold(parts.read(path), path):
+                take(cell, path)
+        except InputError as error:
+            found.faults.append(str(error))
+    for key in store.loose(folder):
+        path = folder / f"{key}.json"
+        try:
+            take(store.read(path), path)
+        except Damaged as error:
+            found.faults.append(f"{path} is damaged: {error}; delete it and it is made again")
+        except FileNotFoundError:
+            continue
+    found.cells = len(seen)
+    return found
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
