@@ -1,0 +1,184 @@
+"""Many jobs, one report: what goes together, what fails alone, what a real multirun leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from w2s_groups import app, job, sweep
+from w2s_groups.config import Config
+from w2s_groups.results import failures, folding, store, stored
+from w2s_groups.threads import share_of
+
+Load = Callable[..., Config]
+
+SMALL = (
+    *("data=gaussian", "data.n_pool=400", "data.n_test=200", "data.d_z=4"),
+    *("n_l=40", "n_u=100", "methods=[teacher,w2s,ceiling]"),
+)
+
+
+def places(out: Path) -> tuple[str, ...]:
+    return (
+        f"cache_dir={out / 'cache'}",
+        f"results_dir={out / 'results'}",
+        f"reports_dir={out / 'reports'}",
+    )
+
+
+def command(out: Path, *overrides: str, multirun: bool = True) -> list[str]:
+    mode = ["--multirun"] if multirun else []
+    return [sys.executable, "-m", "w2s_groups", *mode, *SMALL, *overrides, *places(out)]
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(app.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+
+
+def run(out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(out, *overrides), capture_output=True, text=True, env=environment(), cwd=out
+    )
+
+
+def cells(out: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (out / "results" / "leaderboard").glob("*-v*.json")}
+
+
+def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
+    assert done.returncode == 1
+    assert "0 of 4 cells failed and 4 of 8 jobs were refused" in done.stdout
+    assert "refused: " in done.stdout
+    assert "n_u=100000" in done.stdout
+    assert len(cells(tmp_path)) == 4
+    report = tmp_path / "reports/leaderboard/gaussian"
+    table = stored.read(report)
+    assert table["cell"].nunique() == 4
+    assert set(table["seed"]) == {0, 1}
+    assert "4 cells of 4 jobs; report in" in done.stdout
+    # The same cells, asked for in one job, are there already.
+    whole = subprocess.run(
+        command(tmp_path, "eta_l=0.25", "eta_u=[0.25,0.5]", "seeds=[0,1]", multirun=False),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+    )
+    assert whole.returncode == 0, whole.stderr
+    assert "4 cells, 4 of them stored already" in whole.stderr
+    assert len(cells(tmp_path)) == 4
+
+
+def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = (*SMALL, "eta_l=0.25", "eta_u=[0.25,0.5]", "seeds=[0,1]", *places(tmp_path))
+    real = job.run_block
+
+    def lacking(block: Any, *args: Any) -> Any:
+        if any(c.seed == 1 and c.request.eta_u == 0.5 for c in block):
+            raise MemoryError("no room\nfor 3 GiB")
+        return real(block, *args)
+
+    monkeypatch.setattr(job, "run_block", lacking)
+    assert app.run(load(*overrides)) == 1
+    printed = capsys.readouterr().out
+    assert printed.rstrip().endswith("1 of 4 cells failed; run the same command to try them again")
+    (row,) = failures.load(tmp_path / "results/leaderboard")
+    assert (row["seed"], row["eta_u"], row["status"]) == (1, 0.5, "failed")
+    assert row["reason"] == "no room for 3 GiB"
+    assert "Traceback" in Path(row["log"]).read_text()
+    page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
+    assert "## Cells that failed" in page
+    assert "MemoryError: no room for 3 GiB" in page
+    with pytest.raises(MemoryError):
+        app.run(load(*overrides, "fail_fast=true"))
+
+    monkeypatch.setattr(job, "run_block", real)
+    assert app.run(load(*overrides)) == 0
+    assert failures.load(tmp_path / "results/leaderboard") == []
+    page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
+    assert "Cells that failed" not in page
+    alone = cells(tmp_path)
+    app.run(load(*overrides, *places(tmp_path / "again")))
+    assert cells(tmp_path / "again") == alone
+
+
+def test_compacted_cells_are_not_made_again(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    overrides = (*SMALL, "eta_l=0.25", "eta_u=[0.25,0.5]", "seeds=[0]", *places(tmp_path))
+    app.run(load(*overrides))
+    before = (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes()
+    folding.compact(tmp_path / "results/leaderboard")
+    assert cells(tmp_path) == {}
+    caplog.set_level("INFO")
+    app.run(load(*overrides))
+    assert "2 cells, 2 of them stored already" in caplog.text
+    assert cells(tmp_path) == {}
+    assert (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes() == before
+
+
+def test_other_code_is_said_and_not_mixed(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = (*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    app.run(load(*overrides))
+    monkeypatch.setattr(job, "NUMERICS", job.NUMERICS + 1)
+    app.run(load(*overrides))
+    assert f"1 cells of this configuration are stored by other code (v{job.NUMERICS - 1}" in (
+        caplog.text
+    )
+    assert len(store.keys(tmp_path / "results/leaderboard")) == 2
+
+
+def record(**settings: Any) -> dict[str, Any]:
+    base = {
+        "teacher": ["a"], "student": ["b"], "eta_l": [0.1], "eta_u": [0.5], "n_l": [10],
+        "n_u": [20], "seeds": [0], "l2": 0.1, "data": {"name": "birds", "size": 9},
+        "pair": [{"teacher": "a", "student": "b", "numbers": []}],
+    }  # fmt: skip
+    return {"experiment": "e", "keys": [], "settings": {**base, **settings}}
+
+
+def test_jobs_that_differ_in_the_grid_share_a_report() -> None:
+    records = [
+        record(),
+        record(eta_u=[0.25], seeds=[1]),
+        record(student=["c"], data={"name": "digits"}),
+        {"experiment": "e", "keys": [], "refused": "no", "overrides": []},
+    ]
+    (alike,) = sweep.groups(records)
+    settings = sweep.merged(alike)
+    assert settings["eta_u"] == [0.25, 0.5]
+    assert settings["seeds"] == [0, 1]
+    assert settings["student"] == ["b", "c"]
+    assert settings["data"] == {"name": "birds, digits", "birds.size": 9}
+    assert [pair["data"] for pair in settings["pair"]] == ["birds", "digits"]
+    assert sweep.folder_name(alike, records) == "birds+digits"
+
+
+def test_jobs_that_differ_elsewhere_do_not() -> None:
+    records = [record(), record(l2=1.0), record(data={"name": "birds", "size": 20})]
+    found = sweep.groups(records)
+    assert [len(alike) for alike in found] == [1, 1, 1]
+    names = [sweep.folder_name(alike, records) for alike in found]
+    assert names == ["birds,size=9,l2=0.1", "birds,size=9,l2=1.0", "birds,size=20,l2=0.1"]
+
+
+def test_cores_are_shared_as_the_launcher_shares_them() -> None:
+    assert share_of({"_target_": "basic"}, 8) is None
+    assert share_of({"n_jobs": 4}, 8) == 2
+    assert share_of({"n_jobs": -1}, 8) == 1
+    assert share_of({"n_jobs": 16}, 8) == 1
+    assert share_of({"cpus_per_task": 3}, 8) == 3
+    assert share_of({"ray": {"remote": {"num_cpus": 2}}}, 8) == 2
+    assert share_of({"ray": {"remote": {}}}, 8) == 1
