@@ -22,6 +22,7 @@ from tiny_pictures import write_background, write_cutout
 from w2s_groups import app, compose_command
 from w2s_groups.config import Config
 from w2s_groups.data import birds_mammals
+from w2s_groups.data.cache import created
 from w2s_groups.data.paste import open_cutout, paste
 from w2s_groups.data.plan import Row, Split, plan, pool_and_test, split_identities
 from w2s_groups.data.render import n_pictures
@@ -102,11 +103,11 @@ def test_counts_per_group_are_those_by_hand(
     pictures: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # 80 images, 40 of each class, 5 % of them minority: 4, shared by the classes. 21 at 1/3: 11 and
-    # 10 of the classes, 7 minority, 4 and 3. 10 without a fraction: 3 3 2 2.
+    # 10 of the classes, 7 minority, 4 and 3. 10 without a fraction: 5 and 5, 3 and 2 in each.
     rows = made(
         pictures, tmp_path / "o", "--train", "80:0.05", "--val", f"21:{1 / 3}", "--test", "10"
     )
-    assert counts(rows) == {0: [38, 2, 2, 38], 1: [7, 4, 3, 7], 2: [3, 3, 2, 2]}
+    assert counts(rows) == {0: [38, 2, 2, 38], 1: [7, 4, 3, 7], 2: [3, 2, 3, 2]}
     printed = capsys.readouterr().out.splitlines()
     table = [line.split() for line in printed]
     assert [
@@ -120,7 +121,7 @@ def test_counts_per_group_are_those_by_hand(
     ] in (table)
     assert ["train", "80", "0.05", "38", "2", "2", "38"] in table
     assert ["val", "21", "0.3333", "7", "4", "3", "7"] in table
-    assert ["test", "10", "0.5", "3", "3", "2", "2"] in table
+    assert ["test", "10", "0.5", "3", "2", "3", "2"] in table
     assert ["val", "1", "1", "1", "1"] in table  # identities: round(0.15 * 5)
 
 
@@ -374,6 +375,12 @@ def test_mistakes_are_one_sentence(
             options = []
         line = refused(capsys, kinds, out, "--test", "8", *options)
         assert said in line, (options, line)
+    write_cutout(tmp_path / "nested" / "all" / "1.png", 1)
+    write_cutout(tmp_path / "nested" / "all" / "2.png", 2)
+    nested = {"cutouts": pictures["cutouts"] | {"cat": str(tmp_path / "nested")}}
+    line = refused(capsys, pictures | nested, out)
+    assert "cutouts cat: 1 identities; it needs 2" in line
+    assert line.endswith("with --identity picture")
     assert "two or more are needed" in refused(capsys, {"cutouts": pictures["cutouts"]}, out)
     with pytest.raises(SystemExit):
         compose_command.main(["--help"])
@@ -434,3 +441,13 @@ def test_a_counterfactual_plan_needs_equal_groups() -> None:
     split = Split(0, (3, 2, 2, 2), 1.0, counterfactual=True)
     with pytest.raises(InputError, match=r"class p has \[2, 3\] images"):
         plan({"p": ids, "q": ids}, {"u": ids, "v": ids}, [split], 0)
+
+
+def test_a_folder_that_fills_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    def build(partial: Path, step: str) -> None:
+        (tmp_path / "o").mkdir()
+        (tmp_path / "o" / "theirs.txt").touch()
+
+    with pytest.raises(InputError, match="is not empty"):
+        created(tmp_path / "o", {}, build, "composing")
+    assert [path.name for path in tmp_path.rglob("*")] == ["o", "theirs.txt"]
