@@ -22,7 +22,7 @@ from w2s_groups.data.compose_folder import SPLITS, compose_folder, found, split_
 from w2s_groups.data.plan import Row, Split
 from w2s_groups.data.render import Cutouts, Look, in_range
 from w2s_groups.errors import InputError, unknown_name
-from w2s_groups.files import shipped
+from w2s_groups.files import check_writable, shipped
 from w2s_groups.groups import Groups
 from w2s_groups.progress import Steps
 from w2s_groups.sampling import Request, check_feasible, class_priors
@@ -257,14 +257,17 @@ def _compose(options: Any, steps: Steps) -> tuple[str, Groups, list[Row], list[S
     )
     look.check("--")
     in_range("--seed", options.seed, 0, 2**63)
-    refuse_filled(options.out, "out")
+    options.out = options.out.expanduser().resolve()
+    refuse_filled(options.out, "OUT")
     groups = _groups(options)
     splits = _splits(options, groups)
     backgrounds = found(options.backgrounds, "--backgrounds", each=True)
+    cutouts = _cutouts(options)
+    check_writable(options.out.parent, "OUT's folder")
     rows = compose_folder(
-        options.out, _cutouts(options), backgrounds, groups, splits, look, options.seed, steps
+        options.out, cutouts, backgrounds, groups, splits, look, options.seed, steps
     )
-    return options.name or options.out.resolve().name, groups, rows, splits
+    return options.name or options.out.name, groups, rows, splits
 
 
 def _groups(options: Any) -> Groups:
@@ -385,7 +388,7 @@ def _next(name: str, out: Path, groups: Groups, rows: Sequence[Row]) -> str:
     words = [
         "data=folder",
         f"data.name={_text(name)}",
-        f"data.root={_text(str(out.resolve()))}",
+        f"data.root={_text(str(out))}",
         f"data.class_names=[{','.join(map(_text, groups.class_names))}]",
         f"data.attribute_names=[{','.join(map(_text, groups.attribute_names))}]",
     ]
@@ -394,16 +397,20 @@ def _next(name: str, out: Path, groups: Groups, rows: Sequence[Row]) -> str:
         pairs = ",".join(f"[{y},{a}]" for y, a in sorted(groups.minority))
         words.append(f"data.minority=[{pairs}]")
     words += [f"{field}={value}" for field, value in asked.items()]
-    return "Run the benchmark on it:\n\n  " + " \\\n    ".join(
-        ["python -m w2s_groups", *map(shlex.quote, words)]
-    )
+    command = " \\\n    ".join(["python -m w2s_groups", *map(shlex.quote, words)])
+    why = ""
+    if "eta_l" in asked:
+        why = ", at its own minority fraction, as it has too few images for others"
+    elif asked:
+        why = ", with the most images that it can serve at every minority fraction of the grid"
+    return f"Run the benchmark on it{why}:\n\n  {command}"
 
 
 def servable(groups: Groups, codes: NDArray[np.int64]) -> dict[str, Any] | None:
     """Overrides of conf/config.yaml's sizes and fractions, where a pool of these codes needs any.
 
-    The default grid at its largest sizes, in its own proportion; where not even 8 + 8 images of
-    it can be drawn, the pool's own minority fraction alone; None if that fails too.
+    The default grid at the largest sizes that fit, in its own proportion; where that is not even
+    16 images, the pool's own minority fraction alone; None if that fails too.
     """
     defaults = OmegaConf.load(shipped("conf", "conf") / "config.yaml")
     n_l, n_u = defaults.n_l, defaults.n_u
@@ -422,8 +429,12 @@ def servable(groups: Groups, codes: NDArray[np.int64]) -> dict[str, Any] | None:
             return True
 
         total = n_l + n_u
-        while total >= 16 and not fits(total):
-            total = int(total * 0.9)
+        if not fits(total):
+            low, high = 0, total
+            while high - low > 1:  # feasibility is monotone in n up to rounding
+                middle = (low + high) // 2
+                low, high = (middle, high) if fits(middle) else (low, middle)
+            total = low
         first = round(total * n_l / (n_l + n_u))
         if first < 4 or total < 16:
             continue

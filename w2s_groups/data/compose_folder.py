@@ -64,7 +64,7 @@ def found(
 def split_of(
     groups: Groups, code: int, n: int, eta: float | None, share: float, counterfactual: bool
 ) -> Split:
-    """A split of n images with equal classes and minority fraction eta; None: equal groups.
+    """A split of n images with equal classes and minority fraction eta; None: groups equal too.
 
     Counterfactual sets fill all groups of a class alike. Raises InputError where that, or the
     groups, rule out eta or n.
@@ -72,7 +72,9 @@ def split_of(
     field, n_attributes = f"--{SPLITS[code]}", len(groups.attribute_names)
     if not counterfactual:
         if eta is None:
-            return Split(code, tuple(shares(n, groups.n_groups)), share)
+            classes = shares(n, len(groups.class_names))
+            equal = [count for size in classes for count in shares(size, n_attributes)]
+            return Split(code, tuple(equal), share)
         priors = np.full(len(groups.class_names), 1 / len(groups.class_names))
         try:
             counts = group_counts(groups, priors, n, eta)
@@ -110,7 +112,13 @@ def compose_folder(
     Nothing is written before all pictures that will be used were found usable, and no part of the
     folder is left by an error or a stop. The same arguments and pictures give the same bytes.
     """
-    rows = plan(n_pictures(cutouts), n_pictures(backgrounds), splits, seed)
+    try:
+        rows = plan(n_pictures(cutouts), n_pictures(backgrounds), splits, seed)
+    except InputError as error:
+        raise InputError(
+            f"{error}: add pictures, or count each picture in a sub-folder of cut-outs as one "
+            "with --identity picture"
+        ) from error
     for sources in (cutouts, backgrounds):
         paths = [file_of(picture) for *_, picture in walk(sources)]
         refuse_shared(sources, same_content(paths))
