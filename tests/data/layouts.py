@@ -121,6 +121,29 @@ def derived(root: Path, counts: Counts = SMALL, delimiter: str = ",") -> Path:
     return root
 
 
+IN9 = ("00_dog", "01_bird", "02_wheeled vehicle", "03_reptile", "04_carnivore", "05_insect",
+       "06_musical instrument", "07_primate", "08_fish")  # fmt: skip
+
+
+def imagenet9(root: Path) -> Path:
+    """Three images of each class in every set; in mixed_rand the background is k classes on."""
+    for name in ("original", "mixed_same", "mixed_rand"):
+        for part, folder, k in itertools.product(("train", "val"), IN9, range(3)):
+            background = (IN9.index(folder) + (k if name == "mixed_rand" else 0)) % 9
+            stem = f"n0209_{k}" if name == "original" else f"fg_n0209_{k}_bg_{background:02d}_n07"
+            touch(root / name / part / folder / f"{stem}.JPEG")
+    return root
+
+
+def bffhq(root: Path, counts: Counts = SMALL) -> Path:
+    """Train in align and conflict, valid flat, test by label."""
+    for i, split, y, a in rows(counts):
+        kind = "align" if y == a else "conflict"
+        place = (f"0.5pct/{kind}/{y}", "valid", f"test/{y}")[split]
+        touch(root / place / f"{i}_{y}_{a}.png")
+    return root
+
+
 def pictures(root: Path) -> dict[str, dict[str, str]]:
     """Sources of the compositor: five identities for each class and each attribute value."""
     folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
@@ -140,11 +163,13 @@ def _folder(root: Path) -> dict[str, Any]:
 
 
 MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "bffhq": lambda root: {"root": str(bffhq(root))},
     "celeba": lambda root: {"root": str(celeba(root)), "check_counts": False},
     "colored_digits": lambda root: {"n_pool": 40, "n_test": 20},
     "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
     "folder": _folder,
     "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
+    "imagenet9": lambda root: {"root": str(imagenet9(root))},
     "metadata_csv": lambda root: {"root": str(derived(root))},
     "waterbirds": lambda root: {"root": str(waterbirds(root)), "check_counts": False},
     "wilds": lambda root: {

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from w2s_groups.data.bffhq import Bffhq
 from w2s_groups.data.birds_mammals import BirdsMammals
 from w2s_groups.data.celeba import CelebA
 from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.composite import Composite
 from w2s_groups.data.folder import Folder
 from w2s_groups.data.gaussian import Gaussian
+from w2s_groups.data.imagenet9 import ImageNet9
 from w2s_groups.data.metadata_csv import MetadataCsv
 from w2s_groups.data.waterbirds import Waterbirds
 from w2s_groups.data.wilds import Wilds
 
 DATASETS: dict[str, type] = {
+    "bffhq": Bffhq,
     "birds_mammals": BirdsMammals,
     "celeba": CelebA,
     "colored_digits": ColoredDigits,
     "composite": Composite,
     "folder": Folder,
     "gaussian": Gaussian,
+    "imagenet9": ImageNet9,
     "metadata_csv": MetadataCsv,
     "waterbirds": Waterbirds,
     "wilds": Wilds,

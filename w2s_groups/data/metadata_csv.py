@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import MISSING
@@ -56,30 +56,38 @@ class MetadataCsv(OnDisk):
                 "name a column once"
             )
         table = read_delimited(path, columns)
-        groups = groups_of(
-            _names(table, self.y_column, self.class_names, "class_names", "y"),
-            _names(table, self.a_column, self.attribute_names, "attribute_names", "a"),
-            self.minority,
-        )
+        names: list[list[str]] = []
+        for column, given, letter in (
+            (self.y_column, self.class_names, "y"),
+            (self.a_column, self.attribute_names, "a"),
+        ):
+            if given is None:
+                given, codes = _coding(table, column, letter)
+                table = replace(table, columns={**table.columns, column: codes})
+            names.append(given)
+        groups = groups_of(names[0], names[1], self.minority)
         return dataset_of(self.name, root, table, columns, groups)
 
 
-def _names(
-    table: Table, column: str, given: Sequence[str] | None, field: str, letter: str
-) -> list[str]:
-    """The names of a column's codes: as given, or from its values, such as y0, y1 for 0, 1."""
-    if given is not None:
-        return list(given)
-    values = set(table.columns[column])
-    if all(value.isascii() and value.isdecimal() for value in values):
-        largest = max(map(int, values)) if max(map(len, values)) < 9 else _MOST
-        n = max(largest + 1, 2)
-        found = [f"{letter}{code}" for code in range(n)]
-    else:
-        found, n = sorted(values), len(values)
-    if n > _MOST or n < 2:
+def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[str, ...]]:
+    """Names for the values of a column, and the column as codes.
+
+    Whole numbers from 0 are codes already: one that no row has is an absent class, and the names
+    are y0, y1, ... Anything else is a name; whole numbers are sorted as such.
+    """
+    texts = table.columns[column]
+    values = set(texts)
+    if "" in values:
+        raise InputError(f"{table.where(texts.index(''))}: {column} is empty; fill it in")
+    whole = all(re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", value) for value in values)
+    names = sorted(values, key=int if whole else None)
+    if whole and names[0] == "0" and int(names[-1]) < _MOST:
+        names = [str(code) for code in range(max(int(names[-1]) + 1, 2))]
+    if not 2 <= len(names) <= _MOST:
         raise InputError(
-            f"{table.path}: column {column} has {len(values)} values, up to {max(values)!r}, and "
-            f"2 to {_MOST} can be told apart; name another column, or list data.{field}"
+            f"{table.path}: column {column} has values from {names[0]!r} to {names[-1]!r}, and 2 "
+            f"to {_MOST} classes can be told apart; name another column or other values"
         )
-    return found
+    code = {name: str(n) for n, name in enumerate(names)}
+    shown = [f"{letter}{name}" for name in names] if whole else names
+    return shown, tuple(code[text] for text in texts)

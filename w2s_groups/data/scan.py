@@ -60,10 +60,9 @@ def images_below(root: Path, folder: str) -> list[str]:
 
 
 def _names(folder: Path) -> frozenset[str]:
-    """Names of the files in a folder; none if there is no such folder."""
+    """Names in a folder; none if there is no such folder."""
     try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if not entry.is_dir())
+        return frozenset(os.listdir(folder))
     except PermissionError as error:
         raise InputError(f"{folder} can't be read ({error.strerror}); make it readable") from None
     except OSError:  # no such folder, no folder, or a name that no folder can have

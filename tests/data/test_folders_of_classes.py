@@ -1,0 +1,86 @@
+"""ImageNet-9 and BFFHQ, whose groups are in the names of folders and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from layouts import SMALL, bffhq, config, imagenet9, touch
+from numpy.testing import assert_array_equal
+
+from w2s_groups.data.base import TEST, TRAIN, VAL
+from w2s_groups.errors import InputError
+
+
+def test_imagenet9_has_nine_classes_and_backgrounds(tmp_path: Path) -> None:
+    dataset = config("imagenet9", root=str(imagenet9(tmp_path))).load(tmp_path)
+    assert dataset.groups.n_groups == 81
+    assert dataset.groups.names[9 * 2 + 8] == "wheeled vehicle-on-fish"
+    own = np.arange(9) * 10
+    table = np.zeros((2, 81), dtype=int)
+    table[:, own] = 3 + 1  # original or mixed_same, and the k = 0 of mixed_rand
+    for k in (1, 2):
+        table[:, np.arange(9) * 9 + (np.arange(9) + k) % 9] = 1
+    for row, split in enumerate((TRAIN, TEST)):
+        assert_array_equal(np.bincount(dataset.codes[dataset.split == split], minlength=81),
+                           table[row])  # fmt: skip
+    sets = {(f.split("/")[0], s) for f, s in zip(dataset.files, dataset.split, strict=True)}
+    assert sets == {("original", 0), ("mixed_rand", 0), ("mixed_same", 2), ("mixed_rand", 2)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"background": "bg_(("}, "no regular expression"),
+        ({"background": r"bg_\d\d"}, r"lacks the group \(\?P<background>"),
+        ({"background": "(?P<background>xx)"}, "tells no background class 0..8"),
+        ({"background": "(?P<background>fg)"}, "tells no background class 0..8"),
+        ({"train_sets": ["original/val", "original/val"]}, "must name each set once"),
+        ({"test_sets": []}, "one of test"),
+        ({"train_sets": ["mixed_next/train"]}, "no set mixed_next/train in .*mixed_rand/train"),
+    ],
+)
+def test_imagenet9_faults(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    imagenet9(tmp_path)
+    with pytest.raises(InputError, match=message):
+        config("imagenet9", root=str(tmp_path), **changes).load(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["09_cat/a_bg_01.JPEG", "dog/a_bg_01.JPEG", "a_bg_01.JPEG"])
+def test_imagenet9_odd_folders(tmp_path: Path, file: str) -> None:
+    touch(imagenet9(tmp_path) / "mixed_rand/val" / file)
+    with pytest.raises(InputError, match="is not in a folder NN_class"):
+        config("imagenet9", root=str(tmp_path)).load(tmp_path)
+
+
+def test_bffhq(tmp_path: Path) -> None:
+    bffhq(tmp_path / "bffhq")
+    for root in (tmp_path, tmp_path / "bffhq"):
+        dataset = config("bffhq", root=str(root)).load(tmp_path)
+        counts = [np.bincount(dataset.codes[dataset.split == s], minlength=4) for s in range(3)]
+        assert_array_equal(counts, SMALL)
+    conflict = np.array(["conflict" in file for file in dataset.files])
+    assert_array_equal(
+        conflict[dataset.split == TRAIN], (dataset.y != dataset.a)[dataset.split == 0]
+    )
+    assert (dataset.split == VAL).any()
+    assert dataset.groups.names[1] == "young-on-male"
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("0.5pct/align/0/9_0_1.png", "in the folder align and its name says label 0 and attrib"),
+        ("0.5pct/conflict/1/9_0_1.png", "in the folder 1 and its name says label 0"),
+        ("test/0/9_1_0.png", "in the folder 0"),
+        ("valid/9.png", "does not end with _label_attribute"),
+        ("valid/9_2_0.png", "does not end with _label_attribute"),
+    ],
+)
+def test_bffhq_faults(tmp_path: Path, file: str, message: str) -> None:
+    touch(bffhq(tmp_path) / file)
+    with pytest.raises(InputError, match=message):
+        config("bffhq", root=str(tmp_path)).load(tmp_path)
+    with pytest.raises(InputError, match=r"there is no 2pct in .* has 0\.5pct, test, valid"):
+        config("bffhq", root=str(tmp_path), percent="2pct").load(tmp_path)

@@ -1,0 +1,207 @@
+"""Thousands of damaged metadata files: each is read right or refused in one sentence.
+
+What "right" is comes from a plain reading of the same bytes, line by line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from layouts import celeba, config, derived, waterbirds
+
+from w2s_groups.data.base import ImageDataset
+from w2s_groups.errors import InputError
+
+N = 600  # damaged files of each kind
+TOKENS = (
+    '"', '""', ",", ",,", "\t", "\n", "\r", "\r\n", "\n\n", "\0", " ", "\\", "/", "../", "./", "//",
+    "nan", "-1", "2", "1.0", "1e0", "+1", "\ufeff", "é", "\u2028", "\x0b", "\x1c", "'", ";", "#",
+    "train", "Male", "C:", "\u0661", "1_0", "0x1", "None", "999999999999999999999",
+)  # fmt: skip
+
+
+def damaged(data: bytes, rng: np.random.Generator) -> bytes:
+    """The bytes after one to three mutations."""
+    for _ in range(rng.integers(1, 4)):
+        lines = data.splitlines(keepends=True)
+        i, j = rng.integers(0, max(len(lines), 1), 2)
+        at, to = sorted(rng.integers(0, len(data) + 1, 2))
+        kind = rng.integers(0, 14)
+        if kind < 4:
+            token = str(rng.choice(np.array(TOKENS, dtype=object)))
+            data = data[:at] + token.encode() + data[at:]
+        elif kind == 4:
+            data = data[:at] + data[min(at + int(rng.integers(1, 9)), len(data)) :]
+        elif kind == 5:
+            data = data[:at] + bytes([rng.integers(0, 256)]) + data[at + 1 :]
+        elif kind == 6:
+            data = data[:at]
+        elif kind == 7 and lines:
+            del lines[i]
+            data = b"".join(lines)
+        elif kind == 8 and lines:
+            lines.insert(i, lines[j])
+            data = b"".join(lines)
+        elif kind == 9 and lines:
+            lines[i], lines[j] = lines[j], lines[i]
+            data = b"".join(lines)
+        elif kind == 10:
+            data = data.replace(b"\n", b"\r\n") if rng.integers(2) else b"\xef\xbb\xbf" + data
+        elif kind == 11:
+            data = b"\n".join(
+                b",".join(b'"' + v + b'"' for v in line.split(b",")) for line in data.split(b"\n")
+            )
+        elif kind == 12:
+            old, new = (str(v).encode() for v in rng.choice(np.array(TOKENS, dtype=object), 2))
+            data = data.replace(old, new, int(rng.integers(1, 4)))
+        else:
+            data = data[:at] + data[to:]
+    return data
+
+
+def plain_rows(data: bytes) -> list[dict[str, str]]:
+    """Every line that is not blank, by the standard library alone; the header's names as keys."""
+    text = data.decode("utf-8-sig")
+    first = next(line for line in text.splitlines() if line.strip())
+    delimiter = "\t" if "\t" in first and "," not in first else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    rows = [[v.strip() for v in row] for row in reader if any(v.strip() for v in row)]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
+SPLIT = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
+
+
+def check_listed(
+    dataset: ImageDataset, data: bytes, columns: tuple[str, ...], prefix: str = ""
+) -> None:
+    """Every row of the table is an image of the dataset, in order, with its own labels."""
+    rows = plain_rows(data)
+    assert len(rows) == len(dataset.files)
+    names = (
+        {name: code for code, name in enumerate(dataset.groups.class_names)},
+        {name: code for code, name in enumerate(dataset.groups.attribute_names)},
+        SPLIT,
+    )
+    for k, row in enumerate(rows):
+        path = "/".join(part for part in row[columns[0]].split("/") if part not in ("", "."))
+        assert dataset.files[k] == prefix + path
+        for column, known, codes in zip(
+            columns[1:], names, (dataset.y, dataset.a, dataset.split), strict=True
+        ):
+            text = row[column]
+            assert codes[k] == (known[text] if text in known else int(text))
+
+
+def fuzz(
+    table: Path, load: Callable[[], ImageDataset], check: Callable[[ImageDataset, bytes], None]
+) -> tuple[int, int]:
+    """(read, refused) of N damaged copies of a table; the whole one is put back."""
+    whole, rng = table.read_bytes(), np.random.default_rng(0)
+    check(load(), whole)
+    read, sentences = 0, []
+    for number in range(N):
+        data = damaged(whole, rng)
+        table.write_bytes(data)
+        try:
+            dataset = load()
+        except InputError as error:
+            sentences.append(str(error))
+            continue
+        except Exception as error:
+            raise AssertionError(
+                f"copy {number}: {type(error).__name__} {error}: {data!r}"
+            ) from error
+        read += 1
+        try:
+            check(dataset, data)
+        except Exception as error:
+            raise AssertionError(f"copy {number} is read wrong ({error!r}): {data!r}") from error
+    table.write_bytes(whole)
+    assert all("\n" not in text and len(text) < 2000 for text in sentences)
+    return read, len(sentences)
+
+
+def test_waterbirds(tmp_path: Path) -> None:
+    folder = waterbirds(tmp_path)
+    own = config("waterbirds", root=str(folder), check_counts=False)
+    columns = ("img_filename", "y", "place", "split")
+    read, refused = fuzz(
+        folder / "metadata.csv",
+        lambda: own.load(tmp_path),
+        lambda dataset, data: check_listed(dataset, data, columns),
+    )
+    assert min(read, refused) > N / 10
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_derived_table(tmp_path: Path, delimiter: str) -> None:
+    derived(tmp_path, delimiter=delimiter)
+    own = config("metadata_csv", root=str(tmp_path))
+    columns = ("filename", "y", "a", "split")
+
+    def check(dataset: ImageDataset, data: bytes) -> None:
+        rows = plain_rows(data)
+        for column, names, codes in (
+            ("y", dataset.groups.class_names, dataset.y),
+            ("a", dataset.groups.attribute_names, dataset.a),
+        ):
+            shown = [names[code] for code in codes]
+            texts = [row[column] for row in rows]
+            assert shown in (texts, [f"{column}{text}" for text in texts])
+        assert len(rows) == len(dataset.files)
+        for k, row in enumerate(rows):
+            assert dataset.files[k].split("/")[-1] == row[columns[0]].split("/")[-1]
+            split = row["split"]
+            assert dataset.split[k] == (SPLIT[split] if split in SPLIT else int(split))
+
+    read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check)
+    assert min(read, refused) > N / 10
+
+
+@pytest.mark.parametrize(
+    ("layout", "table"),
+    [
+        ("wilds", "list_attr_celeba.csv"),
+        ("wilds", "list_eval_partition.csv"),
+        ("original", "Anno/list_attr_celeba.txt"),
+        ("original", "Eval/list_eval_partition.txt"),
+    ],
+)
+def test_celeba(tmp_path: Path, layout: str, table: str) -> None:
+    folder = celeba(tmp_path, layout)
+    own = config("celeba", root=str(folder), check_counts=False)
+    whole = own.load(tmp_path)
+    number = {file: k for k, file in enumerate(whole.files)}
+
+    def rows_of(data: bytes) -> list[dict[str, Any]]:
+        if layout == "wilds":
+            return plain_rows(data)
+        lines = [line.split() for line in io.StringIO(data.decode("utf-8-sig")) if line.strip()]
+        if table.startswith("Eval"):
+            return [dict(zip(("image_id", "partition"), line, strict=True)) for line in lines]
+        names = ["image_id", *lines[1]]
+        return [dict(zip(names, line, strict=True)) for line in lines[2:]]
+
+    def check(dataset: ImageDataset, data: bytes) -> None:
+        rows = {row["image_id"]: row for row in rows_of(data)}
+        assert len(rows) == len(dataset.files) == len(rows_of(data))
+        for k, file in enumerate(dataset.files):
+            row = rows[file.rpartition("/")[2]]
+            if "partition" in row:
+                text = row["partition"]
+                assert dataset.split[k] == (SPLIT[text] if text in SPLIT else int(text))
+                assert dataset.codes[k] == whole.codes[number[file]]
+            else:
+                assert dataset.y[k] == (int(row["Blond_Hair"]) + 1) // 2
+                assert dataset.a[k] == (int(row["Male"]) + 1) // 2
+                assert dataset.split[k] == whole.split[number[file]]
+
+    read, refused = fuzz(folder / table, lambda: own.load(tmp_path), check)
+    assert min(read, refused) > N / 20

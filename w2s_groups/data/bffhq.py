@@ -1,0 +1,72 @@
+"""BFFHQ: young or old faces, of which most young ones are women and most old ones men."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import MISSING
+
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.cache import Progress
+from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.scan import images_below
+from w2s_groups.errors import InputError
+from w2s_groups.groups import Groups
+
+GROUPS = Groups(("young", "old"), ("female", "male"))
+_NAME = re.compile(r".*_([01])_([01])\.[A-Za-z]+")
+
+
+@dataclass
+class Bffhq(OnDisk):
+    """y: young, old. a: female, male; minority a != y. Source: Lee et al., arXiv 2107.01372.
+
+    percent: the folder of the train split, named by its share of conflicting images. Its labels
+    are read from the file names and compared with the folders align and conflict and 0 and 1.
+    """
+
+    percent: str = MISSING
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        folder = root if (root / "valid").is_dir() else root / "bffhq"
+        for name in (self.percent, "valid", "test"):
+            if not (folder / name).is_dir():
+                there = sorted(path.name for path in root.iterdir() if path.is_dir())
+                raise InputError(
+                    f"data {self.name}: there is no {name} in {folder}; {root} has "
+                    f"{', '.join(there[:20]) or 'no folder'}; set data.percent to one such as "
+                    "0.5pct, or data.root to the folder with valid and test"
+                )
+        files: list[str] = []
+        codes: list[tuple[int, int, int]] = []
+        for split, name in ((TRAIN, self.percent), (VAL, "valid"), (TEST, "test")):
+            found = images_below(folder, name)
+            if not found:
+                raise InputError(f"data {self.name}: {folder / name} holds no image; restore it")
+            files += found
+            codes += [(split, *_labels(file, folder)) for file in found]
+        split, y, a = np.array(codes, dtype=np.int64).T
+        return ImageDataset(self.name, folder, tuple(files), y, a, split, GROUPS)
+
+
+def _labels(file: str, folder: Path) -> tuple[int, int]:
+    """(y, a) of an image from its name, in accord with the folders that it is in."""
+    *folders, name = file.split("/")
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise InputError(
+            f"data: the name of {folder / file} does not end with _label_attribute.png, such as "
+            "_0_1.png; restore it"
+        )
+    y, a = int(match[1]), int(match[2])
+    stated = {"align": y == a, "conflict": y != a, "0": y == 0, "1": y == 1}
+    for part in folders[1:]:
+        if not stated.get(part, True):
+            raise InputError(
+                f"data: {folder / file} is in the folder {part} and its name says label {y} and "
+                f"attribute {a}; move it or correct its name"
+            )
+    return y, a

@@ -1,0 +1,114 @@
+"""ImageNet-9 (Backgrounds Challenge): nine foreground classes on backgrounds of nine classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from omegaconf import MISSING
+
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.cache import Progress
+from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.scan import images_below
+from w2s_groups.errors import InputError
+from w2s_groups.groups import Groups
+
+CLASSES = (
+    *("dog", "bird", "wheeled vehicle", "reptile", "carnivore"),
+    *("insect", "musical instrument", "primate", "fish"),
+)
+GROUPS = Groups(CLASSES, CLASSES)
+_FOLDER = re.compile(r"(\d\d)_[\w -]+")
+_OWN_BACKGROUND = ("original", "in9l", "mixed_same")
+
+
+@dataclass
+class ImageNet9(OnDisk):
+    """y: foreground class. a: background class; minority a != y. Source: arXiv 2006.09994.
+
+    train_sets, val_sets, test_sets: folders such as mixed_rand/train, each with NN_class/ folders;
+    the same one only once. background: a regular expression for file names, whose group
+    `background` is the number of the background's class; images of sets in which the background is
+    of the foreground's class (original, in9l, mixed_same) are read without it.
+    """
+
+    train_sets: list[str] = MISSING
+    val_sets: list[str] = MISSING
+    test_sets: list[str] = MISSING
+    background: str = MISSING
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        try:
+            pattern = re.compile(self.background)
+        except re.error as error:
+            raise InputError(
+                f"data.background={self.background!r} is no regular expression ({error}); "
+                "correct it"
+            ) from None
+        if "background" not in pattern.groupindex:
+            raise InputError(
+                f"data.background={self.background!r} lacks the group (?P<background>...); add it"
+            )
+        names = [*self.train_sets, *self.val_sets, *self.test_sets]
+        if len(set(names)) < len(names) or not self.train_sets or not self.test_sets:
+            raise InputError(
+                f"data.train_sets={self.train_sets}, val_sets={self.val_sets} and "
+                f"test_sets={self.test_sets} must name each set once, one of train and one of test"
+            )
+        files: list[str] = []
+        codes: list[tuple[int, int, int]] = []
+        for split, sets in (
+            (TRAIN, self.train_sets), (VAL, self.val_sets), (TEST, self.test_sets),
+        ):  # fmt: skip
+            for name in sets:
+                found = _of_set(root, name)
+                files += found
+                codes += [(split, *_groups(file, name, pattern)) for file in found]
+        split_y_a = np.array(codes, dtype=np.int64)
+        split, y, a = split_y_a.T
+        return ImageDataset(self.name, root, tuple(files), y, a, split, GROUPS)
+
+
+def _of_set(root: Path, name: str) -> list[str]:
+    folder = root / name
+    if not folder.is_dir():
+        there = sorted(
+            f"{path.parent.name}/{path.name}" for path in root.glob("*/*") if path.is_dir()
+        )
+        raise InputError(
+            f"data: there is no set {name} in {root}, which has {', '.join(there[:20]) or 'none'}; "
+            "data/imagenet9/README.md says what to get; set data.root to the folder with it, or "
+            "name other sets in data.train_sets and data.test_sets"
+        )
+    found = images_below(root, name.strip("/"))
+    if not found:
+        raise InputError(f"data: {folder} holds no image; restore it")
+    return found
+
+
+def _groups(file: str, name: str, pattern: re.Pattern[str]) -> tuple[int, int]:
+    """(y, a) of an image, from its class folder and its name."""
+    inside: Sequence[str] = file[len(name.strip("/")) + 1 :].split("/")
+    match = _FOLDER.fullmatch(inside[0])
+    if match is None or int(match[1]) >= len(CLASSES) or len(inside) < 2:
+        raise InputError(
+            f"data: {file} is not in a folder NN_class with NN from 00 to 08; restore the layout"
+        )
+    y = int(match[1])
+    if name.strip("/").split("/")[0] in _OWN_BACKGROUND:
+        return y, y
+    found = pattern.search(inside[-1])
+    try:
+        a = int(found["background"]) if found else -1
+    except ValueError:
+        a = -1
+    if not 0 <= a < len(CLASSES):
+        raise InputError(
+            f"data: the name of {file} tells no background class 0..8 by "
+            f"data.background={pattern.pattern!r}; set it to what the set's names follow"
+        )
+    return y, a
