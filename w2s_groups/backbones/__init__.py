@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from w2s_groups.backbones import open_clip_models, packaged, timm_models, torchvision_models
+from w2s_groups.backbones import (
+    hf_models,
+    open_clip_models,
+    packaged,
+    timm_models,
+    torchvision_models,
+)
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.errors import InputError, unknown_name
 
@@ -13,8 +19,14 @@ SOURCES = {
     "torchvision": torchvision_models,
     "timm": timm_models,
     "open_clip": open_clip_models,
+    "hf": hf_models,
 }
-FORMS = ("torchvision/NAME[@WEIGHTS]", "timm/NAME[.TAG][@WEIGHTS]", "open_clip/NAME@WEIGHTS")
+FORMS = (
+    "torchvision/NAME[@WEIGHTS]",
+    "timm/NAME[.TAG][@WEIGHTS]",
+    "open_clip/NAME@WEIGHTS",
+    "hf/OWNER/NAME[@REVISION or @FOLDER]",
+)
 
 
 def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
@@ -23,7 +35,8 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS], timm/NAME[@WEIGHTS],
     open_clip/NAME@WEIGHTS: any of the library's networks; WEIGHTS is one of the library's names
     (its default, where it has one, if left out), the path of a weights file, or "none" for a random
-    network that is the same every time.
+    network that is the same every time. hf/OWNER/NAME[@WEIGHTS]: an image model of the Hugging Face
+    hub; WEIGHTS is a revision, a folder with its files, or "none".
     Raises InputError for an unknown name, a missing package or weights that can't be had.
     """
     if image_size is not None and image_size < 1:
