@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from w2s_groups import backbones, features
 from w2s_groups.config import Config
 from w2s_groups.data.base import Dataset, ImageDataset
 from w2s_groups.errors import InputError
+from w2s_groups.files import check_writable
 from w2s_groups.progress import Steps
 
 Side = tuple[str, str]  # "teacher" or "student", and the network
@@ -43,9 +47,30 @@ class Memory:
 
 def load_dataset(cfg: Config) -> Dataset:
     """The configured dataset, with progress of what has to be built."""
-    with Steps() as steps:
+    with alone(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
     return dataset
+
+
+@contextmanager
+def alone(cfg: Config, what: str) -> Iterator[None]:
+    """One process at a time builds `what` below the cache; the others wait, then find it there.
+
+    The system frees the lock of a process that dies.
+    """
+    folder = Path(cfg.cache_dir).absolute() / "locks"
+    check_writable(folder, "cache_dir")
+    name = hashlib.sha256(what.encode()).hexdigest()[:16]
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.info("another process is at work on %s: waiting for it", what)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load_features(
@@ -69,17 +94,18 @@ def load_features(
     networks = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
     matrices, content = {}, {}
     for name, backbone in networks.items():
-        found = features.extract(
-            dataset.root,
-            dataset.files,
-            backbone,
-            Path(cfg.cache_dir).absolute(),
-            batch_size=cfg.batch_size,
-            workers=cfg.workers,
-            device=cfg.device,
-            on_bad_image=cfg.on_bad_image.value,
-            progress=True,
-        )
+        with alone(cfg, f"features {name} of {dataset.name}"):
+            found = features.extract(
+                dataset.root,
+                dataset.files,
+                backbone,
+                Path(cfg.cache_dir).absolute(),
+                batch_size=cfg.batch_size,
+                workers=cfg.workers,
+                device=cfg.device,
+                on_bad_image=cfg.on_bad_image.value,
+                progress=True,
+            )
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = found.matrix, found.key
         usable[[index for index, *_ in found.bad]] = False
