@@ -57,7 +57,10 @@ def _job(composed: DictConfig) -> None:
     except InputError as error:
         if not sweep.current():
             _fail(str(error))
-        sweep.refused(composed, error)
+        try:
+            sweep.refused(composed, error)
+        except InputError as unwritable:  # then no other job can be kept either
+            _fail(str(unwritable))
 
 
 def _fail(sentence: str) -> None:

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from w2s_groups import job
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
-from w2s_groups.files import write_atomic
+from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.inputs import Memory
 from w2s_groups.reports import leaderboard
 from w2s_groups.results import failures, store
@@ -48,6 +48,11 @@ class OneReport(Callback):
         os.environ[_SWEEP] = store.digest(sorted(config.hydra.overrides.task))[:16]
         _running["results"] = Path(config.results_dir)
         _running["reports"] = Path(config.reports_dir)
+        try:  # before Hydra makes its own folder there
+            check_writable(_running["results"], "results_dir")
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         status = _finish()
