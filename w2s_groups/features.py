@@ -26,8 +26,8 @@ FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new k
 UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
 
 # How far the features of one image may lie apart in batches of different sizes, relative to its
-# largest: sums in another order, of products rounded at 2^-24, 2^-9 and 2^-12.
-TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2, "float16": 4e-3}
+# largest. Sums in another order in float32; 64 roundings of a product (2^-9, 2^-12) otherwise.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 64 * 2**-9, "float16": 64 * 2**-12}
 REMEDY = {
     "float32": "leave the image out, or choose another network",
     "bfloat16": "set precision=float32",
