@@ -96,9 +96,65 @@ def test_key_follows_content_transform_and_network_and_nothing_else(
         extract(root, cache, spec="torchvision/squeezenet1_1@none").key,
         extract(root, cache, files=FILES[::-1]).key,
     }
+    keys.add(extract(root, cache, precision="bfloat16").key)
     Image.new("RGB", (SIZE, SIZE)).save(root / "0.jpg")
     keys.add(extract(root, cache).key)
-    assert len(keys) == 6
+    assert len(keys) == 7
+
+
+@pytest.mark.parametrize("precision", list(features.TOLERANCE))
+@pytest.mark.parametrize("spec", ["torchvision/resnet18@none", "timm/test_vit@none"])
+def test_batch_size_and_precision_keep_the_stated_tolerance(
+    root: Path, tmp_path: Path, spec: str, precision: str
+) -> None:
+    """A convolutional network and a vision transformer."""
+    pytest.importorskip("timm")
+    exact = extract(root, tmp_path / "exact", spec=spec).matrix
+    scale = np.abs(exact).max(axis=1, keepdims=True)
+    tolerance = features.TOLERANCE[precision]
+    five, one, twelve = (
+        extract(root, tmp_path / f"{b}", spec=spec, precision=precision, batch_size=b).matrix
+        for b in (5, 1, 12)
+    )
+    for other in (one, twelve, exact):
+        assert (np.abs(other - five) <= tolerance * scale).all()
+    # What was asked for was done: bfloat16 leaves 8 bits of each product.
+    assert (np.abs(five - exact).max() > 1e-5 * scale.min()) == (precision != "float32")
+
+
+def test_auto_is_the_best_device_and_gives_the_same_key(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert features.best_device("auto") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert features.best_device("auto") == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert features.best_device("auto") == "cpu"
+    key = extract(root, tmp_path / "cache").key
+    auto = extract(root, tmp_path / "cache", device="auto")
+    assert auto.from_cache
+    assert auto.key == key
+
+
+OVERFLOWS = """
+from torch import nn
+
+def network():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    nn.init.constant_(net[0].weight, 1e5)
+    return net
+"""
+
+
+def test_overflow_is_said_and_nothing_is_stored(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(OVERFLOWS)
+    spec = f"module/{tmp_path}/net.py:network"
+    with pytest.raises(InputError, match=r"not finite for .*float16; set precision=bfloat16"):
+        extract(root, tmp_path / "cache", spec=spec, precision="float16")
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+    assert np.isfinite(extract(root, tmp_path / "cache", spec=spec).matrix).all()
 
 
 @pytest.mark.parametrize(
@@ -155,6 +211,18 @@ def test_bad_image_is_named_and_everything_else_is_kept(
     assert np.isfinite(repaired.matrix).all()
 
 
+@pytest.mark.parametrize("limit", [SIZE * SIZE - 1, SIZE * SIZE // 3])
+def test_an_image_too_huge_to_decode_is_named_and_no_warning_escapes(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Pillow only warns up to twice its limit, and refuses above; warnings are errors here."""
+    for file in FILES[1:]:
+        Image.new("RGB", (8, 8)).save(root / file)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    found = extract(root, tmp_path / "cache", on_bad_image="skip")
+    assert found.bad == ((0, "0.jpg", f"more than {limit:,} pixels; make it smaller"),)
+
+
 def test_all_bad_images_are_in_one_message(root: Path, tmp_path: Path) -> None:
     for i in (2, 5, 7):
         (root / f"{i}.jpg").write_bytes(b"")
@@ -196,6 +264,7 @@ def test_bad_arguments(root: Path, tmp_path: Path) -> None:
         {"files": []},
         {"on_bad_image": "maybe"},
         {"batch_size": 0},
+        {"precision": "float64"},
         {"workers": -1},
     ):
         with pytest.raises(InputError, match=next(iter(changes))):

@@ -38,6 +38,14 @@ class HeadKind(Enum):
 ORIGINAL = "original"
 
 
+class Precision(Enum):
+    """What a network's products are computed in; all else is float32."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
 class OnBadImage(Enum):
     """An unreadable image ends the run before training, or is left out of the pool."""
 
@@ -77,11 +85,12 @@ class Config:
     head: HeadKind = MISSING
     l2_path: Any = MISSING
     tol: float = MISSING
-    image_size: int = MISSING
+    image_size: int | None = MISSING
     batch_size: int = MISSING
     workers: int = MISSING
     threads: int | None = MISSING
     device: str = MISSING
+    precision: Precision = MISSING
     on_bad_image: OnBadImage = MISSING
     memory_limit_gb: float = MISSING
     fail_fast: bool = MISSING
@@ -109,7 +118,8 @@ class Config:
         self.l2_path = _numbers("l2_path", self.l2_path, float, 1e-12, 1e6) if self.l2_path else []
         self._check_head()
         _numbers("tol", self.tol, float, 1e-12, 1e-1)
-        _numbers("image_size", self.image_size, int, 32, 4096)
+        if self.image_size is not None:
+            _numbers("image_size", self.image_size, int, 32, 4096)
         _numbers("batch_size", self.batch_size, int, 1, 65536)
         _numbers("workers", self.workers, int, 0, 256)
         if self.threads is not None:

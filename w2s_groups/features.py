@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,10 +20,19 @@ from tqdm import tqdm
 
 from w2s_groups import cache_files
 from w2s_groups.backbones.base import Backbone
-from w2s_groups.errors import InputError
+from w2s_groups.errors import InputError, unknown_name
 
 FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
 UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
+
+# How far the features of one image may lie apart in batches of different sizes, relative to its
+# largest. Sums in another order in float32; 64 roundings of a product (2^-9, 2^-12) otherwise.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 64 * 2**-9, "float16": 64 * 2**-12}
+REMEDY = {
+    "float32": "leave the image out, or choose another network",
+    "bfloat16": "set precision=float32",
+    "float16": "set precision=bfloat16 or precision=float32",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +58,23 @@ def extract(
     batch_size: int = 16,
     workers: int = 0,
     device: str = "cpu",
+    precision: str = "float32",
     on_bad_image: str = "stop",
     progress: bool | Callable[[int, int], None] = False,
 ) -> Features:
     """Features of N images, from the cache or computed and stored there.
 
     workers: images are decoded, and networks run, on that many cores (0: all this process may use).
+    device: "auto", "cpu", "cuda", "cuda:1", "mps". precision: "float32", or "bfloat16" or "float16"
+    for products at that precision and the rest in float32 (torch.autocast).
     on_bad_image: "stop" raises InputError with every bad image and its reason, once all others are
     in the cache; "skip" gives their rows as NaN. progress: True for a bar, or called with
     (done, total). The key holds the bytes of every image in order, the preprocessing, the network,
-    its weights and the dtype; a dataset's name, its place and the file times play no part.
-    Same batch size: same bits, whatever `workers` is. Other batch sizes: equal to 1e-5 of a row's
-    largest feature. Images known from an earlier extraction aren't computed again.
-    Raises InputError for an unwritable or full cache too, before the extraction.
+    its weights and the precision; the device, a dataset's name, its place and the file times play
+    no part. Same batch size: same bits, whatever `workers` is. Other batch sizes: equal to
+    TOLERANCE[precision] of a row's largest feature. Images known from an earlier extraction aren't
+    computed again. Raises InputError for an unwritable or full cache, before the extraction, and
+    for features that overflow.
     """
     if not files:
         raise InputError("files is empty: there is no image to extract features from")
@@ -68,13 +82,15 @@ def extract(
         raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
     if batch_size < 1 or workers < 0:
         raise InputError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0 or more")
-    check_device(device)
+    if precision not in TOLERANCE:
+        raise unknown_name("precision", precision, TOLERANCE)
+    device = best_device(device)
     # As many threads as asked for: more than cores would only have them wait for each other.
     workers = workers or cores()
     dataset_root = Path(dataset_root)
 
     images = _content(dataset_root, files, workers)
-    scope = _digest(FORMAT, backbone.name, backbone.weights_hash, backbone.transform, "float32")
+    scope = _digest(FORMAT, backbone.name, backbone.weights_hash, backbone.transform, precision)
     key = _digest(scope, *images)[:32]
     folder = Path(cache_dir) / "features" / f"{_slug(backbone.name)}-{scope[:12]}"
     stored = cache_files.read(folder, key)
@@ -82,25 +98,31 @@ def extract(
     if stored is None:
         need = (backbone.width * 4 + 80) * len(files)
         cache_files.prepare(folder, need)
-        matrix, bad = _compute(
-            dataset_root, files, images, backbone, folder, batch_size, workers, device, progress
-        )
+        run = _Run(backbone, device, precision, batch_size, workers, progress)
+        matrix, bad = _compute(dataset_root, files, images, folder, run)
         made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": device}
         cache_files.write(folder, key, matrix, images, bad, made_with)
         stored = cache_files.read(folder, key)
         if stored is None:
             raise InputError(f"cache_dir={cache_dir} does not keep what is written to it")
     result, sidecar = stored
-    listed = tuple(
-        (row, files[row], why) for row, why in sorted((int(r), w) for r, w in sidecar.bad.items())
-    )
+    bad_rows = {int(row): why for row, why in sidecar.bad.items()}
+    listed = listed_or_stopped(str(dataset_root), files, bad_rows, on_bad_image)
+    return Features(result, listed, key, from_cache)
+
+
+def listed_or_stopped(
+    where: str, files: Sequence[str], bad: dict[int, str], on_bad_image: str
+) -> tuple[tuple[int, str, str], ...]:
+    """(index, file, reason) of the bad images; InputError with all of them unless "skip"."""
+    listed = tuple((row, files[row], why) for row, why in sorted(bad.items()))
     if listed and on_bad_image == "stop":
         reasons = "; ".join(f"{file} ({why})" for _, file, why in listed)
         raise InputError(
-            f"{len(listed)} of {len(files)} images in {dataset_root} can't be read: {reasons}; "
+            f"{len(listed)} of {len(files)} images in {where} can't be read: {reasons}; "
             "repair them (the other images' features are kept) or set on_bad_image=skip"
         )
-    return Features(result, listed, key, from_cache)
+    return listed
 
 
 def cores() -> int:
@@ -108,29 +130,41 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_device(device: str) -> None:
-    """InputError unless tensors can be put on `device` ("cpu", "cuda", "cuda:1", "mps")."""
+def best_device(device: str) -> str:
+    """The device itself, or for "auto" the best one here. InputError if it can't be used."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"device={device} can't be used here ({reason}); use device=cpu"
+            f"device={device} can't be used here ({reason}); use device=auto or device=cpu"
         ) from error
+    return device
+
+
+@dataclass(frozen=True)
+class _Run:
+    backbone: Backbone
+    device: str
+    precision: str
+    batch_size: int
+    workers: int
+    progress: bool | Callable[[int, int], None]
 
 
 def _compute(
     root: Path,
     files: Sequence[str],
     images: list[str],
-    backbone: Backbone,
     folder: Path,
-    batch_size: int,
-    workers: int,
-    device: str,
-    progress: bool | Callable[[int, int], None],
+    how: _Run,
 ) -> tuple[NDArray[np.float32], dict[int, str]]:
     """(N, d) features and the bad rows with their reasons."""
+    backbone, device, batch_size = how.backbone, how.device, how.batch_size
     matrix = np.full((len(files), backbone.width), np.nan, dtype=np.float32)
     bad = {
         row: image.removeprefix(UNREADABLE)
@@ -160,30 +194,44 @@ def _compute(
             except Exception as error:  # a decoder given arbitrary bytes can fail in any way
                 faults[row] = _reason(error)
         if pixels:
-            with torch.inference_mode():
-                features = network(torch.stack(pixels).to(device))
-            matrix[rows] = features.cpu().numpy()
+            # Autocast is a thread's own setting.
+            with torch.inference_mode(), mixed(device, how.precision):
+                features = network(torch.stack(pixels).to(device)).cpu()
+            if not torch.isfinite(features).all():
+                raise InputError(
+                    f"{backbone.name} gives features that are not finite for {files[rows[0]]} or "
+                    f"an image after it at precision={how.precision}; " + REMEDY[how.precision]
+                )
+            matrix[rows] = features.numpy()
         return batch, faults
 
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(how.workers, initializer=torch.set_num_threads, initargs=(1,))
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    bar = tqdm(total=len(todo), unit="image", desc=backbone.name, disable=progress is not True)
+    bar = tqdm(total=len(todo), unit="image", desc=backbone.name, disable=how.progress is not True)
     done = 0
     try:
-        with exact, bar:
+        with exact, bar, warnings.catch_warnings():
+            # Pillow warns of a huge image and refuses one twice as large: neither is decoded here.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
             for future in as_completed([pool.submit(run, batch) for batch in batches]):
                 batch, faults = future.result()
                 bad.update(faults)
                 done += len(batch)
                 bar.update(len(batch))
-                if callable(progress):
-                    progress(done, len(todo))
+                if callable(how.progress):
+                    how.progress(done, len(todo))
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # also what later threads start with
         backbone.network.to("cpu")
     return matrix, bad
+
+
+def mixed(device: str, precision: str) -> torch.autocast:
+    """Products at `precision` within this context, on this thread."""
+    dtype: torch.dtype = getattr(torch, precision)
+    return torch.autocast(torch.device(device).type, dtype, enabled=precision != "float32")
 
 
 def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
@@ -197,6 +245,8 @@ def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not an image"  # the message would name a buffer in memory
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
     return " ".join(str(error).split()) or type(error).__name__
 
 

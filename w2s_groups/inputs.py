@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from w2s_groups import backbones, features
+from w2s_groups.backbones import precomputed
 from w2s_groups.config import Config
 from w2s_groups.data.base import Dataset, ImageDataset
 from w2s_groups.errors import InputError
@@ -91,18 +92,26 @@ def load_features(
         return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}
     names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
     # All are looked up before any is used: a wrong name must not wait for the others' features.
-    networks = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
+    ready = {
+        name: precomputed.read(name, dataset.files, cfg.on_bad_image.value)
+        for name in names
+        if precomputed.is_features(name)
+    }
+    networks = {
+        name: backbones.get_backbone(name, cfg.image_size) for name in names if name not in ready
+    }
     matrices, content = {}, {}
-    for name, backbone in networks.items():
+    for name in names:
         with alone(cfg, f"features {name} of {dataset.name}"):
-            found = features.extract(
+            found = ready.get(name) or features.extract(
                 dataset.root,
                 dataset.files,
-                backbone,
+                networks[name],
                 Path(cfg.cache_dir).absolute(),
                 batch_size=cfg.batch_size,
                 workers=cfg.workers,
                 device=cfg.device,
+                precision=cfg.precision.value,
                 on_bad_image=cfg.on_bad_image.value,
                 progress=True,
             )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from w2s_groups import config, inputs
+from w2s_groups import config, features, inputs
 from w2s_groups.config import Cell, ClassBalance, Config, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.errors import InputError
@@ -67,6 +67,9 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     check_writable(Path(cfg.reports_dir), "reports_dir")
 
     of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
+    device = features.best_device(cfg.device)
+    if cfg.device == "auto":
+        log.info("device=auto: %s", device)
     dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     if config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
@@ -75,7 +78,10 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
     requests = [cell.request for cell in cells]
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
-    of_features = [*of_data, cfg.teacher, cfg.student, cfg.image_size, cfg.on_bad_image.value]
+    of_features = [
+        *(*of_data, cfg.teacher, cfg.student),
+        *(cfg.image_size, cfg.precision.value, cfg.on_bad_image.value),
+    ]
     matrices, usable, content = memory.get(of_features, lambda: inputs.load_features(dataset, cfg))
     check_requests(dataset, usable, balance, requests)
 
@@ -106,10 +112,10 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             request = {k: v for k, v in plain(cell.request).items() if k in COLUMNS}
             fields = {"data": cfg.data.name, **networks, **request, "seed": cell.seed}
             identity = {**shared, "cell": plain(cell)}
-            made_with = provenance()
+            made_with = {**provenance(), "device": device}
             planned[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
         keys += [stored.key for stored in planned.values()]
-        _run_cells(planned, pool, cfg, folder)
+        _run_cells(planned, pool, cfg, device, folder)
         where = Path(cfg.results_dir) / "pairs" / f"{store.digest(measured)[:16]}.json"
         numbers = _pair(dataset, sides, usable, where)
         pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
@@ -124,7 +130,9 @@ def _rows(pool: Pool) -> str:
     return store.digest([pool.codes.tolist(), pool.drawable.tolist(), pool.test.tolist()])
 
 
-def _run_cells(planned: dict[Cell, Stored], pool: Pool, cfg: Config, folder: Path) -> None:
+def _run_cells(
+    planned: dict[Cell, Stored], pool: Pool, cfg: Config, device: str, folder: Path
+) -> None:
     """Run and store what is left, a block at a time: a stop loses at most the block that ran.
 
     Blocks follow from the grid and not from what is stored, and a block is solved whole, so that a
@@ -147,8 +155,10 @@ def _run_cells(planned: dict[Cell, Stored], pool: Pool, cfg: Config, folder: Pat
             "%d cells of this configuration are stored by other code (%s, this is v%d): they are "
             "kept and not used", len(old), versions, NUMERICS,
         )  # fmt: skip
+    # Heads need float64, which Apple's GPUs lack.
+    device = "cpu" if device.startswith("mps") else device
     solver = partial(
-        solve, tol=cfg.tol, memory_limit=int(cfg.memory_limit_gb * 2**30), device=cfg.device
+        solve, tol=cfg.tol, memory_limit=int(cfg.memory_limit_gb * 2**30), device=device
     )
     cells = list(planned)
     per_seed = len(cells) // len(cfg.seeds)
@@ -236,7 +246,10 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
     shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
     named = config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
     shown["eta_o"] = original if named else None
-    for unused, default in (("vary", {}), ("n_val", 0), ("eta_o", None), ("permute_labels", False)):
+    for unused, default in (
+        *(("vary", {}), ("n_val", 0), ("eta_o", None)),
+        *(("permute_labels", False), ("precision", "float32")),
+    ):
         if shown[unused] == default:
             del shown[unused]
     if not cfg.n_val:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from w2s_groups.backbones import (
     hf_models,
+    module_file,
     open_clip_models,
     packaged,
     timm_models,
@@ -20,12 +21,15 @@ SOURCES = {
     "timm": timm_models,
     "open_clip": open_clip_models,
     "hf": hf_models,
+    "module": module_file,
 }
 FORMS = (
     "torchvision/NAME[@WEIGHTS]",
     "timm/NAME[.TAG][@WEIGHTS]",
     "open_clip/NAME@WEIGHTS",
     "hf/OWNER/NAME[@REVISION or @FOLDER]",
+    "module/FILE.py:FACTORY[@WEIGHTS]",
+    "file/FEATURES.npy",
 )
 
 
@@ -36,12 +40,15 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     open_clip/NAME@WEIGHTS: any of the library's networks; WEIGHTS is one of the library's names
     (its default, where it has one, if left out), the path of a weights file, or "none" for a random
     network that is the same every time. hf/OWNER/NAME[@WEIGHTS]: an image model of the Hugging Face
-    hub; WEIGHTS is a revision, a folder with its files, or "none".
+    hub; WEIGHTS is a revision, a folder with its files, or "none". module/FILE.py:FACTORY: a
+    network of one's own. file/FEATURES is no network: backbones/precomputed.py reads it.
     Raises InputError for an unknown name, a missing package or weights that can't be had.
     """
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size={image_size} must be at least 1 pixel")
     source, slash, rest = spec.partition("/")
+    if source == "file":
+        raise InputError(f"{spec} names features, not a network that could compute some")
     if not slash or source not in SOURCES:
         packages = [f"packaged/{name}" for name in packaged.names()]
         raise unknown_name("backbone", spec, [*packages, *FORMS])

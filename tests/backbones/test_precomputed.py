@@ -1,0 +1,132 @@
+"""Features from a file: joined by name or taken in order, and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2s_groups.backbones import get_backbone, precomputed
+from w2s_groups.errors import InputError
+from w2s_groups.seeds import stream
+
+FILES = [f"a/{i}.jpg" for i in range(6)]
+MATRIX = stream(0, "test/precomputed").normal(size=(6, 4)).astype(np.float32)
+SHUFFLED = [4, 0, 5, 2, 1, 3]
+MORE = [*(FILES[i] for i in SHUFFLED), "b/not in the dataset.jpg"]
+ROWS = np.vstack([MATRIX[SHUFFLED], np.full((1, 4), np.nan, dtype=np.float32)])
+
+
+def save(kind: str, path: Path) -> Path:
+    if kind == "npy":
+        np.save(path, MATRIX)
+    elif kind == "npz in order":
+        np.savez(path, features=MATRIX)
+    elif kind == "npz":
+        np.savez(path, features=ROWS.astype(np.float64), files=MORE)
+    elif kind == "npz bytes":
+        np.savez(path, features=ROWS, files=np.array(MORE, dtype=bytes))
+    else:
+        pytest.importorskip("pyarrow")
+        if kind == "parquet lists":
+            table = pd.DataFrame({"file": MORE, "features": list(ROWS)})
+        else:
+            table = pd.DataFrame(ROWS, columns=[f"f{i}" for i in range(4)])
+            table.insert(2, "file", MORE)
+        if kind == "parquet in order":
+            table = pd.DataFrame(MATRIX, columns=list("abcd"))
+        table.to_parquet(path)
+    return path
+
+
+KINDS = {
+    "npy": "npy",
+    "npz in order": "npz",
+    "npz": "npz",
+    "npz bytes": "npz",
+    "parquet": "parquet",
+    "parquet lists": "parquet",
+    "parquet in order": "parquet",
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_rows_are_the_datasets_whatever_the_files_order(kind: str, tmp_path: Path) -> None:
+    path = save(kind, tmp_path / f"x.{KINDS[kind]}")
+    found = precomputed.read(f"file/{path}", FILES)
+    assert np.array_equal(found.matrix, MATRIX)
+    assert found.matrix.dtype == np.float32
+    assert found.bad == ()
+    with pytest.raises(ValueError, match="read-only"):
+        found.matrix[0, 0] = 1
+    np.save(tmp_path / "same.npy", MATRIX)
+    assert found.key == precomputed.read(f"file/{tmp_path}/same.npy", FILES).key
+    np.save(tmp_path / "other.npy", MATRIX + 1)
+    assert found.key != precomputed.read(f"file/{tmp_path}/other.npy", FILES).key
+
+
+def test_a_row_that_is_not_finite_is_a_bad_image(tmp_path: Path) -> None:
+    matrix = MATRIX.astype(np.float64)
+    matrix[2, 1], matrix[4, 0] = np.nan, 1e300
+    np.save(tmp_path / "x.npy", matrix)
+    with pytest.raises(InputError, match=r"2 of 6 images.*a/2\.jpg.*a/4\.jpg.*on_bad_image=skip"):
+        precomputed.read(f"file/{tmp_path}/x.npy", FILES)
+    found = precomputed.read(f"file/{tmp_path}/x.npy", FILES, "skip")
+    assert [(row, file) for row, file, _ in found.bad] == [(2, "a/2.jpg"), (4, "a/4.jpg")]
+    assert np.isnan(found.matrix[[2, 4]]).all()
+    assert np.array_equal(found.matrix[[0, 1, 3, 5]], MATRIX[[0, 1, 3, 5]])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (MATRIX[:5], "5 rows and the dataset 6 images"),
+        (MATRIX[:, :, None], r"has shape \(6, 4, 1\)"),
+        (MATRIX[:, 0], r"has shape \(6,\)"),
+        (MATRIX[:, :0], r"has shape \(6, 0\)"),
+        (MATRIX > 0, "holds bool values"),
+        (MATRIX.astype(complex), "holds complex64 values|holds complex128 values"),
+        (MATRIX.astype(str), "holds <U32 values"),
+        ({"x": MATRIX}, "no array named features but x"),
+        ({"features": MATRIX, "files": FILES[:5]}, "6 rows of features and 5 file names"),
+        ({"features": MATRIX[:5], "files": FILES[:5]}, r"lacks 1 of 6 images, such as a/5\.jpg"),
+        ({"features": MATRIX, "files": [*FILES[:5], FILES[0]]}, r"has a/0\.jpg twice"),
+    ],
+)
+def test_what_does_not_fit_is_said(arrays: object, message: str, tmp_path: Path) -> None:
+    if isinstance(arrays, dict):
+        path = tmp_path / "x.npz"
+        np.savez(path, **arrays)
+    else:
+        path = tmp_path / "x.npy"
+        np.save(path, arrays)
+    with pytest.raises(InputError, match=message):
+        precomputed.read(f"file/{path}", FILES)
+
+
+def test_files_that_are_none_are_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    (tmp_path / "page.npz").write_bytes(b"<html>404</html>")
+    for name, message in {
+        "gone.npy": "names a file that is missing",
+        "x.csv": r"must end in \.npy, \.npz, \.parquet",
+        "objects.npy": "can't be read .*allow_pickle",
+        "page.npz": "can't be read",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            precomputed.read(f"file/{tmp_path}/{name}", FILES)
+    with pytest.raises(InputError, match="features, not a network"):
+        get_backbone("file/x.npy")
+
+
+def test_a_parquet_column_of_text_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"file": FILES, "x": FILES}).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="column x is not numeric"):
+        precomputed.read(f"file/{tmp_path}/x.parquet", FILES)
+    lists = pd.DataFrame({"file": FILES, "features": [[1.0] * (i + 1) for i in range(6)]})
+    lists.to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="must be of one length"):
+        precomputed.read(f"file/{tmp_path}/x.parquet", FILES)

@@ -1,0 +1,50 @@
+"""A run with a network of one's own as the teacher and features from a file as the student."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_app import SMALL, make_folder, places
+
+from w2s_groups import app
+from w2s_groups.config import Config
+from w2s_groups.errors import InputError
+from w2s_groups.results import stored
+
+MEANS = """
+from torch import nn
+
+def means():
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+"""
+
+
+def test_a_module_teaches_a_file_of_features(
+    load: Callable[..., Config], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_folder(tmp_path / "data")
+    (tmp_path / "net.py").write_text(MEANS)
+    files = sorted(f"images/{path.name}" for path in (folder / "images").iterdir())
+    rows = [np.asarray(Image.open(folder / file)).mean((0, 1)) for file in files]
+    np.savez(tmp_path / "features.npz", features=rows[::-1], files=files[::-1])
+    overrides = (
+        *(*SMALL, *places(folder, tmp_path / "cache", tmp_path)),
+        f"teacher=module/{tmp_path}/net.py:means",
+        f"student=file/{tmp_path}/features.npz",
+        *("device=auto", "precision=float32", "image_size=null", "methods=[teacher,ceiling]"),
+    )
+    with caplog.at_level("INFO"):
+        assert app.run(load(*overrides)) == 0
+    assert "device=auto: " in caplog.text
+    table = stored.read(tmp_path / "reports/leaderboard/squares")
+    test = table[(table.split == "test") & (table.metric == "accuracy")]
+    # Brightness tells the classes apart, and both see nothing but the mean colour.
+    assert test[test.method == "ceiling"].value.min() == 1
+    assert test[test.method == "teacher"].value.min() == 1
+    np.save(tmp_path / "short.npy", np.array(rows[1:]))
+    with pytest.raises(InputError, match="95 rows and the dataset 96 images"):
+        app.run(load(*overrides, f"student=file/{tmp_path}/short.npy"))
