@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from w2s_groups.errors import InputError
 
 datasets = pytest.importorskip("datasets")
+parquet_files = pytest.importorskip("pyarrow.parquet")
 
 
 def test_parquet_files(tmp_path: Path) -> None:
@@ -65,8 +66,10 @@ def test_images_named_by_a_path(tmp_path: Path) -> None:
         for k in range(4)
     ]
     (tmp_path / "set").mkdir()
-    datasets.Dataset.from_list(rows, features=features).to_parquet(
-        str(tmp_path / "set/train.parquet")
+    # Its own writers would put the bytes in place of the paths.
+    table = datasets.Dataset.from_list(rows, features=features).data.table
+    parquet_files.write_table(
+        table.cast(features.arrow_schema), str(tmp_path / "set/train-00000-of-00001.parquet")
     )
     for k in range(3):
         touch(tmp_path / f"set/{k}.jpg")
@@ -83,7 +86,6 @@ def test_images_named_by_a_path(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"y_column": "y"}, "split train of .* lacks the column y; its columns are image, label"),
-        ({"splits": {"train": "train"}}, r"set data\.splits\.validation to train, val, test or"),
         ({"splits": {"train": "tr"}}, r"data\.splits\.train='tr' is unknown"),
         ({"attribute_names": ["sand", "sea"]}, "row 0: a='.*' is outside the coding 0..1"),
         ({"root": "", "hub": "a/b"}, "several are set"),
@@ -92,6 +94,17 @@ def test_images_named_by_a_path(tmp_path: Path) -> None:
 def test_faults(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         config("huggingface", **{"root": str(parquet(tmp_path / "set")), **changes}).load(tmp_path)
+
+
+def test_a_split_of_another_name(tmp_path: Path) -> None:
+    root = parquet(tmp_path / "set")
+    file = next(root.rglob("validation*.parquet"))
+    file.rename(file.with_name(file.name.replace("validation", "extra")))
+    own = {"root": str(root)}
+    with pytest.raises(InputError, match=r"split extra is; set data\.splits\.extra to train, val,"):
+        config("huggingface", **own).load(tmp_path / "cache")
+    dataset = config("huggingface", **own, splits={"extra": "drop"}).load(tmp_path / "cache")
+    assert len(dataset.files) == sum(SMALL[0]) + sum(SMALL[2])
 
 
 def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
