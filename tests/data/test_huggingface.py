@@ -101,7 +101,7 @@ def test_a_split_of_another_name(tmp_path: Path) -> None:
     file = next(root.rglob("validation*.parquet"))
     file.rename(file.with_name(file.name.replace("validation", "extra")))
     own = {"root": str(root)}
-    with pytest.raises(InputError, match=r"split extra is; set data\.splits\.extra to train, val,"):
+    with pytest.raises(InputError, match=r"split extra is; add \+data\.splits\.extra=drop"):
         config("huggingface", **own).load(tmp_path / "cache")
     dataset = config("huggingface", **own, splits={"extra": "drop"}).load(tmp_path / "cache")
     assert len(dataset.files) == sum(SMALL[0]) + sum(SMALL[2])

@@ -121,8 +121,8 @@ def split_codes(
     lacking = [name for name in there if name not in given]
     if lacking:
         raise InputError(
-            f"data.splits does not say what {owner}'s split {lacking[0]} is; set "
-            f"data.splits.{lacking[0]} to train, val, test or drop"
+            f"data.splits does not say what {owner}'s split {lacking[0]} is; add "
+            f"+data.splits.{lacking[0]}=drop, or =train, =val or =test"
         )
     return {name: _TARGETS[given[name]] for name in there}
 
