@@ -144,6 +144,26 @@ def bffhq(root: Path, counts: Counts = SMALL) -> Path:
     return root
 
 
+def parquet(root: Path, counts: Counts = SMALL) -> Path:
+    """One file a split, as on the hub: image bytes, a class label, a named attribute."""
+    import datasets
+
+    features = datasets.Features(
+        image=datasets.Image(),
+        label=datasets.ClassLabel(names=["landbird", "waterbird"]),
+        place=datasets.Value("string"),
+    )
+    found: dict[int, list[dict[str, Any]]] = {0: [], 1: [], 2: []}
+    for i, split, y, a in rows(counts):
+        image = {"bytes": b"\x89PNG" + bytes([i]), "path": f"{i}.png"}
+        found[split].append({"image": image, "label": y, "place": ("land", "water")[a]})
+    (root / "data").mkdir(parents=True)
+    for split, name in enumerate(("train", "validation", "test")):
+        table = datasets.Dataset.from_list(found[split], features=features)
+        table.to_parquet(str(root / f"data/{name}-00000-of-00001.parquet"))
+    return root
+
+
 def pictures(root: Path) -> dict[str, dict[str, str]]:
     """Sources of the compositor: five identities for each class and each attribute value."""
     folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
@@ -169,6 +189,7 @@ MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
     "folder": _folder,
     "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
+    "huggingface": lambda root: {"root": str(parquet(root))},
     "imagenet9": lambda root: {"root": str(imagenet9(root))},
     "metadata_csv": lambda root: {"root": str(derived(root))},
     "waterbirds": lambda root: {"root": str(waterbirds(root)), "check_counts": False},

@@ -114,8 +114,8 @@ def test_all_images_re_split(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"root": None}, "neither is set; set data.root"),
-        ({"root": "a", "archive": "b"}, "both are set"),
+        ({"root": None}, "none is set; set data.root"),
+        ({"root": "a", "archive": "b"}, "several are set"),
         ({"test_fraction": 1.0}, "data.test_fraction=1.0"),
         ({"test_fraction": float("nan")}, "data.test_fraction=nan"),
         ({"split_seed": -1}, "data.split_seed=-1"),

@@ -157,7 +157,7 @@ def test_derived_table(tmp_path: Path, delimiter: str) -> None:
             assert shown in (texts, [f"{column}{text}" for text in texts])
         assert len(rows) == len(dataset.files)
         for k, row in enumerate(rows):
-            assert dataset.files[k].split("/")[-1] == row[columns[0]].split("/")[-1]
+            assert dataset.files[k].split("/")[-1] == row[columns[0]].rstrip("/").split("/")[-1]
             split = row["split"]
             assert dataset.split[k] == (SPLIT[split] if split in SPLIT else int(split))
 

@@ -9,6 +9,7 @@ from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.composite import Composite
 from w2s_groups.data.folder import Folder
 from w2s_groups.data.gaussian import Gaussian
+from w2s_groups.data.huggingface import HuggingFace
 from w2s_groups.data.imagenet9 import ImageNet9
 from w2s_groups.data.metadata_csv import MetadataCsv
 from w2s_groups.data.waterbirds import Waterbirds
@@ -22,6 +23,7 @@ DATASETS: dict[str, type] = {
     "composite": Composite,
     "folder": Folder,
     "gaussian": Gaussian,
+    "huggingface": HuggingFace,
     "imagenet9": ImageNet9,
     "metadata_csv": MetadataCsv,
     "waterbirds": Waterbirds,

@@ -55,7 +55,7 @@ def dataset_of(
     split = np.full(len(files), TRAIN)
     if len(columns) > 3:
         split = table.codes(columns[3], SPLITS, "0..2 (train, val, test)")
-    require_files(root, files, str(table.path), lambda row: f"line {table.lines[row]}")
+    require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
     return ImageDataset(name, root, files, labels, attributes, split, groups)
 
 

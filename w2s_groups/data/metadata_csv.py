@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,17 +57,23 @@ class MetadataCsv(OnDisk):
                 "name a column once"
             )
         table = read_delimited(path, columns)
-        names: list[list[str]] = []
-        for column, given, letter in (
-            (self.y_column, self.class_names, "y"),
-            (self.a_column, self.attribute_names, "a"),
-        ):
-            if given is None:
-                given, codes = _coding(table, column, letter)
-                table = replace(table, columns={**table.columns, column: codes})
-            names.append(given)
-        groups = groups_of(names[0], names[1], self.minority)
+        classes, table = named(table, self.y_column, self.class_names, "y")
+        attributes, table = named(table, self.a_column, self.attribute_names, "a")
+        groups = groups_of(classes, attributes, self.minority)
         return dataset_of(self.name, root, table, columns, groups)
+
+
+def named(
+    table: Table, column: str, given: Sequence[str] | None, letter: str
+) -> tuple[Sequence[str], Table]:
+    """Names of a column's codes, and the table that has it in names or codes that fit them.
+
+    given: the names; None takes them from the column's values.
+    """
+    if given is not None:
+        return given, table
+    names, codes = _coding(table, column, letter)
+    return names, replace(table, columns={**table.columns, column: codes})
 
 
 def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[str, ...]]:

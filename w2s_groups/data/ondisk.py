@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from omegaconf import MISSING
 
 from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, ImageDataset
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
 from w2s_groups.data.cache import Progress, silent
-from w2s_groups.errors import InputError
+from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.seeds import stream
+
+_TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
 class Pool(Enum):
@@ -41,12 +44,16 @@ class OnDisk(ABC):
     split_seed: int = MISSING
     test_fraction: float = MISSING
 
+    SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
+
     def __post_init__(self) -> None:
-        if (self.root is None) == (self.archive is None):
-            state = "both are set" if self.root else "neither is set"
+        given = {f"data.{field}": getattr(self, field) for field in self.SOURCES}
+        n = sum(value is not None for value in given.values())
+        if n != 1:
             raise InputError(
-                f"data.root or data.archive must say where {self.name} is, and {state}; set "
-                "data.root to its folder, or data.archive to the file it came in"
+                f"{' or '.join(given)} must say where {self.name} is, and "
+                f"{'several are' if n else 'none is'} set; set data.root to its folder, or "
+                "data.archive to the file it came in"
             )
         if not 0 < self.test_fraction < 1:
             raise InputError(
@@ -60,18 +67,29 @@ class OnDisk(ABC):
         """All images below `root` with their official split."""
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        dataset = self.read(self._located(cache, progress), cache, progress)
+        if self.pool is Pool.all:
+            return resplit(dataset, self.test_fraction, self.split_seed)
+        for rows, what in (
+            (dataset.split == TEST, "test"),
+            (dataset.split != TEST, "train or val"),
+        ):
+            if not rows.any():
+                raise InputError(
+                    f"data {self.name}: no image is of split {what}; set data.pool=all to split "
+                    "all images anew"
+                )
+        return dataset
+
+    def _located(self, cache: Path, progress: Progress) -> Path:
         if self.archive is not None:
-            root = unpacked(Path(self.archive).expanduser(), cache, progress)
-        else:
-            root = Path(str(self.root)).expanduser().absolute()
+            return unpacked(Path(self.archive).expanduser(), cache, progress)
+        root = Path(str(self.root)).expanduser().absolute()
         if not root.is_dir():
             raise InputError(
                 f"data.root={root} is no folder; set it to where the files of {self.name} are"
             )
-        dataset = self.read(root, cache, progress)
-        if self.pool is Pool.all:
-            return resplit(dataset, self.test_fraction, self.split_seed)
-        return dataset
+        return root
 
 
 def resplit(dataset: ImageDataset, test_fraction: float, seed: int) -> ImageDataset:
@@ -91,6 +109,22 @@ def resplit(dataset: ImageDataset, test_fraction: float, seed: int) -> ImageData
         split[order[:n_test]] = TEST
     official = dataset.split if dataset.official is None else dataset.official
     return replace(dataset, split=split, official=official)
+
+
+def split_codes(
+    given: Mapping[str, str], there: Iterable[str], owner: str
+) -> dict[str, int | None]:
+    """Code of each split that is there, by data.splits; None for one that is left out."""
+    for name, target in given.items():
+        if target not in _TARGETS:
+            raise unknown_name(f"data.splits.{name}", target, _TARGETS)
+    lacking = [name for name in there if name not in given]
+    if lacking:
+        raise InputError(
+            f"data.splits does not say what {owner}'s split {lacking[0]} is; add "
+            f"+data.splits.{lacking[0]}=drop, or =train, =val or =test"
+        )
+    return {name: _TARGETS[given[name]] for name in there}
 
 
 def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:

@@ -20,15 +20,11 @@ def require_files(
     source: what lists them. label(row): where it does, such as "line 7". Matters on network file
     systems, where a query per image takes minutes.
     """
-    present: dict[str, frozenset[str]] = {}
-    absent = []
-    for row, file in enumerate(files):
-        folder, _, base = file.rpartition("/")
-        names = present.get(folder)
-        if names is None:
-            names = present[folder] = _names(root / folder)
-        if base not in names:
-            absent.append(row)
+    present: set[str] = set()
+    for folder in {file.rpartition("/")[0] for file in files}:
+        prefix = f"{folder}/" if folder else ""
+        present.update(map(prefix.__add__, _names(root / folder)))
+    absent = [row for row, file in enumerate(files) if file not in present]
     if absent:
         shown = ", ".join(f"{files[row]} ({label(row)})" for row in absent[:_LISTED])
         more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""

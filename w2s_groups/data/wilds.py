@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.base import TRAIN, ImageDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.folder import groups_of
-from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.scan import require_files
 from w2s_groups.errors import InputError, unknown_name
-
-_TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
 @dataclass
@@ -91,20 +89,12 @@ class Wilds(OnDisk):
 
     def _split(self, source: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(N,) split of each image, and the rows that are kept."""
-        for name, given in self.splits.items():
-            if given not in _TARGETS:
-                raise unknown_name(f"data.splits.{name}", given, _TARGETS)
         codes = np.asarray(source.split_array).astype(np.int64)
         split, kept = np.full(len(codes), TRAIN), np.zeros(len(codes), dtype=bool)
-        for name, code in source.split_dict.items():
-            if name not in self.splits:
-                raise InputError(
-                    f"data.splits does not say what wilds' split {name} is; set "
-                    f"data.splits.{name} to train, val, test or drop"
-                )
-            target = _TARGETS[self.splits[name]]
+        for name, target in split_codes(self.splits, source.split_dict, "wilds").items():
             if target is not None:
-                split[codes == code], kept[codes == code] = target, True
+                rows = codes == source.split_dict[name]
+                split[rows], kept[rows] = target, True
         return split, np.flatnonzero(kept)
 
 

@@ -1,0 +1,188 @@
+"""A data set of the Hugging Face hub, or one on disk as parquet or arrow files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from omegaconf import MISSING
+
+from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.cache import Progress, built, key
+from w2s_groups.data.folder import dataset_of, groups_of
+from w2s_groups.data.metadata_csv import named
+from w2s_groups.data.ondisk import OnDisk, split_codes
+from w2s_groups.data.table import Table
+from w2s_groups.errors import InputError
+
+_SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
+_BATCH = 256  # images in memory at a time
+_COLUMNS = ("file", "y", "a", "split")
+
+
+@dataclass
+class HuggingFace(OnDisk):
+    """Images, y and a from three columns. Needs the extra w2s_groups[hf].
+
+    hub: a name such as owner/set, fetched once into the cache; or root: a folder of parquet or
+    arrow files, or one that save_to_disk wrote. image_column: an image (bytes or a path), or texts
+    that are paths below root. splits: the set's split -> train, val, test or drop. class_names,
+    attribute_names: null takes a ClassLabel's names, or the column's values. minority: (y, a)
+    pairs; empty means a != y. Image bytes are written once, as files below cache/images.
+    """
+
+    hub: str | None = MISSING
+    image_column: str = MISSING
+    y_column: str = MISSING
+    a_column: str = MISSING
+    splits: dict[str, str] = MISSING
+    class_names: list[str] | None = MISSING
+    attribute_names: list[str] | None = MISSING
+    minority: list[list[int]] = MISSING
+
+    SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive", "hub")
+
+    def _located(self, cache: Path, progress: Progress) -> Path:
+        return cache if self.hub is not None else super()._located(cache, progress)
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        source = self._open(root, cache)
+        owner = self.hub or str(root)
+        targets = split_codes(self.splits, source, owner)
+        parts = {name: source[name] for name, target in targets.items() if target is not None}
+        if not any(map(len, parts.values())):
+            raise InputError(
+                f"data: {owner} holds no image in a split that is kept; set data.splits"
+            )
+        files: list[str] = []
+        columns: dict[str, list[str]] = {"y": [], "a": []}
+        names: dict[str, list[str] | None] = {"y": self.class_names, "a": self.attribute_names}
+        for split, part in parts.items():
+            for column in (self.image_column, self.y_column, self.a_column):
+                if column not in part.column_names:
+                    raise InputError(
+                        f"data: split {split} of {owner} lacks the column {column}; its columns "
+                        f"are {', '.join(part.column_names)}"
+                    )
+            for letter, column in (("y", self.y_column), ("a", self.a_column)):
+                columns[letter] += map(_text, part[column])
+                if names[letter] is None:
+                    names[letter] = getattr(part.features[column], "names", None)
+        folder, files = self._files(parts, root, cache, progress)
+        table = Table(
+            Path(owner),
+            tuple(range(len(files))),
+            {
+                "file": tuple(files),
+                "y": tuple(columns["y"]),
+                "a": tuple(columns["a"]),
+                "split": tuple(
+                    str(targets[name]) for name, part in parts.items() for _ in range(len(part))
+                ),
+            },
+            unit="row",
+        )
+        classes, table = named(table, "y", names["y"], "y")
+        attributes, table = named(table, "a", names["a"], "a")
+        groups = groups_of(classes, attributes, self.minority)
+        return dataset_of(self.name, folder, table, _COLUMNS, groups)
+
+    def _open(self, root: Path, cache: Path) -> Mapping[str, Any]:
+        """Split name -> datasets.Dataset."""
+        try:
+            import datasets
+        except ImportError as error:
+            raise InputError(
+                "data=huggingface needs the package datasets; run pip install 'w2s_groups[hf]'"
+            ) from error
+        where = str(cache / "huggingface")
+        try:
+            if self.hub is not None:
+                found = datasets.load_dataset(self.hub, cache_dir=where)
+            elif (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
+                found = datasets.load_from_disk(str(root))
+            else:
+                found = datasets.load_dataset(str(root), cache_dir=where)
+        except Exception as error:  # each builder, file system and codec has its own
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            remedy = (
+                "check the name and the network, or fetch its parquet files elsewhere and set "
+                "data.root to their folder"
+                if self.hub is not None
+                else "set data.root to a folder of parquet or arrow files, or one of save_to_disk"
+            )
+            raise InputError(
+                f"data.{'hub' if self.hub else 'root'}={self.hub or root} can't be read "
+                f"({reason}); {remedy}"
+            ) from error
+        return {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
+
+    def _files(
+        self, parts: Mapping[str, Any], root: Path, cache: Path, progress: Progress
+    ) -> tuple[Path, list[str]]:
+        """The folder and, in order, the file of each image below it."""
+        first = next(iter(parts.values()))
+        if getattr(first.features[self.image_column], "dtype", "") == "string":
+            return root, [text or "" for part in parts.values() for text in part[self.image_column]]
+        total = sum(map(len, parts.values()))
+        names, digest = [], hashlib.sha256()
+        for done, (name, data) in enumerate(self._images(parts, root), start=1):
+            content = hashlib.sha256(data).hexdigest()
+            suffix = next((s for magic, s in _SUFFIXES.items() if data.startswith(magic)), ".img")
+            names.append(f"{name}-{content[:16]}{suffix}")
+            digest.update(content.encode())
+            progress(f"reading {self.name}", done, total)
+        recipe = {"names": names[:1], "images": digest.hexdigest(), "splits": list(parts)}
+
+        def write(folder: Path, step: str) -> None:
+            for done, (_, data) in enumerate(self._images(parts, root), start=1):
+                path = folder / names[done - 1]
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(data)
+                progress(step, done, total)
+
+        folder = built(cache / "images" / key(recipe), recipe, write, f"writing {self.name}")
+        return folder, names
+
+    def _images(self, parts: Mapping[str, Any], root: Path) -> Iterator[tuple[str, bytes]]:
+        """(split/number, bytes) of each image as they are stored; none is decoded."""
+        import datasets
+
+        for split, part in parts.items():
+            plain = part.cast_column(self.image_column, datasets.Image(decode=False))
+            rows = plain.select_columns([self.image_column]).with_format("arrow")
+            number = 0
+            for batch in rows.iter(batch_size=_BATCH):
+                for image in batch.column(self.image_column).to_pylist():
+                    yield f"{split}/{number:06d}", _bytes(image, root, split, number)
+                    number += 1
+
+
+def _bytes(image: Mapping[str, Any] | None, root: Path, split: str, number: int) -> bytes:
+    if image is not None and image.get("bytes") is not None:
+        return bytes(image["bytes"])
+    if image is None or not image.get("path"):
+        raise InputError(
+            f"data: row {number} of split {split} has no image; take the row out of the set"
+        )
+    path = root / str(image["path"])
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"data: row {number} of split {split} names {path}, which can't be read "
+            f"({error.strerror}); restore it"
+        ) from error
+
+
+def _text(value: Any) -> str:
+    """A label as a table's text; a missing one is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    return str(value).strip()
