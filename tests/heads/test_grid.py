@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.errors import InputError
+from w2s_groups.heads import grid
 from w2s_groups.heads.blocks import block_bytes
 from w2s_groups.heads.grid import iterate, plan, solve
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
@@ -20,6 +21,7 @@ from w2s_groups.heads.problem import (
     Head,
     Loss,
     Problem,
+    Squared,
     one_hot,
 )
 from w2s_groups.seeds import stream
@@ -127,6 +129,29 @@ def test_progress_and_interrupt_keep_finished_blocks() -> None:
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     first = next(iterate(features, problems, memory_limit=tight))
     assert len(first.heads) == len(first.positions) > 0
+
+
+def test_progress_moves_inside_a_block_and_counts_what_ended() -> None:
+    features, problems = _grid(2, CrossEntropy())
+    problems = [*problems, replace(problems[0]), *_grid(2, Squared())[1]]
+    constant = replace(problems[0], targets=one_hot(np.ones(100, dtype=np.int64), 2))
+    seen: list[tuple[int, int]] = []
+    n_blocks = 0
+    for _ in iterate(features, [*problems, constant], progress=lambda *x: seen.append(x)):
+        n_blocks += 1
+    assert len(seen) > n_blocks
+    assert seen[-1] == (len(problems) + 1, len(problems) + 1)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_a_tolerance_out_of_reach_names_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, problems = _grid(2, CrossEntropy())
+    monkeypatch.setattr(grid, "FLOAT64_LIMIT", 2)
+    match = (
+        r"tol=1e-30 .* 6 of 6 student heads of CrossEntropy\(\) at l2=0.01, .* on 100 rows; raise"
+    )
+    with pytest.raises(InputError, match=match):
+        solve(features, problems, tol=1e-30)
 
 
 def test_bad_input_is_named_before_any_work() -> None:

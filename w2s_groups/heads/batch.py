@@ -9,6 +9,7 @@ gradient is right to about 1e-9 and errors do not pile up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from w2s_groups.heads.batch_losses import spread, value_and_gradient
 from w2s_groups.heads.problem import Loss
+from w2s_groups.heads.products import add_lower, lower_flops
 
 HISTORY = 10
 ARMIJO, WOLFE = 1e-4, 0.9
@@ -93,8 +95,17 @@ class Descent:
         _, R = self.evaluate(self.logits(batch.V), batch.targets, batch.weights)
         return self.gradient(R, batch.V).abs().amax(1)
 
-    def minimise(self, batch: Batch, tol: float, limit: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,)."""
+    def minimise(
+        self,
+        batch: Batch,
+        tol: float,
+        limit: int,
+        ended: Callable[[Tensor], None] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,).
+
+        ended(index) is called with the positions of heads as their descent ends, each once.
+        """
         out, n = batch.V.clone(), len(batch.V)
         reached = torch.zeros(n, dtype=torch.bool, device=out.device)
         spent = torch.zeros(n, dtype=torch.int64, device=out.device)
@@ -112,6 +123,8 @@ class Descent:
             if 8 * int(over.sum()) >= len(over) or bool(given_up.any()):
                 gone = at.index[over]
                 out[gone], reached[gone], spent[gone] = at.V[over], done[over], iteration
+                if ended is not None:
+                    ended(gone)
                 if bool(over.all()):
                     break
                 at.keep(~over)
@@ -146,7 +159,8 @@ class Descent:
         m, D = self.X.shape
         h = (spread(Z) * weights.squeeze(1)).mean(0)
         self.curvature = float(h.sum())
-        B = (self.X * h.to(self.X.dtype)[:, None]).T @ self.X
+        B = self.X.new_zeros(D, D)
+        add_lower(B, self.X * h.to(self.X.dtype)[:, None], self.X)
         B.diagonal().add_(self.penalty[:D])
         # Cover the rounding of the product, or Cholesky fails on collinear features.
         rounding = 1e-6 if self.X.dtype == torch.float32 else 1e-14
@@ -157,8 +171,10 @@ class Descent:
         # cholesky_inverse is LAPACK's potri, fifty times slower here than this product.
         eye = torch.eye(D, dtype=B.dtype, device=B.device)
         inverse = torch.linalg.solve_triangular(root, eye, upper=False)
-        self.P = inverse.T @ inverse
-        cost = 2.0 * m * D**2 + 3.0 * D**3
+        P = torch.zeros_like(B)
+        add_lower(P, inverse, inverse)
+        self.P = P.tril_() + P.tril(-1).T
+        cost = lower_flops(m + D, D) + 4 / 3 * D**3
         self.flops += cost
         self.due = self.flops + cost / 2
 

@@ -79,13 +79,35 @@ def block_bytes(m: int, D: int, P: int, K: int) -> int:
 def tasks_of(problems: Sequence[Problem]) -> list[Task]:
     """Distinct problems in order of first appearance; equal ones share a task."""
     tasks: dict[bytes, Task] = {}
+    sorts: dict[bytes, _Sorted] = {}
     for position, problem in enumerate(problems):
         key = _digest(problem)
         if key in tasks:
             tasks[key].positions.append(position)
-        else:
-            tasks[key] = _task(problem, position)
+            continue
+        drawn = problem.rows.tobytes()
+        if drawn not in sorts:
+            sorts[drawn] = _Sorted.of(problem.rows)
+        tasks[key] = _task(problem, position, sorts[drawn])
     return list(tasks.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Sorted:
+    """Distinct rows in order; `where` of each drawn row among them, or the order if none repeats.
+
+    Kept for all problems on the same rows: sorting them is most of a task's preparation.
+    """
+
+    rows: NDArray[np.int64]
+    where: NDArray[np.intp]
+    repeats: bool
+
+    @classmethod
+    def of(cls, drawn: NDArray[np.int64]) -> _Sorted:
+        rows, where = np.unique(drawn, return_inverse=True)
+        repeats = len(rows) < len(drawn)
+        return cls(rows, where if repeats else np.argsort(drawn), repeats)
 
 
 def _digest(problem: Problem) -> bytes:
@@ -106,12 +128,12 @@ def _digest(problem: Problem) -> bytes:
     return digest.digest()
 
 
-def _task(problem: Problem, position: int) -> Task:
+def _task(problem: Problem, position: int, drawn: _Sorted) -> Task:
     present = present_classes(problem)
     targets, weights = normalised_targets(problem), normalised_weights(problem)
     columns = present if n_logits(targets.shape[1]) > 1 else np.array([1])
-    rows, where = np.unique(problem.rows, return_inverse=True)
-    if len(rows) < len(where):
+    rows, where = drawn.rows, drawn.where
+    if drawn.repeats:
         # Every loss is linear in its targets, so repeated rows add up to one weighted row.
         total = np.bincount(where, weights, len(rows)).astype(np.float64)
         mixed = np.zeros((len(rows), targets.shape[1]))
@@ -120,8 +142,7 @@ def _task(problem: Problem, position: int) -> Task:
         targets[total == 0] = 1 / targets.shape[1]
         weights = total
     else:
-        order = np.argsort(problem.rows)
-        targets, weights = targets[order], weights[order]
+        targets, weights = targets[where], weights[where]
     return Task(problem, present, rows, targets[:, columns], weights, [position])
 
 

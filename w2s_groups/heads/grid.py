@@ -6,7 +6,7 @@ The squared loss goes to `ridge_grid`; the others descend together in blocks of 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +84,15 @@ def solve(
 
     Each head's gradient, taken in float64 on its own rows and in the units of `problem.units`, has
     no entry above `tol`, so what shares its block moves a convex solution by less than
-    2 tol √D / l2 there. progress(done, total) is called after each block, in problems.
+    2 tol √D / l2 there. progress(done, total) is called as heads end their descent, in problems.
     Raises InputError for bad input before the first block.
     """
     heads: list[Head | None] = [None] * len(problems)
-    done = 0
-    for solved in iterate(features, problems, tol=tol, memory_limit=memory_limit, device=device):
+    for solved in iterate(
+        features, problems, tol=tol, memory_limit=memory_limit, device=device, progress=progress
+    ):
         for position, head in zip(solved.positions, solved.heads, strict=True):
             heads[position] = head
-        done += len(solved.positions)
-        if progress is not None:
-            progress(done, len(problems))
     return [head for head in heads if head is not None]
 
 
@@ -105,22 +103,45 @@ def iterate(
     tol: float = 1e-7,
     memory_limit: int = MEMORY_LIMIT,
     device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Solved]:
-    """As `solve`, handing over each block as it is finished: an interrupt loses only the next."""
+    """As `solve`, handing over each block as it is finished: an interrupt loses only the next.
+
+    progress runs ahead of the blocks: a head whose descent has ended waits for those beside it.
+    """
     if not tol > 0:
         raise InputError(f"tol={tol} must be positive")
     tasks, blocks, ridges = _prepare(features, problems, memory_limit)
+    ended = _counter(progress, len(problems))
     return itertools.chain(
         *(
-            _solved(ridge(features[side], groups, tol, memory_limit, device))
+            _solved(ridge(features[side], groups, tol, memory_limit, device), ended)
             for side, groups in ridges
         ),
-        _run(features, tasks, blocks, tol, device),
+        _run(features, tasks, blocks, tol, device, ended),
     )
 
 
-def _solved(found: Iterator[tuple[list[Task], list[Head]]]) -> Iterator[Solved]:
+def _counter(
+    progress: Callable[[int, int], None] | None, total: int
+) -> Callable[[Iterable[Task]], None]:
+    """What counts ended tasks in the problems that asked for them."""
+    done = 0
+
+    def ended(tasks: Iterable[Task]) -> None:
+        nonlocal done
+        done += sum(len(task.positions) for task in tasks)
+        if progress is not None:
+            progress(done, total)
+
+    return ended
+
+
+def _solved(
+    found: Iterator[tuple[list[Task], list[Head]]], ended: Callable[[Iterable[Task]], None]
+) -> Iterator[Solved]:
     for tasks, heads in found:
+        ended(tasks)
         yield _deliver(tasks, heads, np.zeros(len(heads), dtype=np.int64), 0.0)
 
 
@@ -157,10 +178,16 @@ def _prepare(
 
 
 def _run(
-    features: Features, tasks: list[Task], blocks: list[Block], tol: float, device: str
+    features: Features,
+    tasks: list[Task],
+    blocks: list[Block],
+    tol: float,
+    device: str,
+    ended: Callable[[Iterable[Task]], None],
 ) -> Iterator[Solved]:
     constant = [task for task in tasks if len(task.present) == 1]
     if constant:
+        ended(constant)
         yield _deliver(
             constant,
             [
@@ -179,7 +206,7 @@ def _run(
         key = (block.side, block.l2)
         if key not in scales:
             scales[key] = units(features[block.side], block.l2)
-        yield _solve_block(features[block.side], block, *scales[key], tol, device)
+        yield _solve_block(features[block.side], block, *scales[key], tol, device, ended)
 
 
 def _deliver(
@@ -197,6 +224,7 @@ def _solve_block(
     unit: NDArray[np.float64],
     tol: float,
     device: str,
+    ended: Callable[[Iterable[Task]], None],
 ) -> Solved:
     D = X.shape[1] + 1
     A = np.ones((len(block.rows), D))
@@ -208,7 +236,10 @@ def _solve_block(
     start = torch.as_tensor(_starts(block, mean, unit), device=device)
     fast = Descent(A64.to(torch.float32), penalty, block.loss, block.K)
     V, _, iterations = fast.minimise(
-        Batch(start, targets, weights), max(0.7 * tol, FLOAT32_FLOOR), FLOAT32_LIMIT
+        Batch(start, targets, weights),
+        max(0.7 * tol, FLOAT32_FLOOR),
+        FLOAT32_LIMIT,
+        lambda index: ended(block.tasks[i] for i in index.tolist()),
     )
     exact = Descent(A64, penalty, block.loss, block.K)
     _, R = exact.evaluate(exact.logits(V), targets, weights)
@@ -220,9 +251,11 @@ def _solve_block(
         )
         iterations[late] += more
         if not bool(reached.all()):
+            missed = late.nonzero()[~reached].flatten().tolist()
             raise InputError(
-                f"tol={tol} was not reached by {int((~reached).sum())} of {len(V)} "
-                f"{block.side} heads; raise tol or l2"
+                f"tol={tol} was not reached by {len(missed)} of {len(V)} {block.side} heads of "
+                f"{block.loss} at l2={block.l2:g}, the first of them on "
+                f"{len(block.tasks[missed[0]].rows)} rows; raise tol or l2"
             )
     theta = V.view(len(block.tasks), block.K, D).cpu().numpy()
     heads = [_head(task, theta[i], mean, unit) for i, task in enumerate(block.tasks)]

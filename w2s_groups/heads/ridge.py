@@ -9,6 +9,7 @@ A = Σ w_i (x_i − x̄)ᵀ(x_i − x̄) + D. Fewer rows than features: the same
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -17,15 +18,26 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class RowSet:
-    """Rows of one draw. X: (n, d) float64 in the units; w: (n,) summing to 1; mean: (d,) x̄."""
+    """Rows of one draw: those at `where` (n,) of a feature matrix (N, d), float64 in the units.
 
-    X: Tensor
+    w: (n,) summing to 1; mean: (d,) x̄.
+    """
+
+    matrix: Tensor
+    where: Tensor
     w: Tensor
     mean: Tensor
 
     @classmethod
     def of(cls, X: Tensor, w: Tensor) -> RowSet:
-        return cls(X, w, w @ X)
+        """All rows of X (n, d)."""
+        return cls(X, torch.arange(len(X), device=X.device), w, w @ X)
+
+    @cached_property
+    def X(self) -> Tensor:
+        """(n, d), copied when it is first asked for: sets that go together never ask."""
+        # index_select copies rows in parallel, which plain indexing does not.
+        return torch.index_select(self.matrix, 0, self.where)
 
     def gradient(self, theta: Tensor, b: Tensor, Y: Tensor, D: Tensor) -> tuple[Tensor, Tensor]:
         """Gradient of the objective in θ (d, R) and b (R,), from the rows themselves."""
@@ -49,23 +61,27 @@ class Factor(Protocol):
         ...
 
 
+def weighted(rows: RowSet, Y: Tensor) -> Tensor:
+    """(n, R) w_i (y_i − ȳ), whose products with the rows are the right-hand sides of A."""
+    return rows.w[:, None] * (Y - rows.w @ Y)
+
+
 class Primal:
     """Cholesky of A (d, d)."""
 
     def __init__(self, rows: RowSet, moment: Tensor, D: Tensor, scale: float = 1.0) -> None:
-        """moment: (d, d), scale times which is Σ w_i x_iᵀx_i."""
+        """moment: (d, d), scale times which is Σ w_i x_iᵀx_i; only its lower triangle is read."""
         self.rows = rows
         A = torch.addr(moment, rows.mean, rows.mean, beta=scale, alpha=-1)
         A.diagonal().add_(D)
         self.root = _cholesky(A)
 
     def fit(self, Y: Tensor) -> Tensor:
-        rows = self.rows
-        weighted = rows.w[:, None] * (Y - rows.w @ Y)
-        return self.inverse(rows.X.T @ weighted)  # its columns sum to 0: x̄ drops out
+        # The columns of the weighted targets sum to 0: x̄ drops out.
+        return self.inverse(self.rows.X.T @ weighted(self.rows, Y))
 
     def inverse(self, G: Tensor) -> Tensor:
-        return torch.cholesky_solve(G, self.root)
+        return _solve(self.root, G)
 
     def leverages(self) -> Tensor:
         centred = (self.rows.X - self.rows.mean).T
@@ -73,31 +89,40 @@ class Primal:
         return self.rows.w * (1 + half.square().sum(0))
 
 
+def from_coefficients(G: Tensor, a: Tensor, rows: RowSet, D: Tensor) -> Tensor:
+    """D⁻¹ Σ (x_i − x̄)ᵀ a_i (d, R), of G = Σ x_iᵀa_i (d, R) and a (n, R)."""
+    return (G - torch.outer(rows.mean, a.sum(0))) / D[:, None]
+
+
 class Dual:
     """Cholesky of K + I (n, n), K_ij = sqrt(w_i w_j) (x_i − x̄) D⁻¹ (x_j − x̄)ᵀ."""
 
-    def __init__(self, rows: RowSet, kernel: Tensor, D: Tensor) -> None:
-        """kernel: (n, n) x_i D⁻¹ x_jᵀ, not centred."""
+    def __init__(self, rows: RowSet, kernel: Tensor, D: Tensor, scale: float = 1.0) -> None:
+        """kernel: (n, n), scale times which is x_i D⁻¹ x_jᵀ, not centred."""
         self.rows, self.D = rows, D
-        means = kernel @ rows.w
-        centred = kernel - means - means[:, None] + rows.w @ means
         self.half = rows.w.sqrt()[:, None]
-        K = self.half * centred * self.half.T
+        # K_ij = h_i h_j (k_ij − v_i − v_j + w·v), v = kernel w: centred by one product of rank 2.
+        h = self.half * scale**0.5
+        v = (kernel @ rows.w)[:, None]
+        u = h * (v - rows.w @ v / 2)
+        K = (h * kernel).mul_(h.T)
+        K.addmm_(torch.cat([u, h], dim=1), torch.cat([h, u], dim=1).T, alpha=-1)
         K.diagonal().add_(1)
         self.root = _cholesky(K)
 
-    def _spread(self, a: Tensor) -> Tensor:
-        """D⁻¹ Σ sqrt(w_i) (x_i − x̄)ᵀ a_i."""
-        a = self.half * a
-        return (self.rows.X.T @ a - torch.outer(self.rows.mean, a.sum(0))) / self.D[:, None]
+    def coefficients(self, Y: Tensor) -> Tensor:
+        """(n, R) a for which θ is `from_coefficients`."""
+        return self.half * _solve(self.root, self.half * (Y - self.rows.w @ Y))
 
     def fit(self, Y: Tensor) -> Tensor:
-        return self._spread(torch.cholesky_solve(self.half * (Y - self.rows.w @ Y), self.root))
+        a = self.coefficients(Y)
+        return from_coefficients(self.rows.X.T @ a, a, self.rows, self.D)
 
     def inverse(self, G: Tensor) -> Tensor:
         scaled = G / self.D[:, None]
         seen = self.half * (self.rows.X @ scaled - self.rows.mean @ scaled)
-        return scaled - self._spread(torch.cholesky_solve(seen, self.root))
+        a = self.half * _solve(self.root, seen)
+        return scaled - from_coefficients(self.rows.X.T @ a, a, self.rows, self.D)
 
     def leverages(self) -> Tensor:
         # K (K + I)⁻¹ = I − (K + I)⁻¹, and the mean has leverage w_i.
@@ -144,3 +169,10 @@ def _cholesky(A: Tensor) -> Tensor:
         A.diagonal().add_(1e-13 * len(A) * A.diagonal().amax())
         root = torch.linalg.cholesky(A)
     return root
+
+
+def _solve(root: Tensor, B: Tensor) -> Tensor:
+    """(root rootᵀ)⁻¹ B. Unlike torch.cholesky_solve it copies no factor."""
+    half = torch.linalg.solve_triangular(root, B, upper=False)
+    solution: Tensor = torch.linalg.solve_triangular(root.mT, half, upper=True)
+    return solution

@@ -7,8 +7,10 @@ go through their kernel, cut out of one over all rows of neighbouring sets.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +20,20 @@ from torch import Tensor
 from w2s_groups.errors import InputError
 from w2s_groups.heads.blocks import Task
 from w2s_groups.heads.problem import Head, Squared, units
-from w2s_groups.heads.ridge import Dual, Factor, Primal, RowSet, leave_one_out, solve
+from w2s_groups.heads.products import add_lower
+from w2s_groups.heads.ridge import (
+    Dual,
+    Factor,
+    Primal,
+    RowSet,
+    from_coefficients,
+    leave_one_out,
+    solve,
+    weighted,
+)
+from w2s_groups.heads.ridge_wide import Wide, row_sets
 
-COLUMNS = 512  # targets solved together on one factorisation
+COLUMNS = 512  # targets solved together, of one set or of neighbouring ones
 RENEW = 1e-4  # share of a feature's largest moment so far below which subtraction costs digits
 
 
@@ -37,6 +50,10 @@ class Group:
     def uniform(self) -> bool:
         return bool(np.ptp(self.weights) <= 1e-15)
 
+    @property
+    def columns(self) -> int:
+        return sum(task.K for task in self.tasks)
+
 
 def groups_of(tasks: Sequence[Task]) -> list[Group]:
     """Tasks by what they share, in order of first appearance."""
@@ -50,14 +67,17 @@ def groups_of(tasks: Sequence[Task]) -> list[Group]:
 
 
 def ridge_bytes(groups: Sequence[Group], n_rows: int, d: int, memory_limit: int) -> int:
-    """Peak bytes of `ridge`: float64 features and kernel, moments and factor, one set's rows."""
+    """Peak bytes of `ridge`: float64 features and kernel, moments and factor, a wave's rows.
+
+    Those are at most twice a set's, beside a copy or two of one set's.
+    """
     dual = [group for group in groups if len(group.rows) < d]
     shared = max((len(union) for union, _ in _batches(dual, memory_limit)), default=0)
     n = max(len(group.rows) for group in groups)
-    R = min(COLUMNS, max(sum(task.K for task in group.tasks) for group in groups))
+    R = min(COLUMNS, sum(group.columns for group in groups))
     moments = 4 * d * d if len(dual) < len(groups) else 0
-    one_set = 4 * n * d + 4 * min(n, d) ** 2 + 5 * R * (n + d)
-    return 8 * (2 * n_rows * d + shared**2 + shared * d + moments + one_set)
+    one_wave = 4 * n * d + 4 * min(n, d) ** 2 + R * (8 * max(n, shared) + 6 * d)
+    return 8 * (2 * n_rows * d + shared**2 + 2 * shared * d + moments + one_wave)
 
 
 def ridge(
@@ -97,12 +117,30 @@ class _Frame:
     def penalty(self, l2: float) -> Tensor:
         return l2 / self.scale**2
 
-    def rows(self, group: Group) -> RowSet:
-        device = self.X.device
-        rows = torch.as_tensor(group.rows, device=device)
+    def row_sets(
+        self, union: NDArray[np.int64], groups: Sequence[Group]
+    ) -> tuple[Tensor, list[RowSet]]:
+        """Rows of the union (u, d), sorted, and the groups' sets among them."""
         # index_select copies rows in parallel, which plain indexing does not.
-        inside = torch.index_select(self.X, 0, rows)
-        return RowSet.of(inside, torch.as_tensor(group.weights, device=device))
+        X = torch.index_select(self.X, 0, self._tensor(union))
+        where = [self._tensor(np.searchsorted(union, group.rows)) for group in groups]
+        return X, row_sets(X, where, [self._tensor(group.weights) for group in groups])
+
+    def heads(self, tasks: Sequence[Task], theta: Tensor, b: Tensor, l2: float) -> list[Head]:
+        """In the features' own units, of θ (d, R) and b (R,) of the tasks side by side."""
+        coefs = theta.cpu().numpy() / self.unit[:, None]
+        levels = b.cpu().numpy() - self.mean @ coefs
+        ends = np.cumsum([0] + [task.K for task in tasks])
+        return [
+            Head(coefs[:, i:j].copy(), levels[i:j].copy(), True, l2)
+            for i, j in itertools.pairwise(ends)
+        ]
+
+    def targets(self, tasks: Sequence[Task]) -> Tensor:
+        return self._tensor(np.concatenate([task.targets for task in tasks], axis=1))
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(array, device=self.X.device)
 
 
 def _batches(
@@ -126,50 +164,82 @@ def _batches(
     return batches
 
 
+def _waves(groups: Sequence[Group]) -> list[list[Group]]:
+    """Neighbours whose targets go through the union of their rows together.
+
+    A set joins while the union is at most twice any set's rows and the targets fill COLUMNS.
+    """
+    waves: list[list[Group]] = []
+    union, least, columns = np.empty(0, dtype=np.int64), 0, 0
+    for group in groups:
+        joint = np.union1d(union, group.rows)
+        least, columns = min(least, len(group.rows)), columns + group.columns
+        if waves and len(joint) <= 2 * least and columns <= COLUMNS:
+            waves[-1].append(group)
+            union = joint
+        else:
+            waves.append([group])
+            union, least, columns = group.rows, len(group.rows), group.columns
+    return waves
+
+
 def _dual(
     frame: _Frame, union: NDArray[np.int64], groups: Sequence[Group], tol: float
 ) -> Iterator[tuple[list[Task], list[Head]]]:
+    X, sets = frame.row_sets(union, groups)
     # The kernel at l2 = 1; D⁻¹ = unit²/l2.
-    natural = frame.X[union] * frame.scale
+    natural = X * frame.scale
     shared = natural @ natural.T
     del natural
-    for group in groups:
-        rows = frame.rows(group)
-        where = torch.as_tensor(np.searchsorted(union, group.rows), device=shared.device)
-        kernel = shared[where[:, None], where]
 
-        def dual(l2: float, rows: RowSet = rows, kernel: Tensor = kernel) -> Factor:
-            return Dual(rows, kernel / l2, frame.penalty(l2))
+    def dual(l2: float, rows: RowSet) -> Dual:
+        kernel = shared.index_select(0, rows.where).index_select(1, rows.where)
+        return Dual(rows, kernel, frame.penalty(l2), 1 / l2)
 
-        def primal(l2: float, rows: RowSet = rows) -> Factor:
-            return Primal(rows, rows.X.T @ (rows.w[:, None] * rows.X), frame.penalty(l2))
+    def primal(l2: float, rows: RowSet) -> Factor:
+        return Primal(rows, rows.X.T @ (rows.w[:, None] * rows.X), frame.penalty(l2))
 
+    def fit(l2: float, wide: Wide) -> list[Tensor]:
+        D = frame.penalty(l2)
+        pairs = zip(wide.sets, wide.targets, strict=True)
+        a = [dual(l2, rows).coefficients(Y) for rows, Y in pairs]
+        found = zip(wide.products(a), a, wide.sets, strict=True)
+        return [from_coefficients(G, part, rows, D) for G, part, rows in found]
+
+    of = dict(zip(groups, sets, strict=True))
+    for wave in _waves(groups):
         # Where features of wild scales swamp the kernel, the moments in their units do not fail.
-        yield from _heads(frame, group, rows, [dual, primal], tol)
+        yield from _wave(frame, X, [(g, of[g]) for g in wave], fit, [dual, primal], tol)
 
 
 def _primal(
     frame: _Frame, groups: Sequence[Group], tol: float
 ) -> Iterator[tuple[list[Task], list[Head]]]:
     chain = _Chain(frame.X)
-    for index in _nearest_neighbours([group.rows for group in groups], len(frame.X)):
-        group = groups[index]
-        rows = frame.rows(group)
-        if group.uniform:
-            moment, scale = chain.moment(group.rows), 1 / len(group.rows)
-        else:
-            moment, scale = rows.X.T @ (rows.w[:, None] * rows.X), 1.0
+    order = _nearest_neighbours([group.rows for group in groups], len(frame.X))
+    for wave in _waves([groups[index] for index in order]):
+        union = np.unique(np.concatenate([group.rows for group in wave]))
+        X, sets = frame.row_sets(union, wave)
+        of = dict(zip(sets, wave, strict=True))
 
-        def factor(
-            l2: float, rows: RowSet = rows, moment: Tensor = moment, scale: float = scale
-        ) -> Factor:
+        def primal(l2: float, rows: RowSet, of: dict[RowSet, Group] = of) -> Primal:
+            group = of[rows]
+            if group.uniform:
+                moment, scale = chain.moment(group.rows), 1 / len(group.rows)
+            else:
+                moment, scale = rows.X.T @ (rows.w[:, None] * rows.X), 1.0
             return Primal(rows, moment, frame.penalty(l2), scale)
 
-        yield from _heads(frame, group, rows, [factor], tol)
+        def fit(l2: float, wide: Wide, primal: Callable[..., Primal] = primal) -> list[Tensor]:
+            pairs = zip(wide.sets, wide.targets, strict=True)
+            sides = wide.products([weighted(rows, Y) for rows, Y in pairs])
+            return [primal(l2, rows).inverse(G) for rows, G in zip(wide.sets, sides, strict=True)]
+
+        yield from _wave(frame, X, list(zip(wave, sets, strict=True)), fit, [primal], tol)
 
 
 class _Chain:
-    """Σ xᵀx over one set after another, by the rows in which it differs from the one before."""
+    """Lower triangle of Σ xᵀx over one set after another, by the rows in which they differ."""
 
     def __init__(self, X: Tensor) -> None:
         self.X = X
@@ -185,12 +255,13 @@ class _Chain:
         if len(gained) + len(lost) < len(rows):
             for part, sign in ((gained, 1.0), (lost, -1.0)):
                 block = self.X[part]
-                self.sum.addmm_(block.T, block, alpha=sign)
+                add_lower(self.sum, block, block, sign)
         self.largest = torch.maximum(self.largest, self.sum.diagonal())
         shrunk = bool((self.sum.diagonal() < RENEW * self.largest).any())
         if shrunk or len(gained) + len(lost) >= len(rows):
             block = self.X[rows]
-            self.sum = block.T @ block
+            self.sum.zero_()
+            add_lower(self.sum, block, block)
             self.largest = self.sum.diagonal().clone()
         self.member = member
         return self.sum
@@ -215,11 +286,50 @@ def _nearest_neighbours(sets: Sequence[NDArray[np.int64]], n_rows: int) -> Itera
         at = int(apart.argmin())
 
 
+def _wave(
+    frame: _Frame,
+    X: Tensor,
+    members: Sequence[tuple[Group, RowSet]],
+    fit: Callable[[float, Wide], list[Tensor]],
+    factors: Sequence[Callable[[float, RowSet], Factor]],
+    tol: float,
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    """Heads of groups with rows among those of X. fit: θ of every set by l2.
+
+    What is left to refine goes set by set; so do groups with l2 to choose, whose leverages take
+    longer than their targets, and those of more targets than COLUMNS.
+    """
+    together = [
+        (group, rows)
+        for group, rows in members
+        if len(group.path) == 1 and group.columns <= COLUMNS
+    ]
+    done = set()
+    if together:
+        l2 = together[0][0].path[0]
+        wide = Wide(
+            X, [rows for _, rows in together], [frame.targets(g.tasks) for g, _ in together]
+        )
+        thetas = fit(l2, wide)
+        levels = [
+            rows.w @ Y - rows.mean @ theta
+            for rows, Y, theta in zip(wide.sets, wide.targets, thetas, strict=True)
+        ]
+        norms = wide.gradient_norms(thetas, levels, frame.penalty(l2))
+        for (group, _), theta, b, norm in zip(together, thetas, levels, norms, strict=True):
+            if norm <= tol:
+                done.add(group)
+                yield group.tasks, frame.heads(group.tasks, theta, b, l2)
+    for group, rows in members:
+        if group not in done:
+            yield from _heads(frame, group, rows, factors, tol)
+
+
 def _heads(
     frame: _Frame,
     group: Group,
     rows: RowSet,
-    factors: Sequence[Callable[[float], Factor]],
+    factors: Sequence[Callable[[float, RowSet], Factor]],
     tol: float,
 ) -> Iterator[tuple[list[Task], list[Head]]]:
     """Heads of a group at its l2, or each at the one whose leave-one-out error is least.
@@ -228,15 +338,14 @@ def _heads(
     """
     best: dict[int, tuple[float, Head]] = {}
     for l2 in group.path:
-        made, D = factors[0](l2), frame.penalty(l2)
+        made, D = factors[0](l2, rows), frame.penalty(l2)
         for part in _parts(group.tasks):
             tasks = [group.tasks[i] for i in part]
-            targets = np.concatenate([task.targets for task in tasks], axis=1)
-            Y = torch.as_tensor(targets, device=frame.X.device)
+            Y = frame.targets(tasks)
             theta, b, norm = solve(made, rows, Y, D, tol)
             for factor in factors[1:]:
                 if not bool((norm <= tol).all()):
-                    made = factor(l2)
+                    made = factor(l2, rows)
                     theta, b, norm = solve(made, rows, Y, D, tol)
             worst = float(norm.max())
             if not worst <= tol:
@@ -244,17 +353,14 @@ def _heads(
                     f"tol={tol} was not reached by a ridge head on {len(group.rows)} rows at "
                     f"l2={l2:g}: its gradient stays at {worst:.1e}; raise tol or l2"
                 )
-            owner = np.repeat(part, [task.K for task in tasks])
-            errors = np.zeros(len(owner))
+            errors = Y.new_zeros(Y.shape[1])
             if len(group.path) > 1:
-                errors = leave_one_out(made, rows, Y, theta, b).cpu().numpy()
-            coefs = theta.cpu().numpy() / frame.unit[:, None]
-            levels = b.cpu().numpy() - frame.mean @ coefs
-            for i in part:
-                mine = owner == i
-                error = float(errors[mine].sum())
+                errors = leave_one_out(made, rows, Y, theta, b)
+            found = frame.heads(tasks, theta, b, l2)
+            sums = [float(own.sum()) for own in torch.split(errors, [task.K for task in tasks])]
+            for i, head, error in zip(part, found, sums, strict=True):
                 if i not in best or error < best[i][0]:
-                    best[i] = (error, Head(coefs[:, mine], levels[mine], True, l2))
+                    best[i] = (error, head)
     yield group.tasks, [best[i][1] for i in range(len(group.tasks))]
 
 
