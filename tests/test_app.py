@@ -152,7 +152,7 @@ def test_what_the_pool_cannot_serve_is_refused_before_features(
 ) -> None:
     with pytest.raises(InputError, match=r"too few; largest n_u: \d+"):
         app.run(load(*SMALL, *places(folder, tmp_path / "none", tmp_path), "n_u=60"))
-    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "none/features").exists()
 
 
 def test_a_wrong_student_is_refused_before_the_teachers_features(
@@ -161,7 +161,7 @@ def test_a_wrong_student_is_refused_before_the_teachers_features(
     overrides = (*SMALL, *places(folder, tmp_path / "none", tmp_path), "student=packaged/resnet")
     with pytest.raises(InputError, match="resnet"):
         app.run(load(*overrides))
-    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "none/features").exists()
 
 
 def test_corrupt_image_stops_the_run_or_is_skipped(
