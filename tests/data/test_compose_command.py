@@ -421,7 +421,10 @@ def test_nothing_is_overwritten(
 def test_a_stop_leaves_no_part(pictures: Folders, tmp_path: Path) -> None:
     words = command(pictures, tmp_path / "made" / "o", "--train", "60000")
     with subprocess.Popen(
-        [sys.executable, "-m", "w2s_groups", "compose", *words], stderr=subprocess.PIPE
+        [sys.executable, "-m", "w2s_groups", "compose", *words],
+        stderr=subprocess.PIPE,
+        # A job in the background of a script inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         seen = b""
