@@ -11,10 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from test_sweep import cells, command, environment, places, run
+from test_sweep import cells, command, environment, run
 
-from w2s_groups import job
-from w2s_groups.results import failures, folding, store
+from w2s_groups.results import folding
 
 pytestmark = pytest.mark.slow
 
@@ -146,35 +145,9 @@ def test_noise_and_truncation_are_made_again(whole: dict[str, bytes], tmp_path: 
     assert cells(tmp_path).items() >= whole.items()
 
 
-def test_memory_that_runs_out_in_one_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit on the address space: a real MemoryError, and the smaller cells are there."""
-    limited = (
-        "import resource, sys, torch, w2s_groups.app as app\n"
-        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (used + 700 * 2**20,) * 2)\n"
-        "app.main()\n"
-    )
-    arguments = command(tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=100,140000")[4:]
-    overrides = [a for a in arguments if not a.startswith(("data.n_pool", "data.d_z", "n_u"))]
-    done = subprocess.run(
-        [command(tmp_path)[0], "-c", limited, "--multirun", *overrides,
-         "n_u=100,140000", "data.n_pool=300000", "data.d_z=16", "memory_limit_gb=0.1"],
-        capture_output=True, text=True, env=environment(), cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode in (0, 1), done.stderr[-2000:]
-    assert len(store.keys(tmp_path / "results/leaderboard")) >= 1
-    for row in failures.load(tmp_path / "results/leaderboard"):
-        assert row["n_u"] == 140000
-
-
 def test_a_store_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("in the way")
     done = run(tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0")
     assert done.returncode != 0
     assert "results_dir" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_versions_are_those_of_this_code(whole: dict[str, bytes]) -> None:
-    assert all(name.endswith(f"-v{job.NUMERICS}.json") for name in whole)
-    assert places(Path("x"))

@@ -55,7 +55,7 @@ def _job(composed: DictConfig) -> None:
             if failed:
                 sys.exit(1)
     except InputError as error:
-        if not sweep.current():
+        if not sweep.current() or composed.get("fail_fast"):
             _fail(str(error))
         try:
             sweep.refused(composed, error)

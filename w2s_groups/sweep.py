@@ -75,9 +75,6 @@ def run_job(cfg: Config) -> None:
 
 def refused(composed: DictConfig, error: InputError) -> None:
     """A job whose configuration can't be run: a row of the sweep, whose other jobs go on."""
-    if composed.get("fail_fast"):
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     log.warning("refused: %s", error)
     experiment = str(composed.get("experiment_name"))
     _write_record(
