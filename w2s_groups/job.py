@@ -157,9 +157,6 @@ def _run_cells(
         )  # fmt: skip
     # Heads need float64, which Apple's GPUs lack.
     device = "cpu" if device.startswith("mps") else device
-    solver = partial(
-        solve, tol=cfg.tol, memory_limit=int(cfg.memory_limit_gb * 2**30), device=device
-    )
     cells = list(planned)
     per_seed = len(cells) // len(cfg.seeds)
     size = per_seed * max(1, BLOCK // per_seed)
@@ -170,6 +167,17 @@ def _run_cells(
             cfg.memory_limit_gb,
         )
     with tqdm(total=len(todo), unit="cell", desc="heads", disable=len(cells) == 1) as bar:
+
+        def progress(ended: int, asked: int) -> None:
+            bar.set_postfix_str(f"{ended} of {asked} heads of this step")
+
+        solver = partial(
+            solve,
+            tol=cfg.tol,
+            memory_limit=int(cfg.memory_limit_gb * 2**30),
+            device=device,
+            progress=progress,
+        )
         for start in range(0, len(cells), size):
             block = cells[start : start + size]
             left = todo.intersection(block)
