@@ -1,0 +1,212 @@
+"""Samples of the accuracies that teacher and student of a draw will have, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from w2s_groups.errors import InputError
+from w2s_groups.prediction.population import Points, Population, Side
+from w2s_groups.prediction.response import response
+from w2s_groups.prediction.spread import Spread, residual_variance, spread, square_root
+from w2s_groups.seeds import stream
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Accuracies in [0, 1] by group in S samples of a draw; a group without images is NaN.
+
+    teacher: (L, S, G) for L labelled mixes. student: (L, U, S, G) for U unlabelled mixes. Sample s
+    of a student was taught by sample s of its teacher. n: (G,) images that they are read from.
+    """
+
+    teacher: Floats
+    student: Floats
+    n: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Noise:
+    """Standard normal numbers that all cells share, so that maps are smooth and gains are paired.
+
+    labelled, fresh (N, S), with mean 0 in each group; row (N, S, K), group (G, S, K) for residuals.
+    The second half of the samples has the signs of labelled and fresh reversed.
+    """
+
+    labelled: Tensor
+    fresh: Tensor
+    row: Tensor
+    group: Tensor
+
+
+def predict(
+    population: Population,
+    counts_l: ArrayLike,
+    counts_u: ArrayLike,
+    l2_w: float,
+    l2_s: float,
+    *,
+    points: Points | None = None,
+    samples: int = 64,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prediction:
+    """Predicted accuracies of every labelled mix with every unlabelled mix.
+
+    counts_l (L, G), counts_u (U, G): images of each group. l2_w, l2_s: l2 of the ridge heads, as
+    heads.Problem has it. points: where accuracies are read; None: the population's own rows, each
+    as if it had not been drawn. samples: an even number. progress: called with (done, total) of
+    L + U mixes. Source: docs/prediction.md.
+    """
+    if samples < 2 or samples % 2:
+        raise InputError(f"samples={samples} must be an even number, 2 or more: they come in pairs")
+    for field, value in (("l2_w", l2_w), ("l2_s", l2_s)):
+        if not 0 <= value < np.inf:
+            raise InputError(f"{field}={value} must be a finite number, 0 or more")
+    mixes_l, mixes_u = (
+        torch.as_tensor(_counts(name, counts, population), device=population.codes.device)
+        for name, counts in (("counts_l", counts_l), ("counts_u", counts_u))
+    )
+    _check_disjoint(population, mixes_l, mixes_u)
+    noise = _noise(population, samples, seed)
+    done, total = 0, len(mixes_l) + len(mixes_u)
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    side, codes = population.teacher, population.codes
+    truth = population.targets[:, None, :].expand(-1, samples, -1)
+    taught, teacher, p_l = [], [], []
+    start: Tensor | None = None
+    for counts in mixes_l:
+        found = response(side, counts, population.sizes, l2_w, population.names, start)
+        start = found.delta
+        s = spread(side, codes, found)
+        seen = points.teacher @ found.Q if points is not None else None
+        loo, at_points = _scores(side, s, truth, noise.labelled, noise, codes, seen)
+        taught.append(loo)
+        teacher.append(_accuracy(population, points, loo, at_points))
+        p_l.append(found.p)
+        step()
+
+    side = population.student
+    student: list[list[Floats]] = [[] for _ in mixes_l]
+    start = None
+    for counts in mixes_u:
+        found = response(side, counts, population.sizes, l2_s, population.names, start)
+        start = found.delta
+        s = spread(side, codes, found)
+        seen = points.student @ found.Q if points is not None else None
+        for i, targets in enumerate(taught):
+            drawn = _beside(noise, p_l[i], found.p, codes)
+            loo, at_points = _scores(side, s, targets, drawn, noise, codes, seen)
+            student[i].append(_accuracy(population, points, loo, at_points))
+        step()
+    n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
+    return Prediction(np.stack(teacher), np.stack([np.stack(row) for row in student]), n)
+
+
+def _scores(
+    side: Side,
+    s: Spread,
+    targets: Tensor,
+    drawn: Tensor,
+    noise: _Noise,
+    codes: Tensor,
+    seen: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Scores (N, S, K) of every row without itself, and (T, S, K) at the points."""
+    N, S, K = targets.shape
+    w = s.response.W @ side.member
+    flat = targets.reshape(N, S * K)
+    pulled = side.x.T @ (w[:, None] * flat)
+    residual = ((flat - s.R @ pulled) / s.loo[:, None]).reshape(N, S, K)
+    within, mean = residual_variance(s, side.member, residual)
+    wobble = torch.einsum("nskl,nsl->nsk", square_root(within)[codes], noise.row)
+    wobble += torch.einsum("gskl,gsl->gsk", square_root(mean), noise.group)[codes]
+    e = s.amplitude[codes][:, None, None] * (residual + wobble) * drawn[:, :, None]
+    e = e.reshape(N, S * K)
+    pushed = side.x.T @ e
+    moved = (s.R @ pushed - s.own[:, None] * e) / s.loo[:, None]
+    loo = targets - residual + moved.reshape(N, S, K)
+    at = None if seen is None else (seen @ (pulled + pushed)).reshape(-1, S, K)
+    return loo, at
+
+
+def _accuracy(
+    population: Population, points: Points | None, loo: Tensor, at_points: Tensor | None
+) -> Floats:
+    """(S, G) share of each group's images whose score says their class."""
+    scores = loo if at_points is None else at_points
+    if points is None:
+        member, truth = population.teacher.member, population.class_of[population.codes]
+    else:
+        member, truth = points.member, points.classes
+    said = (scores[..., 0] > 0.5).long() if scores.shape[-1] == 1 else scores.argmax(-1)
+    right = (member @ (said == truth[:, None]).to(member)).T
+    return torch.where((member > 0).any(1), right, torch.nan).cpu().numpy()
+
+
+def _noise(population: Population, samples: int, seed: int) -> _Noise:
+    side, (N, K), G = population.teacher, population.targets.shape, population.n_groups
+
+    def normal(name: str, *shape: int) -> Tensor:
+        drawn = stream(seed, f"predict/{name}").standard_normal(shape)
+        return torch.as_tensor(drawn, device=side.x.device)
+
+    def paired(name: str) -> Tensor:
+        half = normal(name, N, samples // 2)
+        half -= (side.member @ half)[population.codes]  # group counts are fixed
+        return torch.cat([half, -half], dim=1)
+
+    def twice(values: Tensor) -> Tensor:
+        return torch.cat([values, values], dim=1)
+
+    return _Noise(
+        paired("labelled"),
+        paired("unlabelled"),
+        twice(normal("rows", N, samples // 2, K)),
+        twice(normal("groups", G, samples // 2, K)),
+    )
+
+
+def _beside(noise: _Noise, p_l: Tensor, p_u: Tensor, codes: Tensor) -> Tensor:
+    """(N, S) noise of an unlabelled set that has none of the labelled images: equation 9."""
+    odds = p_l * p_u / ((1 - p_l) * (1 - p_u)).clamp(min=1e-12)
+    rho = -odds.clamp(max=1).sqrt()[codes, None]
+    return rho * noise.labelled + (1 - rho**2).sqrt() * noise.fresh
+
+
+def _counts(name: str, counts: ArrayLike, population: Population) -> NDArray[np.int64]:
+    mixes = np.asarray(counts)
+    if mixes.ndim != 2 or mixes.shape[1] != population.n_groups or mixes.dtype.kind not in "iu":
+        raise InputError(
+            f"{name} of shape {mixes.shape} must hold whole numbers, one row a mix and one column "
+            f"for each of the {population.n_groups} groups"
+        )
+    if (mixes < 0).any() or (mixes.sum(axis=1) < 2).any():
+        raise InputError(f"{name} must be 0 or more in each group, and 2 or more together")
+    return mixes.astype(np.int64)
+
+
+def _check_disjoint(population: Population, mixes_l: Tensor, mixes_u: Tensor) -> None:
+    """Labelled and unlabelled images are disjoint, so that a pool must hold both."""
+    need = mixes_l[:, None] + mixes_u[None]
+    short = (need > population.sizes).nonzero()
+    if len(short):
+        i, j, g = (int(value) for value in short[0])
+        raise InputError(
+            f"counts_l={mixes_l[i].tolist()} and counts_u={mixes_u[j].tolist()} need "
+            f"{int(need[i, j, g])} images of {population.names[g]} together and the pool has "
+            f"{population.sizes[g]:.0f}; lower n_l or n_u, or choose etas that need fewer"
+        )
