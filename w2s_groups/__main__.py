@@ -4,8 +4,8 @@ import sys
 
 
 def main() -> None:
-    """`compose ...` writes a dataset, `results ...` looks after what is stored; anything else
-    configures a run of the benchmark."""
+    """`compose ...` writes a dataset, `results ...` looks after what is stored, `predict ...` and
+    `plan ...` say what to expect before training; anything else configures a benchmark run."""
     # Each side is imported when it is asked for: the benchmark's takes seconds.
     if sys.argv[1:2] == ["compose"]:
         from w2s_groups import compose_command
@@ -17,6 +17,12 @@ def main() -> None:
         sys.exit(results_command.main(sys.argv[2:]))
     from w2s_groups import app
 
+    if sys.argv[1:2] in (["predict"], ["plan"]):
+        from w2s_groups import plan_command, predict_command
+
+        name = sys.argv.pop(1)
+        app.main_of(name, {"predict": predict_command.run, "plan": plan_command.run}[name])
+        return
     app.main()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm import tqdm
 
@@ -26,16 +28,37 @@ log = logging.getLogger("w2s_groups")
 
 def main() -> None:
     """`w2s-groups` and `python -m w2s_groups`: a user's mistake is one line and exit status 2."""
+    _start("config", _job)
+
+
+def main_of(name: str, run: Callable[[Any], None]) -> None:
+    """A command that is configured by conf/<name>.yaml and crosses its own lists."""
+
+    def job_of(composed: DictConfig) -> None:
+        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+        try:
+            if HydraConfig.get().mode is RunMode.MULTIRUN:
+                raise InputError(f"{name} crosses lists of values itself; leave --multirun out")
+            cfg = compose.from_hydra(composed)
+            limit_threads(cfg)
+            run(cfg)
+        except InputError as error:
+            _fail(str(error))
+
+    _start(name, job_of)
+
+
+def _start(config_name: str, run: Callable[[DictConfig], None]) -> None:
     compose.register()
     try:
         compose.check_names(sys.argv[1:])
     except InputError as error:
         _fail(str(error))
     entry = hydra.main(
-        version_base="1.3", config_path=str(compose.conf_dir()), config_name="config"
+        version_base="1.3", config_path=str(compose.conf_dir()), config_name=config_name
     )
     try:
-        entry(_job)()
+        entry(run)()
     except KeyboardInterrupt:
         sweep.finish_stopped()
         _fail("stopped; what was finished is stored: run the same command to go on")

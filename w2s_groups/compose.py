@@ -16,12 +16,15 @@ from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.files import shipped
 from w2s_groups.methods import METHODS
+from w2s_groups.prediction.settings import PlanConfig, PredictConfig
 
 
 def register() -> None:
     """Put every schema where the YAML files ask for it."""
     store = ConfigStore.instance()
     store.store(group="schema", name="config", node=Config)
+    store.store(group="schema", name="predict", node=PredictConfig)
+    store.store(group="schema", name="plan", node=PlanConfig)
     for name, dataset in DATASETS.items():
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.items():

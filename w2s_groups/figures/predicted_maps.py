@@ -1,0 +1,141 @@
+"""Maps over (eta_l, eta_u) of what is predicted before any head is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from w2s_groups.figures import style
+from w2s_groups.prediction.table import METRICS
+
+LABELS = {
+    "average": "average accuracy",
+    "minority": "minority accuracy",
+    "worst_group": "worst-group accuracy",
+}
+
+
+def draw(cells: pd.DataFrame, measured: pd.DataFrame | None = None) -> Figure:
+    """Figure of one pair at one (n_l, n_u, l2).
+
+    cells, measured: prediction/table.py's rows, the latter of trained heads, laid on the gain as
+    discs in the same colours.
+    """
+    figure = style.new_figure(13.5, 3.1 * len(METRICS) + 0.8)
+    axes = figure.subplots(len(METRICS), 4, sharex=True, sharey=True, squeeze=False)
+    for row, metric in enumerate(METRICS):
+        of_metric = cells[cells["metric"] == metric]
+        teacher, student, gain = (
+            _grid(of_metric[of_metric["method"] == name], "mean")
+            for name in ("teacher", "w2s", "gain")
+        )
+        chance = _grid(of_metric[of_metric["method"] == "gain"], "positive")
+        low = min(np.nanmin(teacher[2]), np.nanmin(student[2]))
+        high = max(np.nanmax(teacher[2]), np.nanmax(student[2]))
+        levels = MaxNLocator(12).tick_values(low, max(high, low + 1e-3))
+        for column, (title, part) in enumerate((("teacher", teacher), ("student", student))):
+            ax = axes[row, column]
+            mesh = ax.contourf(*part[:2], part[2].T, levels=levels, cmap="viridis")
+            _frame(ax, row, column, f"{title}, expected", LABELS[metric])
+        _bar(figure, mesh, list(axes[row, :2]), "accuracy")
+        _gain(figure, axes[row, 2], gain, row, _of(measured, metric))
+        ax = axes[row, 3]
+        mesh = ax.contourf(
+            *chance[:2], chance[2].T, levels=np.linspace(0, 1, 11), cmap="RdBu", vmin=0, vmax=1
+        )
+        _frame(ax, row, 3, "chance that a draw gains", "")
+        _bar(figure, mesh, [ax], "Pr[gain > 0]")
+    _legend(figure, measured is not None)
+    return figure
+
+
+def _grid(
+    rows: pd.DataFrame, column: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """eta_l, eta_u and values (len(eta_l), len(eta_u))."""
+    table = rows.pivot(index="eta_l", columns="eta_u", values=column)
+    return (
+        table.index.to_numpy(dtype=np.float64),
+        table.columns.to_numpy(dtype=np.float64),
+        table.to_numpy(dtype=np.float64),
+    )
+
+
+def _of(measured: pd.DataFrame | None, metric: str) -> pd.DataFrame | None:
+    if measured is None:
+        return None
+    return measured[(measured["metric"] == metric) & (measured["method"] == "gain")]
+
+
+def _gain(
+    figure: Figure,
+    ax: Axes,
+    gain: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    row: int,
+    measured: pd.DataFrame | None,
+) -> None:
+    eta_l, eta_u, values = gain
+    reach = max(float(np.nanmax(np.abs(values))), 1e-3)
+    if measured is not None and len(measured):
+        reach = max(reach, float(measured["mean"].abs().max()))
+    mesh = ax.pcolormesh(
+        eta_l, eta_u, values.T, cmap="RdBu", vmin=-reach, vmax=reach, shading="gouraud",
+        rasterized=True,
+    )  # fmt: skip
+    if np.nanmin(values) < 0 < np.nanmax(values):
+        ax.contour(eta_l, eta_u, values.T, [0.0], colors="black", linewidths=1.6)
+    if np.isfinite(values).all():
+        best = eta_u[values.argmax(axis=1)]
+        ax.plot(eta_l, best, color="black", linestyle="--", linewidth=1.2, clip_on=False)
+    if measured is not None and len(measured):
+        ax.scatter(
+            measured["eta_l"], measured["eta_u"], c=measured["mean"], cmap="RdBu", vmin=-reach,
+            vmax=reach, s=42, edgecolors="black", linewidths=0.9, zorder=3, clip_on=False,
+        )  # fmt: skip
+        clear = measured[(measured["low"] > 0) | (measured["high"] < 0)]
+        for _, point in clear.iterrows():
+            ax.annotate(
+                "+" if point["mean"] > 0 else "−", (point["eta_l"], point["eta_u"]),
+                xytext=(6, 3), textcoords="offset points", fontsize=8,
+                path_effects=[withStroke(linewidth=2, foreground="white")],
+            )  # fmt: skip
+    _frame(ax, row, 2, "gain of the student", "")
+    _bar(figure, mesh, [ax], "gain")
+
+
+def _frame(ax: Axes, row: int, column: int, title: str, metric: str) -> None:
+    style.dress(ax)
+    ax.grid(False)
+    if row == 0:
+        ax.set_title(title, fontsize=10, color=style.INK)
+    if row == len(METRICS) - 1:
+        ax.set_xlabel(r"$\eta_\ell$")
+    if column == 0:
+        ax.set_ylabel(metric + "\n" + r"$\eta_u$")
+
+
+def _bar(figure: Figure, mesh: object, axes: list[Axes], label: str) -> None:
+    bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=18)  # type: ignore[arg-type]
+    bar.set_label(label, color=style.INK, fontsize=8.5)
+    bar.ax.tick_params(labelcolor=style.INK, labelsize=8)
+
+
+def _legend(figure: Figure, measured: bool) -> None:
+    handles = [
+        Line2D([], [], color="black", linewidth=1.6, label="predicted gain = 0"),
+        Line2D([], [], color="black", linestyle="--", label=r"$\eta_u$ of the best student"),
+    ]
+    if measured:
+        disc = Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="")
+        disc.set_label("measured mean gain; + or − where its interval leaves zero out")
+        handles.append(disc)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9,
+        labelcolor=style.INK,
+    )  # fmt: skip

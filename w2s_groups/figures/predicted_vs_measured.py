@@ -1,0 +1,90 @@
+"""Predicted against measured accuracy of teacher and student: one dot a cell, a panel a pair."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from w2s_groups.figures import style
+from w2s_groups.prediction.table import agreement
+
+PER_ROW = 3
+NAMES = {"teacher": "teacher", "w2s": "student"}
+
+
+def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
+    """Figure of one metric. cells: rows of prediction/table.py's `compare`, any number of pairs.
+
+    Bars are 95 % ranges over draws, of what is predicted (across) and of what was measured (up).
+    """
+    pairs = list(dict.fromkeys(zip(cells["teacher"], cells["student"], strict=True)))
+    columns = min(PER_ROW, len(pairs))
+    rows = -(-len(pairs) // columns)
+    figure = style.new_figure(max(3.7 * columns, 4.6), 3.6 * rows + 0.7)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for k in range(rows * columns):
+        ax = axes[divmod(k, columns)]
+        if k >= len(pairs):
+            ax.set_axis_off()
+            continue
+        teacher, student = pairs[k]
+        part = cells[
+            (cells["teacher"] == teacher)
+            & (cells["student"] == student)
+            & (cells["metric"] == metric)
+        ]
+        _panel(ax, part)
+        ax.set_title(f"{_short(teacher)} → {_short(student)}", fontsize=9.5)
+        if k + columns >= len(pairs):
+            ax.set_xlabel(f"predicted {label}")
+            ax.tick_params(labelbottom=True)
+        if k % columns == 0:
+            ax.set_ylabel(f"measured {label}")
+        style.dress(ax)
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9,
+        labelcolor=style.INK,
+    )  # fmt: skip
+    return figure
+
+
+def _short(network: str) -> str:
+    return network.rpartition("/")[2]
+
+
+def _panel(ax: Axes, part: pd.DataFrame) -> None:
+    ends = part[["predicted", "measured"]].to_numpy()
+    low, high = float(np.nanmin(ends)) - 0.02, float(np.nanmax(ends)) + 0.02
+    ax.plot([low, high], [low, high], color=style.MUTED, linewidth=1.0, label="equal")
+    notes = []
+    for method, name in NAMES.items():
+        rows = part[part["method"] == method]
+        if rows.empty:
+            continue
+        x, y = rows["predicted"].to_numpy(), rows["measured"].to_numpy()
+        ax.errorbar(
+            x, y,
+            xerr=_spread(rows, "predicted"), yerr=_spread(rows, "measured"),
+            linestyle="", marker=style.MARKERS[0 if method == "teacher" else 1], markersize=4,
+            color=style.colour(method, ()), elinewidth=0.6, alpha=0.75, label=name,
+        )  # fmt: skip
+        found = agreement(rows)
+        notes.append(
+            f"{name}: R² {found.r2:.3f}, 95 % band holds {100 * found.coverage:.0f} % of draws"
+        )
+    ax.text(
+        0.03, 0.97, "\n".join(notes), transform=ax.transAxes, va="top", fontsize=7.5,
+        color=style.INK,
+    )  # fmt: skip
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
+
+
+def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:
+    mean = rows[name].to_numpy()
+    ends = [mean - rows[f"{name}_low"].to_numpy(), rows[f"{name}_high"].to_numpy() - mean]
+    return np.clip(np.stack(ends), 0, None)

@@ -1,0 +1,284 @@
+"""`w2s-groups predict`: phase maps of teacher, student and gain, before any head is trained."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from w2s_groups import config, features, inputs, job
+from w2s_groups.config import HeadKind
+from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.errors import InputError
+from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
+from w2s_groups.files import check_writable, write_atomic
+from w2s_groups.inputs import Memory
+from w2s_groups.pool import Pool, check_requests, make_pool
+from w2s_groups.prediction import predictive, table
+from w2s_groups.prediction.population import Points, Population, points, population
+from w2s_groups.prediction.report import markdown, summary
+from w2s_groups.prediction.settings import PredictConfig, ReadFrom
+from w2s_groups.prediction.table import CELL, Mix
+from w2s_groups.results import store
+from w2s_groups.results.table import grids
+from w2s_groups.sampling import group_counts
+
+log = logging.getLogger("w2s_groups")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is known of one pair. cells: the map's rows of every alpha; sizes: of the gain against
+    sizes, at the chosen alpha; compared: rows of table.compare, None where nothing was trained."""
+
+    teacher: str
+    student: str
+    alpha: float
+    cells: pd.DataFrame
+    sizes: pd.DataFrame
+    measured: pd.DataFrame | None
+    compared: pd.DataFrame | None
+    seconds: float
+
+    @property
+    def chosen(self) -> pd.DataFrame:
+        """The map at the chosen alpha."""
+        return self.cells[self.cells["alpha"] == self.alpha]
+
+
+class Engine:
+    """Predictions of one pair of networks on one pool, by mixes of (n, eta)."""
+
+    def __init__(self, pool: Pool, cfg: PredictConfig, device: str) -> None:
+        self.pool, self.samples, self.device = pool, cfg.samples, device
+        rows = pool.drawable
+        self.population: Population = population(
+            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
+            pool.groups, device=device,
+        )  # fmt: skip
+
+    def test(self) -> Points:
+        """The test images as points that accuracies are read from."""
+        pool, rows = self.pool, self.pool.test
+        return points(
+            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
+            pool.groups, device=self.device,
+        )  # fmt: skip
+
+    def l2(self, side: str, alpha: float) -> float:
+        """The heads' l2 that alpha stands for on one side."""
+        return alpha * self.pool.features[side].shape[1]
+
+    def counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:
+        """(len, G) images of each group."""
+        pool = self.pool
+        return np.stack([group_counts(pool.groups, pool.priors, n, eta) for n, eta in mixes])
+
+    def fits(self, labelled: Mix, unlabelled: Mix) -> bool:
+        """Whether the pool holds both sets at once."""
+        need = self.counts([labelled]) + self.counts([unlabelled])
+        return bool((need <= self.population.sizes.cpu().numpy()).all())
+
+    def table(
+        self,
+        labelled: Sequence[Mix],
+        unlabelled: Sequence[Mix],
+        alpha: float,
+        at: Points | None,
+        label: str,
+    ) -> pd.DataFrame:
+        """Rows of table.predictions, with alpha."""
+        with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
+            found = predictive.predict(
+                self.population, self.counts(labelled), self.counts(unlabelled),
+                self.l2("teacher", alpha), self.l2("student", alpha), points=at,
+                samples=self.samples, progress=lambda done, _: bar.update(done - bar.n) and None,
+            )  # fmt: skip
+        rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
+        return rows.assign(alpha=alpha)
+
+
+def run(cfg: PredictConfig) -> None:
+    """Predict every pair, measure what is asked for, write and print."""
+    root = Path(cfg.reports_dir) / cfg.experiment_name
+    check_writable(root, "reports_dir")
+    memory = Memory(8)
+    dataset = inputs.load_dataset(cfg)
+    original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
+    cells = config.cells(replace(cfg, seeds=[0]), original)
+    check_pool(dataset, np.ones(len(dataset.y), dtype=bool), cfg, cells)
+    matrices, usable, _ = inputs.load_features(dataset, cfg)
+    check_pool(dataset, usable, cfg, cells)
+    device = features.best_device(cfg.device)
+    compared = []
+    for teacher, student in cfg.pairs:
+        sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
+        pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
+        found = _pair(cfg, pool, (teacher, student), cells, memory, device)
+        folder = root / dataset.name / f"{_short(teacher)}__{_short(student)}"
+        _write(folder, found, cfg, dataset.name)
+        print(summary(found, cfg, dataset.name))
+        print(f"report in {folder}/\n")
+        if found.compared is not None:
+            compared.append(found.compared.assign(teacher=teacher, student=student))
+    if len(compared) > 1:
+        _scatter(root / dataset.name, pd.concat(compared, ignore_index=True))
+
+
+def check_pool(
+    dataset: Dataset, usable: NDArray[np.bool_], cfg: PredictConfig, cells: Sequence[config.Cell]
+) -> None:
+    """InputError unless the pool serves every cell of the map."""
+    requests = [cell.request for cell in cells]
+    check_requests(dataset, usable, cfg.class_balance.value, requests)
+    needed = cfg.read_from is ReadFrom.test or cfg.measure
+    if needed and not (usable & (dataset.split == TEST)).any():
+        raise InputError(
+            "read_from=test and measure=true need test images and the dataset has none; "
+            "set read_from=pool and measure=false"
+        )
+
+
+def _pair(
+    cfg: PredictConfig,
+    pool: Pool,
+    pair: tuple[str, str],
+    cells: Sequence[config.Cell],
+    memory: Memory,
+    device: str,
+) -> Found:
+    started = time.monotonic()
+    engine = Engine(pool, cfg, device)
+    n_l, n_u = cfg.n_l[0], cfg.n_u[0]
+    eta_l = list(dict.fromkeys(cell.request.eta_l for cell in cells))
+    eta_u = list(dict.fromkeys(cell.request.eta_u for cell in cells))
+    at = engine.test() if cfg.read_from is ReadFrom.test else None
+    log.info("%s -> %s: %d cells at %d values of alpha, no head is trained", *pair,
+             len(cells), len(cfg.alpha))  # fmt: skip
+    labelled, unlabelled = [(n_l, eta) for eta in eta_l], [(n_u, eta) for eta in eta_u]
+    maps = pd.concat(
+        [
+            engine.table(labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}")
+            for alpha in cfg.alpha
+        ],
+        ignore_index=True,
+    )
+    alpha = best_alpha(maps)
+    sizes = _sizes(engine, cfg, (eta_l[0], eta_l[-1]), (eta_u[0], eta_u[-1]), alpha, at)
+    seconds = time.monotonic() - started
+    measured = compared = None
+    if cfg.measure:
+        measured = _measure(cfg, engine, pair, alpha, memory)
+        mixes_l = sorted(set(zip(measured["n_l"], measured["eta_l"], strict=True)))
+        mixes_u = sorted(set(zip(measured["n_u"], measured["eta_u"], strict=True)))
+        # Heads are measured on the test images, so that is where they are predicted to be compared.
+        predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells")
+        compared = table.compare(predicted, measured).assign(alpha=alpha)
+    return Found(*pair, alpha, maps, sizes, measured, compared, seconds)
+
+
+def best_alpha(maps: pd.DataFrame) -> float:
+    """The alpha of the highest predicted worst-group accuracy of the student, mean of the map."""
+    rows = maps[(maps["method"] == "w2s") & (maps["metric"] == "worst_group")]
+    return float(rows.groupby("alpha")["mean"].mean().idxmax())
+
+
+def _sizes(
+    engine: Engine,
+    cfg: PredictConfig,
+    eta_l: tuple[float, float],
+    eta_u: tuple[float, float],
+    alpha: float,
+    at: Points | None,
+) -> pd.DataFrame:
+    """Gains at the corners of the map against n_l, then n_u, as far as the pool serves them."""
+    n_l, n_u = cfg.n_l[0], cfg.n_u[0]
+    parts = []
+    for name, path in (("n_l", cfg.n_l_path), ("n_u", cfg.n_u_path)):
+        here = n_l if name == "n_l" else n_u
+        wanted = sorted({*path, here})
+        ls, us = (wanted, [n_u]) if name == "n_l" else ([n_l], wanted)
+
+        def served(n: int, name: str = name) -> bool:
+            size_l, size_u = (n, n_u) if name == "n_l" else (n_l, n)
+            return all(
+                engine.fits((size_l, left), (size_u, right)) for left in eta_l for right in eta_u
+            )
+
+        dropped = [n for n in wanted if not served(n)]
+        if dropped:
+            log.info("%s_path: the pool does not serve %s at every eta; left out", name,
+                     ", ".join(map(str, dropped)))  # fmt: skip
+        labelled = [(n, eta) for n in ls for eta in dict.fromkeys(eta_l) if n not in dropped]
+        unlabelled = [(n, eta) for n in us for eta in dict.fromkeys(eta_u) if n not in dropped]
+        found = engine.table(labelled, unlabelled, alpha, at, f"gain against {name}")
+        parts.append(found[found["method"] == "gain"])
+    return pd.concat(parts, ignore_index=True).drop_duplicates([*CELL, "metric"])
+
+
+def _measure(
+    cfg: PredictConfig, engine: Engine, pair: tuple[str, str], alpha: float, memory: Memory
+) -> pd.DataFrame:
+    """Rows of table.measurements: heads trained at measure_eta, the l2 that alpha stands for."""
+    methods = dict(cfg.methods)
+    if cfg.head is HeadKind.ridge:
+        methods = {
+            name: replace(
+                method, l2=engine.l2("teacher" if name == "teacher" else "student", alpha)
+            )
+            for name, method in methods.items()
+        }
+    trained = replace(
+        cfg,
+        teacher=[pair[0]],
+        student=[pair[1]],
+        eta_l=cfg.measure_eta,
+        eta_u=cfg.measure_eta,
+        methods=methods,
+        vary={},
+        measure=False,
+    )
+    done = job.run(trained, memory)
+    found = store.load(job.results_folder(trained), done.keys)
+    if found.empty or done.failed:
+        raise InputError(
+            f"{len(done.failed)} of {len(done.keys)} measured cells failed, the first: "
+            f"{done.failed[0] if done.failed else 'none stored'}; mend that, or set measure=false"
+        )
+    [grid] = grids(found, done.settings.get("class_priors"))
+    return table.measurements(grid)
+
+
+def _short(network: str) -> str:
+    return network.rpartition("/")[2]
+
+
+def _write(folder: Path, found: Found, cfg: PredictConfig, data: str) -> None:
+    maps = predicted_maps.draw(found.chosen, found.measured)
+    write_atomic(folder / "map.png", style.png(maps))
+    write_atomic(folder / "map.pdf", style.pdf(maps))
+    sizes = predicted_sizes.draw(found.sizes, {"n_l": cfg.n_l[0], "n_u": cfg.n_u[0]})
+    write_atomic(folder / "sizes.png", style.png(sizes))
+    cells = pd.concat([found.cells, found.sizes]).drop_duplicates(
+        [*CELL, "alpha", "method", "metric"]
+    )
+    csv = cells.to_csv(index=False, float_format="%.5f", lineterminator="\n")
+    write_atomic(folder / "predictions.csv", csv.encode())
+    if found.compared is not None:
+        _scatter(folder, found.compared.assign(teacher=found.teacher, student=found.student))
+    write_atomic(folder / "README.md", markdown(found, cfg, data).encode())
+
+
+def _scatter(folder: Path, cells: pd.DataFrame) -> None:
+    for metric in table.METRICS:
+        figure = predicted_vs_measured.draw(cells, metric, predicted_maps.LABELS[metric])
+        write_atomic(folder / f"predicted_vs_measured_{metric}.png", style.png(figure))
+    csv = cells.to_csv(index=False, float_format="%.5f", lineterminator="\n")
+    write_atomic(folder / "predicted_vs_measured.csv", csv.encode())

@@ -1,0 +1,139 @@
+"""What a prediction says, as text and as a Markdown page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from w2s_groups.prediction.settings import PredictConfig, ReadFrom
+from w2s_groups.prediction.table import METRICS, agreement, wrong_sign
+
+if TYPE_CHECKING:
+    from w2s_groups.predict_command import Found
+
+NAMES = {"average": "average", "minority": "minority", "worst_group": "worst group"}
+WHO = {"teacher": "teacher", "w2s": "student", "gain": "gain"}
+ROWS = 5  # eta_l that the tables show
+
+
+def summary(found: Found, cfg: PredictConfig, data: str) -> str:
+    """The tables as plain text."""
+    parts = [
+        f"{found.teacher} -> {found.student} on {data}, n_l={cfg.n_l[0]}, n_u={cfg.n_u[0]}: "
+        f"predicted in {found.seconds:.0f} s, no head trained",
+        "",
+        f"student by alpha, mean of the map (highest worst group: alpha={found.alpha:g})",
+        by_alpha(found).to_string(index=False),
+        "",
+        "best eta_u for each eta_l (ranges hold 95 % of draws)",
+        best(found).to_string(index=False),
+    ]
+    if found.compared is not None:
+        parts += [
+            "",
+            "predicted against measured, cell by cell",
+            met(found.compared).to_string(index=False),
+        ]
+    return "\n".join(parts)
+
+
+def markdown(found: Found, cfg: PredictConfig, data: str) -> str:
+    """The page of one pair."""
+    where = (
+        "pool images, each as if it had not been drawn: new images like those of the pool"
+        if cfg.read_from is ReadFrom.pool
+        else "test images, which nothing was fitted or chosen on but the settings named best here"
+    )
+    parts = [
+        f"# Predicted: {found.teacher} → {found.student} on {data}",
+        f"Ridge heads on n_l = {cfg.n_l[0]} labelled and n_u = {cfg.n_u[0]} unlabelled images, "
+        f"predicted from the features alone ({cfg.samples} sampled draws a cell); no head was "
+        f"trained for it. Accuracies are those of {where}. docs/prediction.md derives it and says "
+        "where it fails.",
+        "![maps over both minority fractions](map.png)",
+        f"## Regularisation\n\nThe map is of alpha = {found.alpha:g}, the highest worst-group "
+        "accuracy of the student (l2 = alpha times the width of the features).",
+        _table(by_alpha(found)),
+        "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
+        _table(best(found)),
+        "## Sizes\n\n![gain against the sizes of both sets](sizes.png)",
+    ]
+    if found.compared is not None:
+        heads = cfg.head.value
+        if heads != "ridge":
+            heads += " (another loss: only their order can agree)"
+        parts += [
+            f"## Measured\n\n{len(cfg.seeds)} draws a cell, {heads} heads, read from the test "
+            "images, and predicted for these. Near: share of cells whose measured mean is within "
+            "0.01 of the prediction, or within two of its standard errors. Band: share of draws in "
+            "the predicted 95 % range. Wrong sign: cells whose measured gain is two standard "
+            "errors from 0 on the other side.",
+            _table(met(found.compared)),
+            *(
+                f"![against measured, {NAMES[metric]}](predicted_vs_measured_{metric}.png)"
+                for metric in METRICS
+            ),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: pd.DataFrame) -> str:
+    lines = ["| " + " | ".join(rows.columns) + " |", "|" + "---|" * len(rows.columns)]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def by_alpha(found: Found) -> pd.DataFrame:
+    """The student's accuracies at each alpha, mean of the map."""
+    rows = found.cells[found.cells["method"] == "w2s"]
+    means = rows.pivot_table(index="alpha", columns="metric", values="mean")[list(METRICS)]
+    return means.rename(columns=NAMES).map("{:.3f}".format).reset_index()
+
+
+def best(found: Found) -> pd.DataFrame:
+    """The eta_u of the best student at a few eta_l, by average and by worst group."""
+    eta_l = np.sort(found.chosen["eta_l"].unique())
+    shown = eta_l[np.unique(np.linspace(0, len(eta_l) - 1, ROWS).round().astype(int))]
+    rows = []
+    for metric in ("average", "worst_group"):
+        of_metric = found.chosen[found.chosen["metric"] == metric].set_index("method")
+        for value in shown:
+            here = of_metric[of_metric["eta_l"] == value]
+            student = here.loc["w2s"]
+            at = student["eta_u"].to_numpy()[student["mean"].to_numpy().argmax()]
+            cell = here[here["eta_u"] == at]
+            gain = cell.loc["gain"]
+            rows.append(
+                {
+                    "metric": NAMES[metric],
+                    "eta_l": f"{value:g}",
+                    "best eta_u": f"{at:g}",
+                    "teacher": f"{cell.loc['teacher', 'mean']:.3f}",
+                    "student": f"{cell.loc['w2s', 'mean']:.3f}",
+                    "gain": f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
+                    "Pr[gain > 0]": f"{gain['positive']:.2f}",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def met(compared: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of predictions and measurements by method and metric."""
+    rows = []
+    for (method, metric), part in compared.groupby(["method", "metric"], sort=False):
+        found = agreement(part)
+        wrong = f"{int(wrong_sign(part).sum())} of {len(part)}" if method == "gain" else ""
+        rows.append(
+            {
+                "of": WHO[method],
+                "metric": NAMES[metric],
+                "R²": f"{found.r2:.3f}",
+                "near": f"{100 * found.near:.0f} %",
+                "band": f"{100 * found.coverage:.0f} %",
+                "Spearman": f"{found.spearman:.3f}",
+                "wrong sign": wrong,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,148 @@
+"""Predictions and measurements as long tables: one row a cell, method and metric."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_groups.groups import Groups
+from w2s_groups.prediction.forecast import forecast
+from w2s_groups.prediction.predictive import Prediction
+from w2s_groups.results.stats import mean_interval
+from w2s_groups.results.table import Grid
+from w2s_groups.risks import gain
+
+METRICS = ("average", "minority", "worst_group")
+METHODS = ("teacher", "w2s", "gain")
+CELL = ["n_l", "eta_l", "n_u", "eta_u"]
+
+Floats = NDArray[np.float64]
+Mix = tuple[int, float]  # size and minority fraction
+
+
+class Agreement(NamedTuple):
+    """How predictions meet measurements over cells; spearman is NaN for fewer than three cells."""
+
+    r2: float
+    near: float
+    coverage: float
+    spearman: float
+
+
+def predictions(
+    found: Prediction,
+    labelled: Sequence[Mix],
+    unlabelled: Sequence[Mix],
+    groups: Groups,
+    priors: Floats,
+) -> pd.DataFrame:
+    """Rows of every cell (labelled mix, unlabelled mix): columns CELL, method, metric and
+
+    mean, low, high (of 95 % of draws), error (of the mean, from the number of samples), and for
+    the gain `positive`, the chance that it is above 0.
+    """
+    cells = [(*left, *right) for left, right in itertools.product(labelled, unlabelled)]
+    parts = []
+    for metric in METRICS:
+        seen = forecast(found, metric, groups, priors)
+        shape = (len(labelled), len(unlabelled))
+        for method, estimate in zip(METHODS, (seen.teacher, seen.student, seen.gain), strict=True):
+            part = pd.DataFrame(cells, columns=CELL)
+            part["method"], part["metric"] = method, metric
+            for name in ("mean", "low", "high", "error"):
+                part[name] = _spread(getattr(estimate, name), shape)
+            part["positive"] = seen.positive.ravel() if method == "gain" else np.nan
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _spread(values: Floats, shape: tuple[int, int]) -> Floats:
+    """Values (L,) of teachers, or (L, U), as one column of all cells."""
+    return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+
+
+def measurements(grid: Grid) -> pd.DataFrame:
+    """Rows as in `predictions`, of trained heads: mean, its 95 % interval, its standard error.
+
+    draws: the value of each seed, NaN for one that is missing.
+    """
+    teacher, student = (grid.methods.index(name) for name in METHODS[:2])
+    rows: list[dict[str, Any]] = []
+    for metric in METRICS:
+        value = grid.metric(metric)
+        by_method = (value[:, teacher], value[:, student])
+        for method, draws in zip(
+            METHODS, (*by_method, gain(by_method[1], by_method[0])), strict=True
+        ):
+            seen = mean_interval(draws)
+            for p, (eta_l, eta_u) in enumerate(grid.points):
+                there = draws[p][np.isfinite(draws[p])]
+                error = there.std(ddof=1) / np.sqrt(len(there)) if len(there) > 1 else np.nan
+                rows.append(
+                    {
+                        "n_l": grid.n_l, "eta_l": eta_l, "n_u": grid.n_u, "eta_u": eta_u,
+                        "method": method, "metric": metric, "mean": float(seen.mean[p]),
+                        "low": float(seen.low[p]), "high": float(seen.high[p]), "error": error,
+                        "draws": draws[p],
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell, method and metric that both tables have.
+
+    predicted, predicted_low, predicted_high, predicted_error; measured, measured_low,
+    measured_high (the range of 95 % of draws, by quantiles), measured_error (of the mean);
+    inside, of n: draws within the predicted band.
+    """
+    keys = [*CELL, "method", "metric"]
+    both = predicted.merge(measured, on=keys, suffixes=("", "_measured"), validate="one_to_one")
+    rows = []
+    for _, row in both.iterrows():
+        draws = np.asarray(row["draws"])
+        draws = draws[np.isfinite(draws)]
+        low, high = np.quantile(draws, [0.025, 0.975]) if len(draws) else (np.nan, np.nan)
+        rows.append(
+            {
+                **{key: row[key] for key in keys},
+                "predicted": row["mean"], "predicted_low": row["low"],
+                "predicted_high": row["high"], "predicted_error": row["error"],
+                "measured": row["mean_measured"], "measured_low": low, "measured_high": high,
+                "measured_error": row["error_measured"],
+                "inside": int(((draws >= row["low"]) & (draws <= row["high"])).sum()),
+                "n": len(draws),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def is_near(cells: pd.DataFrame) -> pd.Series:
+    """Whether a prediction is within 0.01, or two standard errors, of the measured mean."""
+    far = (cells["predicted"] - cells["measured"]).abs()
+    return far <= np.maximum(0.01, 2 * cells["measured_error"].fillna(0))
+
+
+def wrong_sign(cells: pd.DataFrame) -> pd.Series:
+    """Rows of gains that are predicted on the other side of 0, and measured two errors from it."""
+    clear = cells["measured"].abs() > 2 * cells["measured_error"]
+    return clear & (np.sign(cells["predicted"]) != np.sign(cells["measured"]))
+
+
+def agreement(cells: pd.DataFrame) -> Agreement:
+    """Agreement over rows of `compare` of one method and metric; R² is about the identity line."""
+    x, y = cells["predicted"].to_numpy(), cells["measured"].to_numpy()
+    scatter = float(((y - y.mean()) ** 2).sum())
+    return Agreement(
+        1 - float(((y - x) ** 2).sum()) / scatter if scatter else np.nan,
+        float(is_near(cells).mean()),
+        float(cells["inside"].sum() / max(cells["n"].sum(), 1)),
+        float(cells["predicted"].corr(cells["measured"], method="spearman"))
+        if len(cells) > 2
+        else np.nan,
+    )
