@@ -20,8 +20,10 @@ def main() -> None:
     if sys.argv[1:2] in (["predict"], ["plan"]):
         from w2s_groups import plan_command, predict_command
 
-        name = sys.argv.pop(1)
-        app.main_of(name, {"predict": predict_command.run, "plan": plan_command.run}[name])
+        if sys.argv.pop(1) == "predict":
+            app.main_of("predict", predict_command.run)
+        else:
+            app.main_of("plan", plan_command.run)
         return
     app.main()
 

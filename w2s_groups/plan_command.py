@@ -123,7 +123,8 @@ def options(
             }  # fmt: skip
 
     def best(name: str) -> float:
-        return max(cfg.alpha, key=lambda a: float(values[name, a]["student_worst_group"].mean()))
+        means = [float(values[name, a]["student_worst_group"].mean()) for a in cfg.alpha]
+        return float(cfg.alpha[int(np.argmax(means))])
 
     now = values[NOW, best(NOW)]
     out = []

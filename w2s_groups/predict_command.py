@@ -74,7 +74,7 @@ class Engine:
 
     def l2(self, side: str, alpha: float) -> float:
         """The heads' l2 that alpha stands for on one side."""
-        return alpha * self.pool.features[side].shape[1]
+        return float(alpha * self.pool.features[side].shape[1])
 
     def counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:
         """(len, G) images of each group."""
@@ -96,10 +96,14 @@ class Engine:
     ) -> pd.DataFrame:
         """Rows of table.predictions, with alpha."""
         with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
+
+            def progress(done: int, _: int) -> None:
+                bar.update(done - bar.n)
+
             found = predictive.predict(
                 self.population, self.counts(labelled), self.counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=self.samples, progress=lambda done, _: bar.update(done - bar.n) and None,
+                samples=self.samples, progress=progress,
             )  # fmt: skip
         rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
         return rows.assign(alpha=alpha)

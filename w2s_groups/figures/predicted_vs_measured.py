@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from w2s_groups.figures import style
 from w2s_groups.prediction.table import agreement
@@ -84,7 +85,7 @@ def _panel(ax: Axes, part: pd.DataFrame) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
 
 
-def _spread(rows: pd.DataFrame, name: str) -> np.ndarray:
+def _spread(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
     mean = rows[name].to_numpy()
     ends = [mean - rows[f"{name}_low"].to_numpy(), rows[f"{name}_high"].to_numpy() - mean]
-    return np.clip(np.stack(ends), 0, None)
+    return np.asarray(np.clip(np.stack(ends), 0, None))

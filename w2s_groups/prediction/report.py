@@ -122,7 +122,8 @@ def best(found: Found) -> pd.DataFrame:
 def met(compared: pd.DataFrame) -> pd.DataFrame:
     """Agreement of predictions and measurements by method and metric."""
     rows = []
-    for (method, metric), part in compared.groupby(["method", "metric"], sort=False):
+    for key, part in compared.groupby(["method", "metric"], sort=False):
+        method, metric = map(str, key)
         found = agreement(part)
         wrong = f"{int(wrong_sign(part).sum())} of {len(part)}" if method == "gain" else ""
         rows.append(

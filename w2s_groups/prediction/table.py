@@ -122,16 +122,16 @@ def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def is_near(cells: pd.DataFrame) -> pd.Series:
+def is_near(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether a prediction is within 0.01, or two standard errors, of the measured mean."""
     far = (cells["predicted"] - cells["measured"]).abs()
-    return far <= np.maximum(0.01, 2 * cells["measured_error"].fillna(0))
+    return np.asarray(far <= np.maximum(0.01, 2 * cells["measured_error"].fillna(0)))
 
 
-def wrong_sign(cells: pd.DataFrame) -> pd.Series:
+def wrong_sign(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Rows of gains that are predicted on the other side of 0, and measured two errors from it."""
     clear = cells["measured"].abs() > 2 * cells["measured_error"]
-    return clear & (np.sign(cells["predicted"]) != np.sign(cells["measured"]))
+    return np.asarray(clear & (np.sign(cells["predicted"]) != np.sign(cells["measured"])))
 
 
 def agreement(cells: pd.DataFrame) -> Agreement:
