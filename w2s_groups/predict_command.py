@@ -142,12 +142,16 @@ def check_pool(
     """InputError unless the pool serves every cell of the map."""
     requests = [cell.request for cell in cells]
     check_requests(dataset, usable, cfg.class_balance.value, requests)
-    needed = cfg.read_from is ReadFrom.test or cfg.measure
-    if needed and not (usable & (dataset.split == TEST)).any():
-        raise InputError(
-            "read_from=test and measure=true need test images and the dataset has none; "
-            "set read_from=pool and measure=false"
-        )
+    if cfg.read_from is ReadFrom.test or cfg.measure:
+        codes = dataset.codes[usable & (dataset.split == TEST)]
+        there = np.bincount(codes, minlength=dataset.groups.n_groups)
+        drawn = np.bincount(dataset.codes[usable], minlength=len(there))
+        absent = np.flatnonzero((there == 0) & (drawn > 0))
+        if len(absent):
+            raise InputError(
+                f"read_from=test and measure=true need test images of every group, and there is "
+                f"none of {dataset.groups.names[absent[0]]}; set read_from=pool and measure=false"
+            )
 
 
 def _pair(

@@ -36,6 +36,14 @@ def draw(cells: pd.DataFrame, measured: pd.DataFrame | None = None) -> Figure:
             for name in ("teacher", "w2s", "gain")
         )
         chance = _grid(of_metric[of_metric["method"] == "gain"], "positive")
+        if not np.isfinite(gain[2]).any():
+            for column in range(4):
+                axes[row, column].text(
+                    0.5, 0.5, "a group is absent", transform=axes[row, column].transAxes,
+                    ha="center", color=style.MUTED,
+                )  # fmt: skip
+                _frame(axes[row, column], row, column, "", LABELS[metric] if not column else "")
+            continue
         low = min(np.nanmin(teacher[2]), np.nanmin(student[2]))
         high = max(np.nanmax(teacher[2]), np.nanmax(student[2]))
         levels = MaxNLocator(12).tick_values(low, max(high, low + 1e-3))

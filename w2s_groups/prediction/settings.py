@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
 from omegaconf import MISSING
 
 from w2s_groups.config import Config, _etas, _numbers
-from w2s_groups.errors import InputError
+from w2s_groups.errors import InputError, unknown_name
 
 
 class ReadFrom(Enum):
@@ -65,11 +65,15 @@ class Addition:
 
 @dataclass
 class PlanConfig(Config):
-    """What to collect next. n_l, n_u, eta_l, eta_u: one value each, what there is now."""
+    """What to collect next. n_l, n_u, eta_l, eta_u: one value each, what there is now.
+
+    options: name -> fields of Addition; None: those of `standard`.
+    """
 
     alpha: Any = MISSING
     samples: int = MISSING
-    options: dict[str, Addition] = field(default_factory=dict)
+    standard: dict[str, Addition] = MISSING
+    options: Any = MISSING
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,18 +84,30 @@ class PlanConfig(Config):
                 raise InputError(
                     f"{name}={getattr(self, name)}: a plan starts from one {name}; name one"
                 )
-        if not self.options:
-            raise InputError(
-                "options is empty: name at least one, such as options.label.labelled=200"
-            )
-        for name, option in self.options.items():
-            for part, n in vars(option).items():
-                if n < 0:
-                    raise InputError(f"options.{name}.{part}={n} must be 0 or more")
-            if not any(vars(option).values()):
-                raise InputError(
-                    f"options.{name} adds no image; set one of {', '.join(vars(option))}"
-                )
+        self.options = self.standard if self.options is None else _additions(self.options)
+
+
+def _additions(options: Any) -> dict[str, Addition]:
+    if not isinstance(options, dict) or not options:
+        raise InputError(
+            f"options={options!r} must name at least one, such as 'options={{label: "
+            "{labelled: 200}}'"
+        )
+    known = [f.name for f in fields(Addition)]
+    found = {}
+    for name, parts in options.items():
+        if isinstance(parts, Addition):  # checked before
+            found[name] = parts
+            continue
+        for part, n in (parts if isinstance(parts, dict) else {}).items():
+            if part not in known:
+                raise unknown_name(f"options.{name}", part, known)
+            if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+                raise InputError(f"options.{name}.{part}={n!r} must be a whole number, 0 or more")
+        if not isinstance(parts, dict) or not any(parts.values()):
+            raise InputError(f"options.{name} adds no image; set one of {', '.join(known)}")
+        found[name] = Addition(**parts)
+    return found
 
 
 def _even(name: str, value: int) -> None:

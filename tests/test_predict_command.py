@@ -1,0 +1,103 @@
+"""`predict` on the Gaussian model: maps, what was measured beside them, and mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from w2s_groups import predict_command
+from w2s_groups.config import Config
+from w2s_groups.errors import InputError
+
+Load = Callable[..., Config]
+SMALL = (
+    *("data=gaussian", "data.n_pool=1200", "data.n_test=1500", "data.d_z=8"),
+    *("teacher=weak", "student=strong", "n_l=100", "n_u=300", "samples=64"),
+    *("eta_l=[0.1,0.3,0.5]", "n_l_path=[50,5000]", "n_u_path=[150]", "alpha=[1e-2,1e-1]"),
+    *("seeds=[0,1,2,3,4,5,6,7,8,9,10,11]", "measure_eta=[0.1,0.5]"),
+)
+
+
+def places(out: Path) -> tuple[str, ...]:
+    return (
+        f"cache_dir={out / 'cache'}",
+        f"results_dir={out / 'results'}",
+        f"reports_dir={out / 'reports'}",
+    )
+
+
+@pytest.fixture(scope="module")
+def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder of the report of a run that measured too, and what it printed."""
+    out = tmp_path_factory.mktemp("predict")
+    cfg = load(*SMALL, "measure=true", *places(out), of="predict")
+    with pytest.MonkeyPatch.context() as patch:
+        said: list[str] = []
+        patch.setattr("builtins.print", lambda *parts: said.append(" ".join(map(str, parts))))
+        predict_command.run(cfg)  # type: ignore[arg-type]
+    return out / "reports/predict/gaussian/weak__strong", "\n".join(said)
+
+
+def test_every_cell_of_every_alpha_is_in_the_table(run: tuple[Path, str]) -> None:
+    cells = pd.read_csv(run[0] / "predictions.csv")
+    here = cells[(cells["n_l"] == 100) & (cells["n_u"] == 300)]
+    assert len(here) == 3 * 3 * 2 * 3 * 3  # eta_l, eta_u, alpha, method, metric
+    assert here["mean"].between(-1, 1).all()
+    assert (here["low"] <= here["mean"] + 1e-5).all()
+    assert (here["mean"] <= here["high"] + 1e-5).all()
+    gain = here[here["method"] == "gain"]["positive"]
+    assert gain.between(0, 1).all()
+
+
+def test_sizes_that_the_pool_does_not_serve_are_left_out(run: tuple[Path, str]) -> None:
+    cells = pd.read_csv(run[0] / "predictions.csv")
+    assert sorted(cells["n_l"].unique()) == [50, 100]
+    assert sorted(cells["n_u"].unique()) == [150, 300]
+
+
+def test_what_is_trained_is_where_it_was_predicted(run: tuple[Path, str]) -> None:
+    """Twelve draws a cell of ridge heads: every mean within three of its standard errors."""
+    cells = pd.read_csv(run[0] / "predicted_vs_measured.csv")
+    assert len(cells) == 4 * 3 * 3
+    far = (cells["predicted"] - cells["measured"]).abs()
+    error = np.hypot(cells["measured_error"], cells["predicted_error"])
+    of_average = cells["metric"] == "average"
+    assert (far[of_average] <= np.maximum(0.01, 3 * error[of_average])).all()
+    share = cells[of_average]["inside"].sum() / cells[of_average]["n"].sum()
+    assert share > 0.85
+
+
+def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str]) -> None:
+    folder, said = run
+    page = (folder / "README.md").read_text()
+    for name in (
+        *("map.png", "sizes.png", "predicted_vs_measured_average.png"),
+        "predicted_vs_measured_worst_group.png",
+    ):
+        assert name in page
+        assert (folder / name).stat().st_size > 5000
+    assert "no head trained" in said
+    assert "best eta_u for each eta_l" in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (("n_l=[50,100]",), "n_l=\\[50, 100\\]: a map has one n_l"),
+        (("samples=7",), "samples=7 must be an even number"),
+        (("n_u=5000",), "the pool has"),
+        (("alpha=[]",), "alpha=\\[\\] is empty"),
+        (("alpha=-1",), "alpha=-1 must be a number"),
+        (("read_from=test", "data.n_test=1"), "need test images of every group"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    load: Load, tmp_path: Path, overrides: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        predict_command.run(load(*SMALL, *places(tmp_path), *overrides, of="predict"))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
