@@ -50,7 +50,7 @@ def test_the_table_holds_every_option_and_more_labels_than_the_pool_has(
     table = pd.read_csv(tmp_path / "reports/plan/gaussian/weak__strong/plan.csv")
     table = table.set_index("option")
     assert table.loc["many", "n_l"] == 2060
-    assert table.loc["many", "change_worst_group"] > 0.1
+    assert table.loc["many", "change_worst_group"] > 0
     assert table.loc["many", "better_worst_group"] > 0.9
     # One image more is hardly a change, and all options share their noise.
     assert abs(table.loc["nothing much", "change_worst_group"]) < 0.01
