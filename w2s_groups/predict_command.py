@@ -27,30 +27,30 @@ from w2s_groups.prediction.report import markdown, summary
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL, Mix
 from w2s_groups.results import store
-from w2s_groups.results.table import grids
+from w2s_groups.results.table import Grid, grids
 from w2s_groups.sampling import group_counts
+
+COARSE = 4  # etas of each axis on which alpha is chosen
 
 log = logging.getLogger("w2s_groups")
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What is known of one pair. cells: the map's rows of every alpha; sizes: of the gain against
-    sizes, at the chosen alpha; compared: rows of table.compare, None where nothing was trained."""
+    """What is known of one pair. path: rows of some cells at every alpha; cells: of the map, at the
+    chosen one; sizes: of the gain against sizes; measured, compared, order: rows of
+    prediction.table's functions, None where nothing was trained."""
 
     teacher: str
     student: str
     alpha: float
+    path: pd.DataFrame
     cells: pd.DataFrame
     sizes: pd.DataFrame
     measured: pd.DataFrame | None
     compared: pd.DataFrame | None
+    order: pd.DataFrame | None
     seconds: float
-
-    @property
-    def chosen(self) -> pd.DataFrame:
-        """The map at the chosen alpha."""
-        return self.cells[self.cells["alpha"] == self.alpha]
 
 
 class Engine:
@@ -158,43 +158,51 @@ def _pair(
     cfg: PredictConfig,
     pool: Pool,
     pair: tuple[str, str],
-    cells: Sequence[config.Cell],
+    grid: Sequence[config.Cell],
     memory: Memory,
     device: str,
 ) -> Found:
     started = time.monotonic()
     engine = Engine(pool, cfg, device)
     n_l, n_u = cfg.n_l[0], cfg.n_u[0]
-    eta_l = list(dict.fromkeys(cell.request.eta_l for cell in cells))
-    eta_u = list(dict.fromkeys(cell.request.eta_u for cell in cells))
+    eta_l = list(dict.fromkeys(cell.request.eta_l for cell in grid))
+    eta_u = list(dict.fromkeys(cell.request.eta_u for cell in grid))
     at = engine.test() if cfg.read_from is ReadFrom.test else None
     log.info("%s -> %s: %d cells at %d values of alpha, no head is trained", *pair,
-             len(cells), len(cfg.alpha))  # fmt: skip
+             len(grid), len(cfg.alpha))  # fmt: skip
     labelled, unlabelled = [(n_l, eta) for eta in eta_l], [(n_u, eta) for eta in eta_u]
-    maps = pd.concat(
+    path = pd.concat(
         [
-            engine.table(labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}")
+            engine.table(_coarse(labelled), _coarse(unlabelled), alpha, at, f"alpha={alpha:g}")
             for alpha in cfg.alpha
         ],
         ignore_index=True,
     )
-    alpha = best_alpha(maps)
+    alpha = best_alpha(path)
+    cells = engine.table(labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}")
     sizes = _sizes(engine, cfg, (eta_l[0], eta_l[-1]), (eta_u[0], eta_u[-1]), alpha, at)
     seconds = time.monotonic() - started
-    measured = compared = None
+    measured = compared = order = None
     if cfg.measure:
-        measured = _measure(cfg, engine, pair, alpha, memory)
+        trained = _measure(cfg, engine, pair, alpha, memory)
+        measured = table.measurements(trained)
         mixes_l = sorted(set(zip(measured["n_l"], measured["eta_l"], strict=True)))
         mixes_u = sorted(set(zip(measured["n_u"], measured["eta_u"], strict=True)))
         # Heads are measured on the test images, so that is where they are predicted to be compared.
         predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells")
         compared = table.compare(predicted, measured).assign(alpha=alpha)
-    return Found(*pair, alpha, maps, sizes, measured, compared, seconds)
+        order = table.order(predicted, trained, seed=0)
+    return Found(*pair, alpha, path, cells, sizes, measured, compared, order, seconds)
 
 
-def best_alpha(maps: pd.DataFrame) -> float:
-    """The alpha of the highest predicted worst-group accuracy of the student, mean of the map."""
-    rows = maps[(maps["method"] == "w2s") & (maps["metric"] == "worst_group")]
+def _coarse(mixes: Sequence[Mix]) -> list[Mix]:
+    """The ends and what lies between: enough cells to choose alpha by."""
+    return [mixes[i] for i in np.unique(np.linspace(0, len(mixes) - 1, COARSE).round().astype(int))]
+
+
+def best_alpha(path: pd.DataFrame) -> float:
+    """The alpha of the highest predicted worst-group accuracy of the student, mean over cells."""
+    rows = path[(path["method"] == "w2s") & (path["metric"] == "worst_group")]
     return float(rows.groupby("alpha")["mean"].mean().idxmax())
 
 
@@ -233,8 +241,8 @@ def _sizes(
 
 def _measure(
     cfg: PredictConfig, engine: Engine, pair: tuple[str, str], alpha: float, memory: Memory
-) -> pd.DataFrame:
-    """Rows of table.measurements: heads trained at measure_eta, the l2 that alpha stands for."""
+) -> Grid:
+    """Heads trained at measure_eta, with the l2 that alpha stands for where they are ridge."""
     methods = dict(cfg.methods)
     if cfg.head is HeadKind.ridge:
         methods = {
@@ -261,7 +269,7 @@ def _measure(
             f"{done.failed[0] if done.failed else 'none stored'}; mend that, or set measure=false"
         )
     [grid] = grids(found, done.settings.get("class_priors"))
-    return table.measurements(grid)
+    return grid
 
 
 def _short(network: str) -> str:
@@ -269,12 +277,12 @@ def _short(network: str) -> str:
 
 
 def _write(folder: Path, found: Found, cfg: PredictConfig, data: str) -> None:
-    maps = predicted_maps.draw(found.chosen, found.measured)
+    maps = predicted_maps.draw(found.cells, found.measured)
     write_atomic(folder / "map.png", style.png(maps))
     write_atomic(folder / "map.pdf", style.pdf(maps))
     sizes = predicted_sizes.draw(found.sizes, {"n_l": cfg.n_l[0], "n_u": cfg.n_u[0]})
     write_atomic(folder / "sizes.png", style.png(sizes))
-    cells = pd.concat([found.cells, found.sizes]).drop_duplicates(
+    cells = pd.concat([found.cells, found.path, found.sizes]).drop_duplicates(
         [*CELL, "alpha", "method", "metric"]
     )
     csv = cells.to_csv(index=False, float_format="%.5f", lineterminator="\n")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import METRICS, agreement, wrong_sign
+from w2s_groups.results.schema import method_label
 
 if TYPE_CHECKING:
     from w2s_groups.predict_command import Found
@@ -24,7 +25,7 @@ def summary(found: Found, cfg: PredictConfig, data: str) -> str:
         f"{found.teacher} -> {found.student} on {data}, n_l={cfg.n_l[0]}, n_u={cfg.n_u[0]}: "
         f"predicted in {found.seconds:.0f} s, no head trained",
         "",
-        f"student by alpha, mean of the map (highest worst group: alpha={found.alpha:g})",
+        f"student by alpha, mean over some cells (highest worst group: alpha={found.alpha:g})",
         by_alpha(found).to_string(index=False),
         "",
         "best eta_u for each eta_l (ranges hold 95 % of draws)",
@@ -54,7 +55,7 @@ def markdown(found: Found, cfg: PredictConfig, data: str) -> str:
         "where it fails.",
         "![maps over both minority fractions](map.png)",
         f"## Regularisation\n\nThe map is of alpha = {found.alpha:g}, the highest worst-group "
-        "accuracy of the student (l2 = alpha times the width of the features).",
+        "accuracy of the student over a coarse grid (l2 = alpha times the width of the features).",
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),
@@ -71,6 +72,9 @@ def markdown(found: Found, cfg: PredictConfig, data: str) -> str:
             "the predicted 95 % range. Wrong sign: cells whose measured gain is two standard "
             "errors from 0 on the other side.",
             _table(met(found.compared)),
+            "How far the predicted ridge student puts the cells in the order of each trained "
+            "method's means: Spearman's correlation, with its 95 % interval over resampled seeds.",
+            _table(ordered(found)),
             *(
                 f"![against measured, {NAMES[metric]}](predicted_vs_measured_{metric}.png)"
                 for metric in METRICS
@@ -86,19 +90,19 @@ def _table(rows: pd.DataFrame) -> str:
 
 
 def by_alpha(found: Found) -> pd.DataFrame:
-    """The student's accuracies at each alpha, mean of the map."""
-    rows = found.cells[found.cells["method"] == "w2s"]
+    """The student's accuracies at each alpha, mean over a few cells."""
+    rows = found.path[found.path["method"] == "w2s"]
     means = rows.pivot_table(index="alpha", columns="metric", values="mean")[list(METRICS)]
     return means.rename(columns=NAMES).map("{:.3f}".format).reset_index()
 
 
 def best(found: Found) -> pd.DataFrame:
     """The eta_u of the best student at a few eta_l, by average and by worst group."""
-    eta_l = np.sort(found.chosen["eta_l"].unique())
+    eta_l = np.sort(found.cells["eta_l"].unique())
     shown = eta_l[np.unique(np.linspace(0, len(eta_l) - 1, ROWS).round().astype(int))]
     rows = []
     for metric in ("average", "worst_group"):
-        of_metric = found.chosen[found.chosen["metric"] == metric].set_index("method")
+        of_metric = found.cells[found.cells["metric"] == metric].set_index("method")
         for value in shown:
             here = of_metric[of_metric["eta_l"] == value]
             student = here.loc["w2s"]
@@ -138,3 +142,22 @@ def met(compared: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def ordered(found: Found) -> pd.DataFrame:
+    """Spearman's correlations of table.order."""
+    assert found.order is not None
+    return pd.DataFrame(
+        [
+            {
+                "method": method_label(row["method"]),
+                "metric": NAMES[row["metric"]],
+                "cells": row["cells"],
+                **{
+                    what: f"{row[what]:.2f} [{row[f'{what}_low']:.2f}, {row[f'{what}_high']:.2f}]"
+                    for what in ("accuracy", "gain")
+                },
+            }
+            for row in found.order.to_dict("records")
+        ]
+    )

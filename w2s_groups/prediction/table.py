@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from w2s_groups.groups import Groups
+from w2s_groups.methods import METHODS as METHODS_BY_NAME
 from w2s_groups.prediction.forecast import forecast
 from w2s_groups.prediction.predictive import Prediction
+from w2s_groups.results.select import base_of
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
 from w2s_groups.risks import gain
+from w2s_groups.seeds import stream
 
 METRICS = ("average", "minority", "worst_group")
 METHODS = ("teacher", "w2s", "gain")
@@ -92,6 +96,38 @@ def measurements(grid: Grid) -> pd.DataFrame:
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def order(predicted: pd.DataFrame, grid: Grid, seed: int, resamples: int = 1000) -> pd.DataFrame:
+    """How far the predicted student puts the cells in the order of each trained method's.
+
+    One row a method that learns from the teacher, and metric: Spearman's correlation over cells of
+    the predicted and the measured mean accuracy, and of the gain, with the 2.5 and 97.5 %
+    quantiles over resampled seeds (a seed's cells share draws).
+    """
+    index = pd.MultiIndex.from_tuples(grid.points)
+    again = stream(seed, "predict/order").integers(0, len(grid.seeds), (resamples, len(grid.seeds)))
+    rows = []
+    for name in grid.methods:
+        if name == "teacher" or METHODS_BY_NAME[base_of(name)].reference:
+            continue
+        for metric in METRICS:
+            value = grid.metric(metric)
+            strong, weak = (value[:, grid.methods.index(m)] for m in (name, "teacher"))
+            row: dict[str, Any] = {"method": name, "metric": metric, "cells": len(grid.points)}
+            for what, of, draws in (("accuracy", "w2s", strong), ("gain", "gain", strong - weak)):
+                part = predicted[(predicted["method"] == of) & (predicted["metric"] == metric)]
+                here = part.set_index(["eta_l", "eta_u"])["mean"].reindex(index).to_numpy()
+                row[what] = _spearman(here, np.nanmean(draws, axis=1))
+                found = [_spearman(here, np.nanmean(draws[:, pick], axis=1)) for pick in again]
+                row[f"{what}_low"], row[f"{what}_high"] = np.quantile(found, [0.025, 0.975])
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _spearman(x: Floats, y: Floats) -> float:
+    ranks = rankdata(x), rankdata(y)
+    return float(np.corrcoef(*ranks)[0, 1]) if min(np.ptp(r) for r in ranks) else np.nan
 
 
 def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
