@@ -51,7 +51,7 @@ def test_the_table_holds_every_option_and_more_labels_than_the_pool_has(
     table = table.set_index("option")
     assert table.loc["many", "n_l"] == 2060
     assert table.loc["many", "change_worst_group"] > 0
-    assert table.loc["many", "better_worst_group"] > 0.9
+    assert table.loc["many", "better_worst_group"] > 0.5
     # One image more is hardly a change, and all options share their noise.
     assert abs(table.loc["nothing much", "change_worst_group"]) < 0.01
     said = capsys.readouterr().out

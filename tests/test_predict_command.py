@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from w2s_groups import predict_command
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
+from w2s_groups.prediction import report
+from w2s_groups.prediction.found import load as load_found
 
 Load = Callable[..., Config]
 SMALL = (
@@ -42,26 +43,36 @@ def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
     return out / "reports/predict/gaussian/weak__strong", "\n".join(said)
 
 
-def test_every_cell_of_every_alpha_is_in_the_table(run: tuple[Path, str]) -> None:
-    cells = pd.read_csv(run[0] / "predictions.csv")
-    here = cells[(cells["n_l"] == 100) & (cells["n_u"] == 300)]
-    assert len(here) == 3 * 3 * 2 * 3 * 3  # eta_l, eta_u, alpha, method, metric
-    assert here["mean"].between(-1, 1).all()
-    assert (here["low"] <= here["mean"] + 1e-5).all()
-    assert (here["mean"] <= here["high"] + 1e-5).all()
-    gain = here[here["method"] == "gain"]["positive"]
-    assert gain.between(0, 1).all()
+def test_every_cell_is_in_the_table(run: tuple[Path, str]) -> None:
+    found = load_found(run[0])
+    assert len(found.cells) == 3 * 3 * 3 * 3  # eta_l, eta_u, method, metric
+    assert len(found.path) == 2 * len(found.cells)  # every alpha
+    for cells in (found.cells, found.path):
+        assert cells["mean"].between(-1, 1).all()
+        assert (cells["low"] <= cells["mean"] + 1e-5).all()
+        assert (cells["mean"] <= cells["high"] + 1e-5).all()
+    chance = found.cells[found.cells["method"] == "gain"]["positive"]
+    assert chance.between(0, 1).all()
+
+
+def test_the_chosen_alpha_has_the_best_worst_group(run: tuple[Path, str]) -> None:
+    found = load_found(run[0])
+    rows = found.path.query("method == 'w2s' and metric == 'worst_group'")
+    means = rows.groupby("alpha")["mean"].mean()
+    assert means[found.settings["alpha"]] == means.max()
+    assert means.nunique() == 2
 
 
 def test_sizes_that_the_pool_does_not_serve_are_left_out(run: tuple[Path, str]) -> None:
-    cells = pd.read_csv(run[0] / "predictions.csv")
-    assert sorted(cells["n_l"].unique()) == [50, 100]
-    assert sorted(cells["n_u"].unique()) == [150, 300]
+    sizes = load_found(run[0]).sizes
+    assert sorted(sizes["n_l"].unique()) == [50, 100]
+    assert sorted(sizes["n_u"].unique()) == [150, 300]
 
 
 def test_what_is_trained_is_where_it_was_predicted(run: tuple[Path, str]) -> None:
     """Twelve draws a cell of ridge heads: every mean within three of its standard errors."""
-    cells = pd.read_csv(run[0] / "predicted_vs_measured.csv")
+    cells = load_found(run[0]).compared
+    assert cells is not None
     assert len(cells) == 4 * 3 * 3
     far = (cells["predicted"] - cells["measured"]).abs()
     error = np.hypot(cells["measured_error"], cells["predicted_error"])
@@ -69,6 +80,12 @@ def test_what_is_trained_is_where_it_was_predicted(run: tuple[Path, str]) -> Non
     assert (far[of_average] <= np.maximum(0.01, 3 * error[of_average])).all()
     share = cells[of_average]["inside"].sum() / cells[of_average]["n"].sum()
     assert share > 0.85
+
+
+def test_committed_pages_follow_from_their_tables(run: tuple[Path, str]) -> None:
+    for name, content in report.files(load_found(run[0])).items():
+        if name.endswith(".md"):
+            assert (run[0] / name).read_bytes() == content
 
 
 def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str]) -> None:
@@ -80,7 +97,7 @@ def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str
     ):
         assert name in page
         assert (folder / name).stat().st_size > 5000
-    assert "no head trained" in said
+    assert "ridge heads, predicted" in said
     assert "best eta_u for each eta_l" in said
 
 

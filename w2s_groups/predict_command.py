@@ -4,109 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from w2s_groups import config, features, inputs, job
 from w2s_groups.config import HeadKind
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.errors import InputError
-from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.inputs import Memory
 from w2s_groups.pool import Pool, check_requests, make_pool
-from w2s_groups.prediction import predictive, table
-from w2s_groups.prediction.population import Points, Population, points, population
-from w2s_groups.prediction.report import markdown, summary
+from w2s_groups.prediction import report, table
+from w2s_groups.prediction.engine import Engine
+from w2s_groups.prediction.found import Found, save, to_csv
+from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL, Mix
 from w2s_groups.results import store
+from w2s_groups.results.stored import packed
 from w2s_groups.results.table import Grid, grids
-from w2s_groups.sampling import group_counts
 
 COARSE = 4  # etas of each axis on which alpha is chosen
 
 log = logging.getLogger("w2s_groups")
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What is known of one pair. path: rows of some cells at every alpha; cells: of the map, at the
-    chosen one; sizes: of the gain against sizes; measured, compared, order: rows of
-    prediction.table's functions, None where nothing was trained."""
-
-    teacher: str
-    student: str
-    alpha: float
-    path: pd.DataFrame
-    cells: pd.DataFrame
-    sizes: pd.DataFrame
-    measured: pd.DataFrame | None
-    compared: pd.DataFrame | None
-    order: pd.DataFrame | None
-    seconds: float
-
-
-class Engine:
-    """Predictions of one pair of networks on one pool, by mixes of (n, eta)."""
-
-    def __init__(self, pool: Pool, cfg: PredictConfig, device: str) -> None:
-        self.pool, self.samples, self.device = pool, cfg.samples, device
-        rows = pool.drawable
-        self.population: Population = population(
-            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
-            pool.groups, device=device,
-        )  # fmt: skip
-
-    def test(self) -> Points:
-        """The test images as points that accuracies are read from."""
-        pool, rows = self.pool, self.pool.test
-        return points(
-            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
-            pool.groups, device=self.device,
-        )  # fmt: skip
-
-    def l2(self, side: str, alpha: float) -> float:
-        """The heads' l2 that alpha stands for on one side."""
-        return float(alpha * self.pool.features[side].shape[1])
-
-    def counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:
-        """(len, G) images of each group."""
-        pool = self.pool
-        return np.stack([group_counts(pool.groups, pool.priors, n, eta) for n, eta in mixes])
-
-    def fits(self, labelled: Mix, unlabelled: Mix) -> bool:
-        """Whether the pool holds both sets at once."""
-        need = self.counts([labelled]) + self.counts([unlabelled])
-        return bool((need <= self.population.sizes.cpu().numpy()).all())
-
-    def table(
-        self,
-        labelled: Sequence[Mix],
-        unlabelled: Sequence[Mix],
-        alpha: float,
-        at: Points | None,
-        label: str,
-    ) -> pd.DataFrame:
-        """Rows of table.predictions, with alpha."""
-        with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
-
-            def progress(done: int, _: int) -> None:
-                bar.update(done - bar.n)
-
-            found = predictive.predict(
-                self.population, self.counts(labelled), self.counts(unlabelled),
-                self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=self.samples, progress=progress,
-            )  # fmt: skip
-        rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
-        return rows.assign(alpha=alpha)
 
 
 def run(cfg: PredictConfig) -> None:
@@ -125,15 +50,23 @@ def run(cfg: PredictConfig) -> None:
     for teacher, student in cfg.pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
+        started = time.monotonic()
         found = _pair(cfg, pool, (teacher, student), cells, memory, device)
         folder = root / dataset.name / f"{_short(teacher)}__{_short(student)}"
-        _write(folder, found, cfg, dataset.name)
-        print(summary(found, cfg, dataset.name))
-        print(f"report in {folder}/\n")
+        found = save(found, folder)
+        for name, content in report.files(found).items():
+            write_atomic(folder / name, content)
+        print(report.summary(found))
+        print(f"\n{time.monotonic() - started:.0f} s; report in {folder}/\n")
         if found.compared is not None:
             compared.append(found.compared.assign(teacher=teacher, student=student))
     if len(compared) > 1:
-        _scatter(root / dataset.name, pd.concat(compared, ignore_index=True))
+        folder = root / dataset.name
+        every = pd.concat(compared, ignore_index=True)
+        write_atomic(folder / report.EVERY, packed(to_csv(every)))
+        for name, content in report.files_of_all(dataset.name, every).items():
+            write_atomic(folder / name, content)
+        print(f"all pairs together in {folder}/")
 
 
 def check_pool(
@@ -162,8 +95,7 @@ def _pair(
     memory: Memory,
     device: str,
 ) -> Found:
-    started = time.monotonic()
-    engine = Engine(pool, cfg, device)
+    engine = Engine(pool, cfg.samples, device)
     n_l, n_u = cfg.n_l[0], cfg.n_u[0]
     eta_l = list(dict.fromkeys(cell.request.eta_l for cell in grid))
     eta_u = list(dict.fromkeys(cell.request.eta_u for cell in grid))
@@ -181,18 +113,21 @@ def _pair(
     alpha = best_alpha(path)
     cells = engine.table(labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}")
     sizes = _sizes(engine, cfg, (eta_l[0], eta_l[-1]), (eta_u[0], eta_u[-1]), alpha, at)
-    seconds = time.monotonic() - started
-    measured = compared = order = None
+    compared = order = None
     if cfg.measure:
         trained = _measure(cfg, engine, pair, alpha, memory)
-        measured = table.measurements(trained)
-        mixes_l = sorted(set(zip(measured["n_l"], measured["eta_l"], strict=True)))
-        mixes_u = sorted(set(zip(measured["n_u"], measured["eta_u"], strict=True)))
+        mixes_l = sorted({(trained.n_l, point[0]) for point in trained.points})
+        mixes_u = sorted({(trained.n_u, point[1]) for point in trained.points})
         # Heads are measured on the test images, so that is where they are predicted to be compared.
         predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells")
-        compared = table.compare(predicted, measured).assign(alpha=alpha)
+        compared = table.compare(predicted, table.measurements(trained))
         order = table.order(predicted, trained, seed=0)
-    return Found(*pair, alpha, path, cells, sizes, measured, compared, order, seconds)
+    settings = {
+        "data": cfg.data.name, "teacher": pair[0], "student": pair[1], "n_l": n_l, "n_u": n_u,
+        "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
+        "head": cfg.head.value, "draws": len(cfg.seeds),
+    }  # fmt: skip
+    return Found(settings, path, cells, sizes, compared, order)
 
 
 def _coarse(mixes: Sequence[Mix]) -> list[Mix]:
@@ -274,27 +209,3 @@ def _measure(
 
 def _short(network: str) -> str:
     return network.rpartition("/")[2]
-
-
-def _write(folder: Path, found: Found, cfg: PredictConfig, data: str) -> None:
-    maps = predicted_maps.draw(found.cells, found.measured)
-    write_atomic(folder / "map.png", style.png(maps))
-    write_atomic(folder / "map.pdf", style.pdf(maps))
-    sizes = predicted_sizes.draw(found.sizes, {"n_l": cfg.n_l[0], "n_u": cfg.n_u[0]})
-    write_atomic(folder / "sizes.png", style.png(sizes))
-    cells = pd.concat([found.cells, found.path, found.sizes]).drop_duplicates(
-        [*CELL, "alpha", "method", "metric"]
-    )
-    csv = cells.to_csv(index=False, float_format="%.5f", lineterminator="\n")
-    write_atomic(folder / "predictions.csv", csv.encode())
-    if found.compared is not None:
-        _scatter(folder, found.compared.assign(teacher=found.teacher, student=found.student))
-    write_atomic(folder / "README.md", markdown(found, cfg, data).encode())
-
-
-def _scatter(folder: Path, cells: pd.DataFrame) -> None:
-    for metric in table.METRICS:
-        figure = predicted_vs_measured.draw(cells, metric, predicted_maps.LABELS[metric])
-        write_atomic(folder / f"predicted_vs_measured_{metric}.png", style.png(figure))
-    csv = cells.to_csv(index=False, float_format="%.5f", lineterminator="\n")
-    write_atomic(folder / "predicted_vs_measured.csv", csv.encode())

@@ -24,8 +24,8 @@ LABELS = {
 def draw(cells: pd.DataFrame, measured: pd.DataFrame | None = None) -> Figure:
     """Figure of one pair at one (n_l, n_u, l2).
 
-    cells, measured: prediction/table.py's rows, the latter of trained heads, laid on the gain as
-    discs in the same colours.
+    cells: rows of prediction.table.predictions; measured: of its `compare`, whose measured gains
+    are laid on the predicted ones as discs in the same colours.
     """
     figure = style.new_figure(13.5, 3.1 * len(METRICS) + 0.8)
     axes = figure.subplots(len(METRICS), 4, sharex=True, sharey=True, squeeze=False)
@@ -91,7 +91,7 @@ def _gain(
     eta_l, eta_u, values = gain
     reach = max(float(np.nanmax(np.abs(values))), 1e-3)
     if measured is not None and len(measured):
-        reach = max(reach, float(measured["mean"].abs().max()))
+        reach = max(reach, float(measured["measured"].abs().max()))
     mesh = ax.pcolormesh(
         eta_l, eta_u, values.T, cmap="RdBu", vmin=-reach, vmax=reach, shading="gouraud",
         rasterized=True,
@@ -103,13 +103,13 @@ def _gain(
         ax.plot(eta_l, best, color="black", linestyle="--", linewidth=1.2, clip_on=False)
     if measured is not None and len(measured):
         ax.scatter(
-            measured["eta_l"], measured["eta_u"], c=measured["mean"], cmap="RdBu", vmin=-reach,
+            measured["eta_l"], measured["eta_u"], c=measured["measured"], cmap="RdBu", vmin=-reach,
             vmax=reach, s=42, edgecolors="black", linewidths=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
-        clear = measured[(measured["low"] > 0) | (measured["high"] < 0)]
+        clear = measured[measured["measured"].abs() > 2 * measured["measured_error"]]
         for _, point in clear.iterrows():
             ax.annotate(
-                "+" if point["mean"] > 0 else "−", (point["eta_l"], point["eta_u"]),
+                "+" if point["measured"] > 0 else "−", (point["eta_l"], point["eta_u"]),
                 xytext=(6, 3), textcoords="offset points", fontsize=8,
                 path_effects=[withStroke(linewidth=2, foreground="white")],
             )  # fmt: skip
@@ -141,7 +141,7 @@ def _legend(figure: Figure, measured: bool) -> None:
     ]
     if measured:
         disc = Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="")
-        disc.set_label("measured mean gain; + or − where its interval leaves zero out")
+        disc.set_label("measured mean gain; + or − where it is two standard errors from 0")
         handles.append(disc)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9,

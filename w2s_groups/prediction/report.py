@@ -1,84 +1,127 @@
-"""What a prediction says, as text and as a Markdown page."""
+"""What a prediction says: pictures, a Markdown page and text for the terminal."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from w2s_groups.prediction.settings import PredictConfig, ReadFrom
+from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
+from w2s_groups.prediction.found import Found
 from w2s_groups.prediction.table import METRICS, agreement, wrong_sign
 from w2s_groups.results.schema import method_label
 
-if TYPE_CHECKING:
-    from w2s_groups.predict_command import Found
-
+EVERY = "predicted_vs_measured.csv.gz"
 NAMES = {"average": "average", "minority": "minority", "worst_group": "worst group"}
 WHO = {"teacher": "teacher", "w2s": "student", "gain": "gain"}
 ROWS = 5  # eta_l that the tables show
+LEGEND = (
+    "Near: share of cells whose measured mean is within 0.01 of the prediction, or within two of "
+    "its standard errors. Band: share of draws in the predicted 95 % range. Wrong sign: cells "
+    "whose measured gain is two standard errors from 0 on the other side."
+)
 
 
-def summary(found: Found, cfg: PredictConfig, data: str) -> str:
-    """The tables as plain text."""
+def files(found: Found) -> dict[str, bytes]:
+    """Name -> content of everything that follows from the tables of one pair."""
+    maps = predicted_maps.draw(found.cells, found.compared)
+    sizes = predicted_sizes.draw(found.sizes, {k: found.settings[k] for k in ("n_l", "n_u")})
+    content = {
+        "README.md": markdown(found).encode(),
+        "map.png": style.png(maps, dpi=120),
+        "map.pdf": style.pdf(maps),
+        "sizes.png": style.png(sizes, dpi=120),
+    }
+    if found.compared is not None:
+        pair = {name: found.settings[name] for name in ("teacher", "student")}
+        content |= _scatter(found.compared.assign(**pair))
+    return content
+
+
+def files_of_all(data: str, compared: pd.DataFrame) -> dict[str, bytes]:
+    """Of several pairs on one dataset. compared: rows of table.compare, with teacher, student."""
     parts = [
-        f"{found.teacher} -> {found.student} on {data}, n_l={cfg.n_l[0]}, n_u={cfg.n_u[0]}: "
-        f"predicted in {found.seconds:.0f} s, no head trained",
-        "",
-        f"student by alpha, mean over some cells (highest worst group: alpha={found.alpha:g})",
+        f"# Predicted against measured on {data}",
+        "Every pair, at the alpha of its best predicted worst group; accuracies on the test "
+        f"images. {LEGEND}",
+    ]
+    for metric in METRICS:
+        rows = []
+        for (teacher, student), part in compared.groupby(["teacher", "student"], sort=False):
+            for row in met(part[part["metric"] == metric]).to_dict("records"):
+                del row["metric"]
+                rows.append({"teacher": teacher, "student": student, **row})
+        parts += [
+            f"## {NAMES[metric].capitalize()}",
+            f"![predicted against measured](predicted_vs_measured_{metric}.png)",
+            _table(pd.DataFrame(rows)),
+        ]
+    return {"README.md": ("\n\n".join(parts) + "\n").encode(), **_scatter(compared)}
+
+
+def _scatter(cells: pd.DataFrame) -> dict[str, bytes]:
+    return {
+        f"predicted_vs_measured_{metric}.png": style.png(
+            predicted_vs_measured.draw(cells, metric, predicted_maps.LABELS[metric]), dpi=120
+        )
+        for metric in METRICS
+    }
+
+
+def summary(found: Found) -> str:
+    """The tables as plain text."""
+    own = found.settings
+    parts = [
+        f"{own['teacher']} -> {own['student']} on {own['data']}, n_l={own['n_l']}, "
+        f"n_u={own['n_u']}: ridge heads, predicted",
+        f"student by alpha, mean over some cells (highest worst group: alpha={own['alpha']:g})",
         by_alpha(found).to_string(index=False),
-        "",
         "best eta_u for each eta_l (ranges hold 95 % of draws)",
         best(found).to_string(index=False),
     ]
-    if found.compared is not None:
+    if found.compared is not None and found.order is not None:
         parts += [
-            "",
-            "predicted against measured, cell by cell",
+            f"against {own['draws']} measured draws a cell of {own['head']} heads, on test images",
             met(found.compared).to_string(index=False),
+            "order of the cells (Spearman)",
+            ordered(found.order).to_string(index=False),
         ]
-    return "\n".join(parts)
+    return "\n\n".join(parts)
 
 
-def markdown(found: Found, cfg: PredictConfig, data: str) -> str:
+def markdown(found: Found) -> str:
     """The page of one pair."""
+    own = found.settings
     where = (
         "pool images, each as if it had not been drawn: new images like those of the pool"
-        if cfg.read_from is ReadFrom.pool
+        if own["read_from"] == "pool"
         else "test images, which nothing was fitted or chosen on but the settings named best here"
     )
     parts = [
-        f"# Predicted: {found.teacher} → {found.student} on {data}",
-        f"Ridge heads on n_l = {cfg.n_l[0]} labelled and n_u = {cfg.n_u[0]} unlabelled images, "
-        f"predicted from the features alone ({cfg.samples} sampled draws a cell); no head was "
-        f"trained for it. Accuracies are those of {where}. docs/prediction.md derives it and says "
-        "where it fails.",
+        f"# Predicted: {own['teacher']} → {own['student']} on {own['data']}",
+        f"Ridge heads on n_l = {own['n_l']} labelled and n_u = {own['n_u']} unlabelled images, "
+        f"predicted from the features alone ({own['samples']} sampled draws a cell); no head was "
+        f"trained for it. Accuracies are those of {where}. `docs/prediction.md` derives it and "
+        "says where it fails.",
         "![maps over both minority fractions](map.png)",
-        f"## Regularisation\n\nThe map is of alpha = {found.alpha:g}, the highest worst-group "
+        f"## Regularisation\n\nThe map is of alpha = {own['alpha']:g}, the highest worst-group "
         "accuracy of the student over a coarse grid (l2 = alpha times the width of the features).",
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),
         "## Sizes\n\n![gain against the sizes of both sets](sizes.png)",
     ]
-    if found.compared is not None:
-        heads = cfg.head.value
+    if found.compared is not None and found.order is not None:
+        heads = own["head"]
         if heads != "ridge":
             heads += " (another loss: only their order can agree)"
         parts += [
-            f"## Measured\n\n{len(cfg.seeds)} draws a cell, {heads} heads, read from the test "
-            "images, and predicted for these. Near: share of cells whose measured mean is within "
-            "0.01 of the prediction, or within two of its standard errors. Band: share of draws in "
-            "the predicted 95 % range. Wrong sign: cells whose measured gain is two standard "
-            "errors from 0 on the other side.",
+            f"## Measured\n\n{own['draws']} draws a cell of {heads} heads, read from the test "
+            f"images, and predicted for these. {LEGEND}",
             _table(met(found.compared)),
+            *(f"![{NAMES[metric]}](predicted_vs_measured_{metric}.png)" for metric in METRICS),
             "How far the predicted ridge student puts the cells in the order of each trained "
             "method's means: Spearman's correlation, with its 95 % interval over resampled seeds.",
-            _table(ordered(found)),
-            *(
-                f"![against measured, {NAMES[metric]}](predicted_vs_measured_{metric}.png)"
-                for metric in METRICS
-            ),
+            _table(ordered(found.order)),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -144,9 +187,8 @@ def met(compared: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def ordered(found: Found) -> pd.DataFrame:
+def ordered(order: pd.DataFrame) -> pd.DataFrame:
     """Spearman's correlations of table.order."""
-    assert found.order is not None
     return pd.DataFrame(
         [
             {
@@ -158,6 +200,6 @@ def ordered(found: Found) -> pd.DataFrame:
                     for what in ("accuracy", "gain")
                 },
             }
-            for row in found.order.to_dict("records")
+            for row in order.to_dict("records")
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import pandas as pd
 
 from w2s_groups.errors import InputError
 from w2s_groups.files import write_atomic
+from w2s_groups.prediction import found, report
 from w2s_groups.reports import leaderboard
 from w2s_groups.results import stored
 from w2s_groups.results.schema import to_csv
@@ -25,10 +27,10 @@ _BLOCK = re.compile(
 
 def folders(root: Path) -> list[Path]:
     """Folders below `root`/reports that hold a results.csv.gz; InputError if there is none."""
-    found = sorted(path.parent for path in (root / "reports").rglob(stored.NAME))
-    if not found:
+    holding = sorted(path.parent for path in (root / "reports").rglob(stored.NAME))
+    if not holding:
         raise InputError(f"{root / 'reports'} holds no {stored.NAME}: run an experiment first")
-    return found
+    return holding
 
 
 def differences(root: Path) -> list[str]:
@@ -61,6 +63,14 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
         yield folder / stored.NAME, to_csv(table)
         for name, content in leaderboard.build(table, settings).items():
             yield folder / name, content
+    for path in sorted((root / "reports").rglob(found.SETTINGS)):
+        if (path.parent / found.CELLS).is_file():
+            for name, content in report.files(found.load(path.parent)).items():
+                yield path.parent / name, content.decode() if name.endswith(".md") else content
+    for path in sorted((root / "reports").rglob(report.EVERY)):
+        every = pd.read_csv(io.StringIO(stored.unpacked(path)))
+        for name, content in report.files_of_all(path.parent.name, every).items():
+            yield path.parent / name, content.decode() if name.endswith(".md") else content
     readme = root / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")
@@ -92,11 +102,11 @@ def _fault(path: Path, fresh: str | bytes) -> str | None:
         return "missing"
     if isinstance(fresh, bytes):
         return "empty" if path.stat().st_size == 0 else None
-    found = stored.unpacked(path) if path.name == stored.NAME else path.read_text(encoding="utf-8")
+    held = stored.unpacked(path) if path.name == stored.NAME else path.read_text(encoding="utf-8")
     if path.suffix == ".html":
-        fresh, found = (_PAYLOAD.sub("", text) for text in (fresh, found))
-    if fresh == found:
+        fresh, held = (_PAYLOAD.sub("", text) for text in (fresh, held))
+    if fresh == held:
         return None
-    pairs = zip(fresh.splitlines(), found.splitlines(), strict=False)
+    pairs = zip(fresh.splitlines(), held.splitlines(), strict=False)
     line = next((k for k, (new, old) in enumerate(pairs, 1) if new != old), None)
     return f"line {line} differs from what {stored.NAME} gives" if line else "length differs"

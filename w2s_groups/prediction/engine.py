@@ -1,0 +1,72 @@
+"""Predictions of one pair of networks on one pool, asked for by (n, eta)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from w2s_groups.pool import Pool
+from w2s_groups.prediction import predictive, table
+from w2s_groups.prediction.population import Points, points, population
+from w2s_groups.prediction.table import Mix
+from w2s_groups.sampling import group_counts
+
+
+class Engine:
+    """samples: of each cell's draws. device: where the products run."""
+
+    def __init__(self, pool: Pool, samples: int, device: str) -> None:
+        self.pool, self.samples, self.device = pool, samples, device
+        rows = pool.drawable
+        self.population = population(
+            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
+            pool.groups, device=device,
+        )  # fmt: skip
+
+    def test(self) -> Points:
+        """The test images as points that accuracies are read from."""
+        pool, rows = self.pool, self.pool.test
+        return points(
+            pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
+            pool.groups, device=self.device,
+        )  # fmt: skip
+
+    def l2(self, side: str, alpha: float) -> float:
+        """The heads' l2 that alpha stands for on one side."""
+        return float(alpha * self.pool.features[side].shape[1])
+
+    def fits(self, labelled: Mix, unlabelled: Mix) -> bool:
+        """Whether the pool holds both sets at once."""
+        need = self._counts([labelled]) + self._counts([unlabelled])
+        return bool((need <= self.population.sizes.cpu().numpy()).all())
+
+    def table(
+        self,
+        labelled: Sequence[Mix],
+        unlabelled: Sequence[Mix],
+        alpha: float,
+        at: Points | None,
+        label: str,
+    ) -> pd.DataFrame:
+        """Rows of table.predictions, with alpha; `label` names the progress bar."""
+        with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
+
+            def progress(done: int, _: int) -> None:
+                bar.update(done - bar.n)
+
+            found = predictive.predict(
+                self.population, self._counts(labelled), self._counts(unlabelled),
+                self.l2("teacher", alpha), self.l2("student", alpha), points=at,
+                samples=self.samples, progress=progress,
+            )  # fmt: skip
+        rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
+        return rows.assign(alpha=alpha)
+
+    def _counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:
+        """(len, G) images of each group."""
+        pool = self.pool
+        return np.stack([group_counts(pool.groups, pool.priors, n, eta) for n, eta in mixes])
