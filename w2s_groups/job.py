@@ -18,6 +18,7 @@ from tqdm import tqdm
 from w2s_groups import config, features, inputs
 from w2s_groups.config import Cell, ClassBalance, Config, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
@@ -77,13 +78,14 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         log.info("original stands for a minority fraction of %.5g, %s", original, own)
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
     requests = [cell.request for cell in cells]
-    check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
+    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests, if_all)
     of_features = [
         *(*of_data, cfg.teacher, cfg.student),
         *(cfg.image_size, cfg.precision.value, cfg.on_bad_image.value),
     ]
     matrices, usable, content = memory.get(of_features, lambda: inputs.load_features(dataset, cfg))
-    check_requests(dataset, usable, balance, requests)
+    check_requests(dataset, usable, balance, requests, if_all)
 
     keys: list[str] = []
     pairs = []

@@ -210,10 +210,10 @@ def test_a_name_is_served_by_the_cache_of_the_hub(cache: Path, tmp_path: Path) -
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     make("bert", tmp_path)
     spec = f"hf/{tmp_path}"
-    with pytest.raises(InputError, match="reads texts and the data set holds images; name an image"):
+    with pytest.raises(InputError, match="reads texts and the data set holds images; name an"):
         get_backbone(spec)
     for image in ("packaged/squeezenet1_1", "torchvision/resnet18", "timm/resnet18@none"):
-        with pytest.raises(InputError, match="reads images and the data set holds texts; name text"):
+        with pytest.raises(InputError, match="reads images and the data set holds texts; name"):
             get_encoder(image)
     with pytest.raises(InputError, match="text encoder='bert-base' is unknown"):
         get_encoder("bert-base")

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, Listed
+from w2s_groups.data.base import TEST, TRAIN, VAL, Dataset, Listed
 from w2s_groups.data.cache import Progress, silent
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.seeds import stream
@@ -49,7 +50,7 @@ class OnDisk(ABC):
 
     def __post_init__(self) -> None:
         given = {f"data.{field}": getattr(self, field) for field in self.SOURCES}
-        n = sum(value is not None for value in given.values())
+        n = sum(value is not None and value is not False for value in given.values())
         if n != 1:
             raise InputError(
                 f"{' or '.join(given)} must say where {self.name} is, and "
@@ -81,6 +82,14 @@ class OnDisk(ABC):
                     f"to split all {dataset.NOUN}s anew"
                 )
         return dataset
+
+    def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
+        """(n_groups,) images of `dataset` that pool=all would leave to draw from; None if it is
+        set already."""
+        if self.pool is Pool.all:
+            return None
+        counts = np.bincount(dataset.codes, minlength=dataset.groups.n_groups)
+        return np.array([n - _n_test(int(n), self.test_fraction) for n in counts], dtype=np.int64)
 
     def _located(self, cache: Path, progress: Progress) -> Path:
         if self.archive is not None:
@@ -170,3 +179,14 @@ def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None
                     f"{wanted}; restore the whole release, or set data.check_counts=false for a "
                     "subset"
                 )
+
+
+def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:
+    """InputError unless each split is as large as the release's."""
+    for split, (name, wanted) in enumerate(expected.items()):
+        n = int((dataset.split == split).sum())
+        if n != wanted:
+            raise InputError(
+                f"data {dataset.name}: {name} has {n} {dataset.NOUN}s and the release has "
+                f"{wanted}; restore the whole release, or set data.check_counts=false for a subset"
+            )

@@ -123,6 +123,7 @@ def _quoted(
     )
     lines: list[int] = []
     picked: list[tuple[str, ...]] = []
+    limit = csv.field_size_limit(len(text) + 1 if texts else csv.field_size_limit())
     try:
         rows = _numbered(reader, path, texts)
         header = [name.strip() for name in next(rows, (0, [""]))[1]]
@@ -140,6 +141,8 @@ def _quoted(
             f"{path} {where} is not as a table separated by "
             f"{'tabs' if delimiter != ',' else 'commas'} has it ({error}); correct the line"
         ) from None
+    finally:
+        csv.field_size_limit(limit)
     return lines, picked
 
 

@@ -16,13 +16,14 @@ from omegaconf import MISSING
 from w2s_groups.data.base import TRAIN, ImageDataset, Listed, TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.folder import groups_of
-from w2s_groups.data.ondisk import OnDisk, split_codes
+from w2s_groups.data.ondisk import split_codes
+from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
 from w2s_groups.errors import InputError, unknown_name
 
 
 @dataclass
-class Wilds(OnDisk):
+class Wilds(Published):
     """y, and as the attribute any field of a WILDSDataset's metadata. Source: Koh et al., 2021.
 
     dataset: its name in wilds. root: the folder that holds <dataset>_v<version>. attribute: a field
@@ -37,6 +38,11 @@ class Wilds(OnDisk):
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
+
+    GET = (
+        "the set as wilds unpacks it, a folder <dataset>_v<version> with its RELEASE file, from "
+        "someone who has it (wilds' own host has been unusable since 2025)"
+    )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         source = self._open(root)
