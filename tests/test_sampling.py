@@ -1,12 +1,18 @@
 """Draws: exact counts, disjoint sets, nesting, feasibility."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from w2s_groups.data import ondisk
+from w2s_groups.data.base import TRAIN, ImageDataset
+from w2s_groups.data.folder import Folder
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
+from w2s_groups.pool import check_requests
 from w2s_groups.sampling import (
     Draw,
     Request,
@@ -150,3 +156,32 @@ def test_class_priors() -> None:
     codes = np.array([0, 0, 0, 2])
     assert class_priors(BIRDS, codes, "uniform").tolist() == [0.5, 0.5]
     assert class_priors(BIRDS, codes, "dataset").tolist() == [0.75, 0.25]
+
+
+def test_all_images_are_a_remedy_where_they_would_do() -> None:
+    """189 waterbirds on land in the official pool, 557 with all."""
+    counts = np.array([[3498, 184, 56, 1057], [467, 466, 133, 133], [2255, 2255, 642, 642]])
+    cells = [(s, g) for s in range(3) for g in range(4) for _ in range(counts[s, g])]
+    split, codes = np.array(cells).T
+    groups = Groups(("landbird", "waterbird"), ("land", "water"))
+    files = tuple(map(str, range(len(codes))))
+    dataset = ImageDataset("w", Path(), files, codes // 2, codes % 2, split, groups)
+    own = Folder("w", "x", None, ondisk.Pool.official, 0, 0.33, ["p", "q"], ["r", "s"], [])
+    if_all = own.if_all(dataset)
+    again = ondisk.resplit(dataset, 0.33, 0)
+    assert if_all is not None
+    assert if_all.tolist() == np.bincount(again.codes[again.split == TRAIN]).tolist()
+    usable = np.ones(len(codes), dtype=bool)
+
+    def refused(n_l: int, n_u: int, counts: np.ndarray | None, eta: float = 0.5) -> str:
+        with pytest.raises(InputError) as caught:
+            check_requests(dataset, usable, "uniform", [Request(n_l, n_u, eta, eta)], counts)
+        return str(caught.value)
+
+    assert refused(300, 1000, if_all).endswith("largest n_u: 458; or data.pool=all")
+    check_requests(again, usable, "uniform", [Request(300, 1000, 0.5, 0.5)])
+    assert refused(300, 2000, if_all).endswith("largest n_u: 458")  # 575 of one group, of 557
+    assert refused(300, 1000, None).endswith("largest n_u: 458")
+    check_requests(dataset, usable, "uniform", [Request(300, 400, 0.5, 0.5)], if_all)
+    own.pool = ondisk.Pool.all
+    assert own.if_all(again) is None

@@ -32,9 +32,13 @@ def places(out: Path) -> tuple[str, ...]:
     )
 
 
-def command(out: Path, *overrides: str, multirun: bool = True) -> list[str]:
+def arguments(out: Path, *overrides: str, multirun: bool = True) -> list[str]:
     mode = ["--multirun"] if multirun else []
-    return [sys.executable, "-m", "w2s_groups", *mode, *SMALL, *overrides, *places(out)]
+    return [*mode, *SMALL, *places(out), *overrides]
+
+
+def command(out: Path, *overrides: str, multirun: bool = True) -> list[str]:
+    return [sys.executable, "-m", "w2s_groups", *arguments(out, *overrides, multirun=multirun)]
 
 
 def environment() -> dict[str, str]:
@@ -89,12 +93,12 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
         return real(block, *args)
 
     monkeypatch.setattr(job, "run_block", lacking)
-    assert app.run(load(*overrides)) == 1
+    assert len(app.run(load(*overrides)).failed) == 1
     printed = capsys.readouterr().out
     assert printed.rstrip().endswith("1 of 4 cells failed; run the same command to try them again")
     (row,) = failures.load(tmp_path / "results/leaderboard")
     assert (row["seed"], row["eta_u"], row["status"]) == (1, 0.5, "failed")
-    assert row["reason"] == "no room for 3 GiB"
+    assert row["reason"].startswith("no room for 3 GiB: out of memory; lower memory_limit_gb")
     assert "Traceback" in Path(row["log"]).read_text()
     page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
     assert "## Cells that failed" in page
@@ -103,7 +107,7 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
         app.run(load(*overrides, "fail_fast=true"))
 
     monkeypatch.setattr(job, "run_block", real)
-    assert app.run(load(*overrides)) == 0
+    assert app.run(load(*overrides)).failed == []
     assert failures.load(tmp_path / "results/leaderboard") == []
     page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
     assert "Cells that failed" not in page

@@ -11,6 +11,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -62,28 +63,38 @@ def _start(config_name: str, run: Callable[[DictConfig], None]) -> None:
     except KeyboardInterrupt:
         sweep.finish_stopped()
         _fail("stopped; what was finished is stored: run the same command to go on")
+    except CompactHydraException as error:
+        _fail(" ".join(f"{error} {error.__cause__ or ''}".split()))
+    except Exception as error:  # of a launcher: a job's own end in a row of the sweep
+        if not sweep.current():
+            raise
+        _fail(sweep.finish_broken(error))
 
 
-def _job(composed: DictConfig) -> None:
+def _job(composed: DictConfig) -> dict[str, Any] | None:
+    """What callbacks are told of the job (Job.outcome); None where no cell was asked for."""
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         cfg = compose.from_hydra(composed)
         limit_threads(cfg)
         if cfg.experiment is not None:
             run_theory(cfg)
-        elif sweep.current():
-            sweep.run_job(cfg)
-        else:
-            failed = run(cfg)
-            if failed:
-                sys.exit(1)
-    except InputError as error:
+            if sweep.current():
+                sweep.record_theory(cfg)
+            return None
+        if sweep.current():
+            return sweep.run_job(cfg)
+        return run(cfg).outcome(cfg)
+    except Exception as error:  # whatever stops one job must not take the others with it
         if not sweep.current() or composed.get("fail_fast"):
-            _fail(str(error))
+            if isinstance(error, InputError):
+                _fail(str(error))
+            raise
         try:
             sweep.refused(composed, error)
         except InputError as unwritable:  # then no other job can be kept either
             _fail(str(unwritable))
+        return None
 
 
 def _fail(sentence: str) -> None:
@@ -104,8 +115,8 @@ def run_theory(cfg: Config) -> None:
         )
 
 
-def run(cfg: Config) -> int:
-    """One grid and its report; the number of its cells that failed."""
+def run(cfg: Config) -> job.Job:
+    """One grid and its report."""
     started = time.monotonic()
     done = job.run(cfg)
     folder = Path(cfg.reports_dir) / cfg.experiment_name / done.dataset.name
@@ -119,7 +130,7 @@ def run(cfg: Config) -> int:
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")
     report_failures(done.failed, len(done.keys))
-    return len(done.failed)
+    return done
 
 
 def report_failures(failed: Sequence[dict[str, Any]], total: int) -> None:

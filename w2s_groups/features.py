@@ -1,4 +1,4 @@
-"""Image files -> feature matrix, kept in a cache that is addressed by content."""
+"""Image files or texts -> feature matrix, kept in a cache that is addressed by content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from w2s_groups import cache_files
 from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.errors import InputError, unknown_name
 
 FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
@@ -37,9 +38,9 @@ REMEDY = {
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """matrix: (N, d) float32, read-only, memory-mapped; a bad image's row is NaN.
+    """matrix: (N, d) float32, read-only, memory-mapped; the row of a bad image or text is NaN.
 
-    bad: (index, file, reason) of each image that couldn't be read. key: identifies the content.
+    bad: (index, file, reason) of each one that couldn't be read. key: identifies the content.
     from_cache: nothing had to be computed or copied.
     """
 
@@ -76,51 +77,64 @@ def extract(
     computed again. Raises InputError for an unwritable or full cache, before the extraction, and
     for features that overflow.
     """
+    root = Path(dataset_root)
     if not files:
         raise InputError("files is empty: there is no image to extract features from")
-    if on_bad_image not in ("stop", "skip"):
-        raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
-    if batch_size < 1 or workers < 0:
-        raise InputError(f"batch_size={batch_size} must be 1 or more, workers={workers} 0 or more")
-    if precision not in TOLERANCE:
-        raise unknown_name("precision", precision, TOLERANCE)
-    device = best_device(device)
-    # As many threads as asked for: more than cores would only have them wait for each other.
-    workers = workers or cores()
-    dataset_root = Path(dataset_root)
+    run = Run(backbone, device, precision, batch_size, workers, progress).checked(on_bad_image)
 
-    images = _content(dataset_root, files, workers)
-    scope = _digest(FORMAT, backbone.name, backbone.weights_hash, backbone.transform, precision)
-    key = _digest(scope, *images)[:32]
-    folder = Path(cache_dir) / "features" / f"{_slug(backbone.name)}-{scope[:12]}"
+    def load(row: int, sha256: str) -> torch.Tensor:
+        return _pixels(root / files[row], backbone, sha256)
+
+    images = Items("image", str(root), files, _content(root, files, run.workers), load)
+    return extracted(images, run, Path(cache_dir), on_bad_image)
+
+
+@dataclass(frozen=True)
+class Items:
+    """N images or texts. content: a hash or UNREADABLE and the reason; load(row, hash): one as a
+    tensor; lengths: batches hold neighbours of this order (None: of the order that they are in)."""
+
+    noun: str
+    where: str
+    names: Sequence[str]
+    content: list[str]
+    load: Callable[[int, str], torch.Tensor]
+    lengths: Sequence[int] | None = None
+
+
+def extracted(items: Items, run: Run, cache_dir: Path, on_bad: str) -> Features:
+    """What `extract` promises, of items."""
+    net = run.backbone
+    scope = _digest(FORMAT, net.name, net.weights_hash, net.transform, run.precision)
+    key = _digest(scope, *items.content)[:32]
+    folder = cache_dir / "features" / f"{_slug(net.name)}-{scope[:12]}"
     stored = cache_files.read(folder, key)
     from_cache = stored is not None
     if stored is None:
-        need = (backbone.width * 4 + 80) * len(files)
+        need = (net.width * 4 + 80) * len(items.names)
         cache_files.prepare(folder, need)
-        run = _Run(backbone, device, precision, batch_size, workers, progress)
-        matrix, bad = _compute(dataset_root, files, images, folder, run)
-        made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": device}
-        cache_files.write(folder, key, matrix, images, bad, made_with)
+        matrix, bad = _compute(items, folder, run)
+        made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": run.device}
+        cache_files.write(folder, key, matrix, items.content, bad, made_with)
         stored = cache_files.read(folder, key)
         if stored is None:
             raise InputError(f"cache_dir={cache_dir} does not keep what is written to it")
     result, sidecar = stored
     bad_rows = {int(row): why for row, why in sidecar.bad.items()}
-    listed = listed_or_stopped(str(dataset_root), files, bad_rows, on_bad_image)
+    listed = listed_or_stopped(items.where, items.names, bad_rows, on_bad, items.noun)
     return Features(result, listed, key, from_cache)
 
 
 def listed_or_stopped(
-    where: str, files: Sequence[str], bad: dict[int, str], on_bad_image: str
+    where: str, files: Sequence[str], bad: dict[int, str], on_bad_image: str, noun: str = "image"
 ) -> tuple[tuple[int, str, str], ...]:
     """(index, file, reason) of the bad images; InputError with all of them unless "skip"."""
     listed = tuple((row, files[row], why) for row, why in sorted(bad.items()))
     if listed and on_bad_image == "stop":
         reasons = "; ".join(f"{file} ({why})" for _, file, why in listed)
         raise InputError(
-            f"{len(listed)} of {len(files)} images in {where} can't be read: {reasons}; "
-            "repair them (the other images' features are kept) or set on_bad_image=skip"
+            f"{len(listed)} of {len(files)} {noun}s in {where} can't be read: {reasons}; "
+            f"repair them (the other {noun}s' features are kept) or set on_bad_image=skip"
         )
     return listed
 
@@ -147,25 +161,33 @@ def best_device(device: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Run:
-    backbone: Backbone
+class Run:
+    backbone: Backbone | TextEncoder
     device: str
     precision: str
     batch_size: int
     workers: int
     progress: bool | Callable[[int, int], None]
 
+    def checked(self, on_bad_image: str) -> Run:
+        """The same with a device that is there and a number of workers; InputError otherwise."""
+        if on_bad_image not in ("stop", "skip"):
+            raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
+        if self.batch_size < 1 or self.workers < 0:
+            raise InputError(
+                f"batch_size={self.batch_size} must be 1 or more, workers={self.workers} 0 or more"
+            )
+        if self.precision not in TOLERANCE:
+            raise unknown_name("precision", self.precision, TOLERANCE)
+        # As many threads as asked for: more than cores would only have them wait for each other.
+        return replace(self, device=best_device(self.device), workers=self.workers or cores())
 
-def _compute(
-    root: Path,
-    files: Sequence[str],
-    images: list[str],
-    folder: Path,
-    how: _Run,
-) -> tuple[NDArray[np.float32], dict[int, str]]:
+
+def _compute(items: Items, folder: Path, how: Run) -> tuple[NDArray[np.float32], dict[int, str]]:
     """(N, d) features and the bad rows with their reasons."""
     backbone, device, batch_size = how.backbone, how.device, how.batch_size
-    matrix = np.full((len(files), backbone.width), np.nan, dtype=np.float32)
+    images = items.content
+    matrix = np.full((len(images), backbone.width), np.nan, dtype=np.float32)
     bad = {
         row: image.removeprefix(UNREADABLE)
         for row, image in enumerate(images)
@@ -176,6 +198,8 @@ def _compute(
         if image in known:
             matrix[row] = known[image]
     todo = [r for r, image in enumerate(images) if r not in bad and image not in known]
+    if items.lengths is not None:
+        todo.sort(key=items.lengths.__getitem__)
     batches = [todo[i : i + batch_size] for i in range(0, len(todo), batch_size)]
     # On the CPU, every thread takes whole batches through decoding and network on one core. Against
     # a network spread over all cores, fed by loader processes, nothing waits for the slowest core
@@ -187,7 +211,7 @@ def _compute(
         pixels, rows, faults = [], [], {}
         for row in batch:
             try:
-                pixels.append(_pixels(root / files[row], backbone, images[row]))
+                pixels.append(items.load(row, images[row]))
                 rows.append(row)
             except MemoryError:
                 raise
@@ -196,11 +220,12 @@ def _compute(
         if pixels:
             # Autocast is a thread's own setting.
             with torch.inference_mode(), mixed(device, how.precision):
-                features = network(torch.stack(pixels).to(device)).cpu()
+                features = network(backbone.batch(pixels).to(device)).cpu()
             if not torch.isfinite(features).all():
                 raise InputError(
-                    f"{backbone.name} gives features that are not finite for {files[rows[0]]} or "
-                    f"an image after it at precision={how.precision}; " + REMEDY[how.precision]
+                    f"{backbone.name} gives features that are not finite for "
+                    f"{items.names[rows[0]]} or another {items.noun} of its batch at "
+                    f"precision={how.precision}; " + REMEDY[how.precision]
                 )
             matrix[rows] = features.numpy()
         return batch, faults
@@ -208,7 +233,8 @@ def _compute(
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(how.workers, initializer=torch.set_num_threads, initargs=(1,))
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    bar = tqdm(total=len(todo), unit="image", desc=backbone.name, disable=how.progress is not True)
+    quiet = how.progress is not True
+    bar = tqdm(total=len(todo), unit=items.noun, desc=backbone.name, disable=quiet)
     done = 0
     try:
         with exact, bar, warnings.catch_warnings():

@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from w2s_groups import backbones, features
+from w2s_groups import backbones, features, text_features
 from w2s_groups.backbones import precomputed
 from w2s_groups.config import Config
-from w2s_groups.data.base import Dataset, ImageDataset
+from w2s_groups.data.base import Dataset, FeatureDataset, Listed, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable
 from w2s_groups.progress import Steps
@@ -79,7 +80,7 @@ def load_features(
 ) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str]]:
     """Features by (side, network), the rows that could be read, and a key for their content."""
     usable = np.ones(len(dataset.y), dtype=bool)
-    if not isinstance(dataset, ImageDataset):
+    if isinstance(dataset, FeatureDataset):
         if len(cfg.pairs) > 1:
             raise InputError(
                 f"data={dataset.name} brings the features of one teacher and one student: "
@@ -97,27 +98,40 @@ def load_features(
         for name in names
         if precomputed.is_features(name)
     }
-    networks = {
-        name: backbones.get_backbone(name, cfg.image_size) for name in names if name not in ready
-    }
+    extract = _extractors(dataset, cfg, [name for name in names if name not in ready])
     matrices, content = {}, {}
     for name in names:
         with alone(cfg, f"features {name} of {dataset.name}"):
-            found = ready.get(name) or features.extract(
-                dataset.root,
-                dataset.files,
-                networks[name],
-                Path(cfg.cache_dir).absolute(),
-                batch_size=cfg.batch_size,
-                workers=cfg.workers,
-                device=cfg.device,
-                precision=cfg.precision.value,
-                on_bad_image=cfg.on_bad_image.value,
-                progress=True,
-            )
+            found = ready.get(name) or extract[name]()
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = found.matrix, found.key
         usable[[index for index, *_ in found.bad]] = False
     if not usable.all():
-        log.warning("%d unreadable images are left out of every draw", (~usable).sum())
+        left_out = (~usable).sum()
+        log.warning("%d unreadable %ss are left out of every draw", left_out, dataset.NOUN)
     return matrices, usable, content
+
+
+def _extractors(
+    dataset: Listed, cfg: Config, names: Sequence[str]
+) -> dict[str, Callable[[], features.Features]]:
+    """What gives the features of each network; all networks are looked up already."""
+    cache = Path(cfg.cache_dir).absolute()
+    how: dict[str, Any] = {
+        "batch_size": cfg.batch_size,
+        "workers": cfg.workers,
+        "device": cfg.device,
+        "precision": cfg.precision.value,
+        "on_bad_image": cfg.on_bad_image.value,
+        "progress": True,
+    }
+    if isinstance(dataset, TextDataset):
+        return {
+            name: partial(
+                text_features.extract_texts, dataset, backbones.get_encoder(name), cache, **how
+            )
+            for name in names
+        }
+    found = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
+    files = dataset.root, dataset.files
+    return {name: partial(features.extract, *files, found[name], cache, **how) for name in names}

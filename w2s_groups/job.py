@@ -18,6 +18,7 @@ from tqdm import tqdm
 from w2s_groups import config, features, inputs
 from w2s_groups.config import Cell, ClassBalance, Config, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
@@ -41,13 +42,21 @@ log = logging.getLogger("w2s_groups")
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a job did. keys: of all its cells, made now or before; settings: for the report."""
+    """What a job did. keys: of all its cells, made now or before; settings: for the report.
+
+    content: what was read -> key of its content, the same in jobs that read the same.
+    """
 
     dataset: Dataset
     usable: NDArray[np.bool_]
     settings: dict[str, Any]
     keys: list[str]
     failed: list[dict[str, Any]]
+    content: dict[str, str]
+
+    def outcome(self, cfg: Config) -> dict[str, Any]:
+        """What is handed to Hydra's callbacks, from another process too."""
+        return {"folder": str(results_folder(cfg)), "keys": self.keys, "failed": len(self.failed)}
 
 
 def results_folder(cfg: Config) -> Path:
@@ -77,16 +86,18 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         log.info("original stands for a minority fraction of %.5g, %s", original, own)
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
     requests = [cell.request for cell in cells]
-    check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests)
+    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests, if_all)
     of_features = [
         *(*of_data, cfg.teacher, cfg.student),
         *(cfg.image_size, cfg.precision.value, cfg.on_bad_image.value),
     ]
     matrices, usable, content = memory.get(of_features, lambda: inputs.load_features(dataset, cfg))
-    check_requests(dataset, usable, balance, requests)
+    check_requests(dataset, usable, balance, requests, if_all)
 
     keys: list[str] = []
     pairs = []
+    read = {f"{side} {name}": key for (side, name), key in content.items()}
     for teacher, student in cfg.pairs:
         networks = {"teacher": teacher, "student": student}
         sides = {side: matrices[side, name] for side, name in networks.items()}
@@ -96,6 +107,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             "features": {side: content[side, name] for side, name in networks.items()},
             "rows": memory.get([*of_pool, "rows"], partial(_rows, pool)),
         }
+        read[f"rows of {teacher} -> {student}"] = measured["rows"]
         shared = {
             "numerics": NUMERICS,
             "data": cfg.data.name,
@@ -122,7 +134,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
 
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
     settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
-    return Job(dataset, usable, settings, keys, failures.load(folder, keys))
+    return Job(dataset, usable, settings, keys, failures.load(folder, keys), read)
 
 
 def _rows(pool: Pool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2s_groups import sampling
 from w2s_groups.data.base import TEST, Dataset
+from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 from w2s_groups.sampling import Request
 
@@ -68,10 +70,27 @@ def make_pool(
 
 
 def check_requests(
-    dataset: Dataset, usable: NDArray[np.bool_], class_balance: str, requests: Iterable[Request]
+    dataset: Dataset,
+    usable: NDArray[np.bool_],
+    class_balance: str,
+    requests: Iterable[Request],
+    if_all: NDArray[np.int64] | None = None,
 ) -> None:
-    """InputError unless the usable pool serves every request; no feature is needed to know."""
+    """InputError unless the usable pool serves every request; no feature is needed to know.
+
+    if_all: (n_groups,) images that data.pool=all would leave to draw from, to say so if it helps.
+    """
+    groups = dataset.groups
     codes = dataset.codes[(dataset.split != TEST) & usable]
-    priors = sampling.class_priors(dataset.groups, codes, class_balance)
+    priors = sampling.class_priors(groups, codes, class_balance)
+    have = np.bincount(codes, minlength=groups.n_groups)
     for request in dict.fromkeys(requests):
-        sampling.check_feasible(dataset.groups, codes, priors, request)
+        if sampling.serves(groups, have, priors, request):
+            continue
+        also = ""
+        if if_all is not None and if_all.any():
+            larger = np.repeat(np.arange(groups.n_groups), if_all)
+            shares = sampling.class_priors(groups, larger, class_balance)
+            with suppress(InputError):  # an eta that those shares of classes can't have
+                also = "data.pool=all" if sampling.serves(groups, if_all, shares, request) else ""
+        sampling.check_feasible(groups, codes, priors, request, also, dataset.NOUN)

@@ -131,10 +131,23 @@ class Draw:
     counts_u: NDArray[np.int64]
 
 
+def serves(groups: Groups, have: NDArray[np.int64], priors: ArrayLike, request: Request) -> bool:
+    """Whether (n_groups,) counts are enough for a request."""
+    return bool((request.counts(groups, priors) <= have).all())
+
+
 def check_feasible(
-    groups: Groups, pool_codes: NDArray[np.int64], priors: ArrayLike, request: Request
+    groups: Groups,
+    pool_codes: NDArray[np.int64],
+    priors: ArrayLike,
+    request: Request,
+    also: str = "",
+    noun: str = "image",
 ) -> None:
-    """InputError that says how many are missing from which group and what would fit."""
+    """InputError that says how many are missing from which group and what would fit.
+
+    also: another remedy that would do. noun: what the pool is of.
+    """
     have = np.bincount(pool_codes, minlength=groups.n_groups)
     need = request.counts(groups, priors)
     short = np.flatnonzero(need > have)
@@ -150,20 +163,18 @@ def check_feasible(
         while high - low > 1:  # feasibility is monotone in n up to rounding
             middle = (low + high) // 2
             trial = replace(request, **{grow: middle})
-            low, high = (
-                (middle, high) if (trial.counts(groups, priors) <= have).all() else (low, middle)
-            )
+            low, high = (middle, high) if serves(groups, have, priors, trial) else (low, middle)
         return low
 
     without = replace(request, n_u=0)
-    field = "n_u" if (without.counts(groups, priors) <= have).all() else "n_l"
+    field = "n_u" if serves(groups, have, priors, without) else "n_l"
     fix = largest(field)
     remedy = f"largest {field}: {fix}" if fix else "choose smaller n_l and n_u"
     raise InputError(
         f"eta_l={request.eta_l:g} with n_l={request.n_l} and eta_u={request.eta_u:g} with "
-        f"n_u={request.n_u} need {need[g]} images of {groups.names[g]} ({labelled} labelled, "
+        f"n_u={request.n_u} need {need[g]} {noun}s of {groups.names[g]} ({labelled} labelled, "
         f"{unlabelled} unlabelled{f', {validation} validation' if request.n_val else ''}); the "
-        f"pool has {have[g]}, {need[g] - have[g]} too few; {remedy}"
+        f"pool has {have[g]}, {need[g] - have[g]} too few; {remedy}{f'; or {also}' if also else ''}"
     )
 
 

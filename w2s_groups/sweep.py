@@ -11,11 +11,16 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -33,7 +38,18 @@ _GRID = ("teacher", "student", "eta_l", "eta_u", "n_l", "n_u", "seeds")
 
 log = logging.getLogger("w2s_groups")
 _memory = Memory(16)
-_running: dict[str, Path] = {}
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The sweep that this process started. jobs: their overrides; None: known to its sweeper."""
+
+    results: Path
+    reports: Path
+    jobs: list[list[str]] | None
+
+
+_running: list[_Running] = []
 
 
 def current() -> str | None:
@@ -44,12 +60,18 @@ def current() -> str | None:
 class OneReport(Callback):
     """Hydra callback: names the sweep when it starts, writes its report when it ends."""
 
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        done: JobReturn = kwargs["job_return"]
+        if done.status is JobStatus.COMPLETED and (done.return_value or {}).get("failed"):
+            sys.exit(1)
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         os.environ[_SWEEP] = store.digest(sorted(config.hydra.overrides.task))[:16]
-        _running["results"] = Path(config.results_dir)
-        _running["reports"] = Path(config.reports_dir)
+        # Hydra then lets the errors of a launcher through, of which app.main makes a sentence.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        _running[:] = [_Running(Path(config.results_dir), Path(config.reports_dir), _jobs(config))]
         try:  # before Hydra makes its own folder there
-            check_writable(_running["results"], "results_dir")
+            check_writable(Path(config.results_dir), "results_dir")
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
@@ -60,48 +82,101 @@ class OneReport(Callback):
             sys.exit(status)
 
 
+def _jobs(config: DictConfig) -> list[list[str]] | None:
+    """Sorted overrides of every job; None where another sweeper than Hydra's own chooses them."""
+    if not str(config.hydra.sweeper._target_).endswith(".BasicSweeper"):
+        return None
+    fixed = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    parsed = OverridesParser.create().parse_overrides([*fixed, *config.hydra.overrides.task])
+    (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    return [sorted(overrides) for overrides in jobs]
+
+
 def finish_stopped() -> None:
     """The report of what a sweep that was stopped has so far."""
     if _running:
         _finish()
 
 
-def run_job(cfg: Config) -> None:
-    """One job of a sweep: its cells, and a record of them for the report."""
-    done = job.run(cfg, _memory)
-    record = {"experiment": cfg.experiment_name, "settings": done.settings, "keys": done.keys}
-    _write_record(Path(cfg.results_dir), record)
+def finish_broken(error: Exception) -> str:
+    """The report of what there is once a launcher gave up, as when the system killed a worker.
 
-
-def refused(composed: DictConfig, error: InputError) -> None:
-    """A job whose configuration can't be run: a row of the sweep, whose other jobs go on."""
-    log.warning("refused: %s", error)
-    experiment = str(composed.get("experiment_name"))
-    _write_record(
-        Path(composed.results_dir), {"experiment": experiment, "keys": [], "refused": str(error)}
+    Returns what happened and what to do. Jobs that a launcher still has at work end by themselves.
+    """
+    trace = _running[0].results / "multirun" / "launcher.log"
+    write_atomic(trace, "".join(traceback.format_exception(error)).encode())
+    _finish()
+    first = (str(error).strip().splitlines() or [""])[0]
+    return (
+        f"the launcher gave up ({type(error).__name__}: {first}; all of it: {trace}); what was "
+        "finished is stored: run the same command to go on, with fewer jobs side by side or more "
+        "memory for each if the system killed one"
     )
+
+
+def run_job(cfg: Config) -> dict[str, Any]:
+    """One job of a sweep: its cells, and a record of them for the report; Job.outcome."""
+    done = job.run(cfg, _memory)
+    record = {
+        "experiment": cfg.experiment_name,
+        "settings": done.settings,
+        "keys": done.keys,
+        "content": done.content,
+    }
+    _write_record(Path(cfg.results_dir), record)
+    return done.outcome(cfg)
+
+
+def record_theory(cfg: Config) -> None:
+    """A job that drew a figure of the theory: done, and nothing for the report."""
+    _write_record(Path(cfg.results_dir), {"experiment": cfg.experiment_name, "keys": []})
+
+
+def refused(composed: DictConfig, error: Exception) -> None:
+    """A job that can't be run: a row of the sweep, whose other jobs go on."""
+    results, experiment = Path(composed.results_dir), str(composed.get("experiment_name"))
+    reason = failures.reason(error)
+    if not isinstance(error, InputError):
+        trace = _record_path(results, experiment).with_suffix(".log")
+        write_atomic(trace, traceback.format_exc().encode())
+        reason = f"{type(error).__name__}: {reason} ({trace})"
+    log.warning("refused: %s", reason)
+    _write_record(results, {"experiment": experiment, "keys": [], "refused": reason})
+
+
+def _record_path(results: Path, experiment: str) -> Path:
+    name = _record_name(HydraConfig.get().overrides.task)
+    return results / experiment / "sweeps" / str(current()) / f"{name}.json"
+
+
+def _record_name(overrides: Sequence[str]) -> str:
+    return store.digest(sorted(overrides))[:16]
 
 
 def _write_record(results: Path, record: dict[str, Any]) -> None:
     overrides = sorted(HydraConfig.get().overrides.task)
-    name = store.digest(overrides)[:16]
-    folder = results / record["experiment"] / "sweeps" / str(current())
     data = json.dumps({"overrides": overrides, **record}, sort_keys=True, indent=1)
-    write_atomic(folder / f"{name}.json", data.encode())
+    write_atomic(_record_path(results, record["experiment"]), data.encode())
 
 
 def _finish() -> int:
     """Write the reports of the running sweep and say what failed; the exit status."""
-    results, reports = _running["results"], _running["reports"]
-    records = [
-        json.loads(path.read_bytes())
-        for path in sorted(results.glob(f"*/sweeps/{current()}/*.json"))
-    ]
+    (running,) = _running
+    results, reports = running.results, running.reports
+    paths = sorted(results.glob(f"*/sweeps/{current()}/*.json"))
+    records = [json.loads(path.read_bytes()) for path in paths]
     _running.clear()
     os.environ.pop(_SWEEP, None)
+    if running.jobs is not None:
+        _say_missing(running.jobs, {path.stem for path in paths})
     if not records:
         return 0
     n_cells = failed = 0
+    for name in changed(records):
+        print(
+            f"the files of data={name} changed between jobs of this sweep, whose reports are kept "
+            "apart; run the same command to make all cells from the files as they are now"
+        )
     for alike in groups(records):
         experiment = alike[0]["experiment"]
         keys = list(dict.fromkeys(key for record in alike for key in record["keys"]))
@@ -129,23 +204,61 @@ def _finish() -> int:
     return 0
 
 
+def _say_missing(jobs: Sequence[Sequence[str]], recorded: set[str]) -> None:
+    missing = [overrides for overrides in jobs if _record_name(overrides) not in recorded]
+    for overrides in missing[:10]:
+        print(f"not finished: {' '.join(overrides)}")
+    if len(missing) > 10:
+        print(f"... and {len(missing) - 10} others")
+    if missing:
+        print(f"{len(missing)} of {len(jobs)} jobs are not finished; run the same command for them")
+
+
 def groups(records: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Records that one report can show together: alike in all but the grid and the dataset."""
+    """Records that one report can show together: alike in all but the grid and the dataset.
+
+    One name under two recipes, or with other files, would be one setup with two numbers in every
+    place: such jobs are kept apart.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
+    of_group: dict[str, dict[str, Any]] = {}
     for record in records:
         if "settings" not in record:
             continue
-        rest = _rest(record)
+        own = _contents(record)
         for k in range(len(records)):
-            alike = found.setdefault(
-                json.dumps([record["experiment"], rest, k], sort_keys=True), []
-            )
-            data = record["settings"]["data"]
-            # One name under two recipes would be one setup with two numbers in every place.
-            if all(r["settings"]["data"] == data for r in alike if _name(r) == data["name"]):
-                alike.append(record)
+            key = json.dumps([record["experiment"], _rest(record), k], sort_keys=True)
+            shared = of_group.setdefault(key, {})
+            if _agree(own, shared):
+                shared |= own
+                found.setdefault(key, []).append(record)
                 break
-    return [alike for alike in found.values() if alike]
+    return list(found.values())
+
+
+def _contents(record: dict[str, Any]) -> dict[str, Any]:
+    """What must not differ within a report: the dataset's recipe, a key for all that was read."""
+    name = _name(record)
+    read = record.get("content", {})
+    return {name: record["settings"]["data"], **{f"{name}: {k}": v for k, v in read.items()}}
+
+
+def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(other.get(name, value) == value for name, value in one.items())
+
+
+def changed(records: Sequence[dict[str, Any]]) -> list[str]:
+    """Datasets whose files were others for some of the jobs with the same settings."""
+    seen: dict[str, dict[str, Any]] = {}
+    names = set()
+    for record in records:
+        if "settings" in record:
+            same = json.dumps([_rest(record), record["settings"]["data"]], sort_keys=True)
+            known = seen.setdefault(same, {})
+            if not _agree(_contents(record), known):
+                names.add(_name(record))
+            known |= _contents(record)
+    return sorted(names)
 
 
 def merged(alike: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -191,6 +304,16 @@ def folder_name(alike: Sequence[dict[str, Any]], records: Sequence[dict[str, Any
             if other["data.name"] in name.split("+")
         )
     }
+    read: dict[str, Any] = {}
+    for record in alike:
+        read |= _contents(record)
+    rivals = [r for r in records if "settings" in r and _rest(r) == _rest(alike[0])]
+    if any(
+        _contents(r).get(n) == read.get(n) and not _agree(_contents(r), read)
+        for r in rivals
+        for n in [_name(r)]
+    ):
+        apart["files"] = store.digest(read)[:8]
     suffix = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in apart.items())
     text = f"{name},{suffix}" if suffix else name
     return "".join(c if c.isalnum() or c in "+-_=.," else "_" for c in text)[:120]

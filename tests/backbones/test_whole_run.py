@@ -38,7 +38,7 @@ def test_a_module_teaches_a_file_of_features(
         *("device=auto", "precision=float32", "image_size=null", "methods=[teacher,ceiling]"),
     )
     with caplog.at_level("INFO"):
-        assert app.run(load(*overrides)) == 0
+        assert app.run(load(*overrides)).failed == []
     assert "device=auto: " in caplog.text
     table = stored.read(tmp_path / "reports/leaderboard/squares")
     test = table[(table.split == "test") & (table.metric == "accuracy")]

@@ -144,6 +144,31 @@ def bffhq(root: Path, counts: Counts = SMALL) -> Path:
     return root
 
 
+IDENTITIES = ("male", "female", "LGBTQ", "christian", "muslim", "other_religions", "black",
+              "white", "identity_any", "severe_toxicity", "obscene", "threat", "insult",
+              "identity_attack", "sexual_explicit")  # fmt: skip
+SHARES = (("0.0", "0.4", "0.16666666666666666"), ("0.5", "1.0", "0.8333333333333334"))
+
+
+def comment(i: int) -> str:
+    """A text with all that CSV has to quote, and space at its ends."""
+    return (f"a comment {i}", f'"so", he said\n\n{i}', f" {i}, \té ", f"{i}\r\nnext line,")[i % 4]
+
+
+def civilcomments(root: Path, counts: Counts = SMALL) -> Path:
+    """The release's folder, as pandas writes it: an index without a name, shares of raters."""
+    table: list[Sequence[Any]] = [("", "comment_text", "split", "toxicity", *IDENTITIES)]
+    for i, split, y, a in rows(counts):
+        marks = [SHARES[(i + k) % 2][i % 3] for k in range(len(IDENTITIES))]
+        marks[IDENTITIES.index("black")] = SHARES[a][i % 3]
+        name = ("train", "val", "test")[split]
+        table.append((i, comment(i), name, SHARES[y][i // 3 % 3], *marks))
+    folder = root / "civilcomments_v1.0"
+    write_rows(folder / "all_data_with_identities.csv", table)
+    (folder / "RELEASE_v1.0.txt").touch()
+    return folder
+
+
 def parquet(root: Path, counts: Counts = SMALL) -> Path:
     """One file a split, as on the hub: image bytes, a class label, a named attribute."""
     import datasets
@@ -183,14 +208,15 @@ def _folder(root: Path) -> dict[str, Any]:
 
 
 MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
-    "bffhq": lambda root: {"root": str(bffhq(root))},
+    "bffhq": lambda root: {"root": str(bffhq(root)), "check_counts": False},
     "celeba": lambda root: {"root": str(celeba(root)), "check_counts": False},
+    "civilcomments": lambda root: {"root": str(civilcomments(root)), "check_counts": False},
     "colored_digits": lambda root: {"n_pool": 40, "n_test": 20},
     "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
     "folder": _folder,
     "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
     "huggingface": lambda root: {"root": str(parquet(root))},
-    "imagenet9": lambda root: {"root": str(imagenet9(root))},
+    "imagenet9": lambda root: {"root": str(imagenet9(root)), "check_counts": False},
     "metadata_csv": lambda root: {"root": str(derived(root))},
     "waterbirds": lambda root: {"root": str(waterbirds(root)), "check_counts": False},
     "wilds": lambda root: {

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import socket
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from layouts import MAKE, config
+from layouts import MAKE, SMALL, config
 from numpy.testing import assert_array_equal
 from PIL import Image
 
 from w2s_groups.data import DATASETS
-from w2s_groups.data.base import TEST, TRAIN, FeatureDataset, ImageDataset, original_eta
+from w2s_groups.data.base import (
+    TEST,
+    TRAIN,
+    FeatureDataset,
+    ImageDataset,
+    TextDataset,
+    original_eta,
+)
 from w2s_groups.data.ondisk import OnDisk, resplit
+from w2s_groups.data.published import Published
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
@@ -26,6 +35,7 @@ NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }
+PUBLISHED = [name for name in DATASETS if issubclass(DATASETS[name], Published)]
 ON_DISK = [name for name in DATASETS if issubclass(DATASETS[name], OnDisk)]
 
 
@@ -70,11 +80,17 @@ def test_contract(name: str, tmp_path: Path) -> None:
     if isinstance(dataset, FeatureDataset):
         assert all(len(matrix) == n for matrix in dataset.features.values())
         return
-    assert isinstance(dataset, ImageDataset)
     assert len(set(dataset.files)) == n
-    assert all((dataset.root / file).is_file() for file in dataset.files)
-    kept = dataset.only(dataset.y == 0)
-    assert kept.files == tuple(f for f, y in zip(dataset.files, dataset.y, strict=True) if y == 0)
+    assert len(dataset.identities) == n
+    if isinstance(dataset, TextDataset):
+        assert len(dataset.texts) == n
+        assert all(text.strip() for text in dataset.texts)
+    else:
+        assert isinstance(dataset, ImageDataset)
+        assert all((dataset.root / file).is_file() for file in dataset.files)
+        kept = dataset.only(dataset.y == 0)
+        inside = zip(dataset.files, dataset.y, strict=True)
+        assert kept.files == tuple(file for file, y in inside if y == 0)
     again = config(name, **made).load(tmp_path / "cache")
     assert again.files == dataset.files
     assert_array_equal(again.codes, dataset.codes)
@@ -106,8 +122,9 @@ def test_all_images_re_split(name: str, tmp_path: Path) -> None:
     assert original_eta(dataset) == original_eta(official)
     other = config(name, **made, pool="all", test_fraction=0.5, split_seed=1).load(tmp_path)
     assert (other.split != dataset.split).any()
-    mask = dataset.y == 0
-    assert_array_equal(dataset.only(mask).official, official.split[mask])
+    if isinstance(dataset, ImageDataset):
+        mask = dataset.y == 0
+        assert_array_equal(dataset.only(mask).official, official.split[mask])
 
 
 @pytest.mark.parametrize("name", ON_DISK)
@@ -147,6 +164,28 @@ def test_the_split_follows_the_files_and_not_their_order(tmp_path: Path) -> None
     assert dict(zip(before.files, before.split, strict=True)) == dict(
         zip(after.files, after.split, strict=True)
     )
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_download_is_one_of_the_places(name: str, tmp_path: Path) -> None:
+    wanted = NEEDED.get(name, {})
+    with pytest.raises(InputError, match="several are set"):
+        config(name, root="a", download=True, **wanted)
+    own = config(name, download=True, **wanted)
+    if own.DOWNLOAD is None:
+        with pytest.raises(InputError) as caught:
+            own.load(tmp_path)
+        assert str(caught.value).startswith("data.download=true: no host serves ")
+        assert own.GET in str(caught.value)
+        assert "set data.root to its folder or data.archive to the file" in str(caught.value)
+    else:  # the file that an earlier run fetched is enough, and nothing is asked for
+        source = _made(name, tmp_path)["root"]
+        path = tmp_path / "cache/downloads" / own.DOWNLOAD.file
+        path.parent.mkdir(parents=True)
+        with tarfile.open(path, "w:gz") as out:
+            out.add(source, Path(source).name)
+        found = config(name, download=True, check_counts=False, **wanted).load(tmp_path / "cache")
+        assert len(found.files) == sum(map(sum, SMALL))
 
 
 def test_half_can_be_served_from_all_and_not_from_the_official_pool(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ import pytest
 from layouts import SMALL, bffhq, config, imagenet9, touch
 from numpy.testing import assert_array_equal
 
+from w2s_groups.data import imagenet9 as imagenet9_module
 from w2s_groups.data.base import TEST, TRAIN, VAL
 from w2s_groups.errors import InputError
 
 
 def test_imagenet9_has_nine_classes_and_backgrounds(tmp_path: Path) -> None:
-    dataset = config("imagenet9", root=str(imagenet9(tmp_path))).load(tmp_path)
+    dataset = config("imagenet9", check_counts=False, root=str(imagenet9(tmp_path))).load(tmp_path)
     assert dataset.groups.n_groups == 81
     assert dataset.groups.names[9 * 2 + 8] == "wheeled vehicle-on-fish"
     own = np.arange(9) * 10
@@ -44,20 +45,20 @@ def test_imagenet9_has_nine_classes_and_backgrounds(tmp_path: Path) -> None:
 def test_imagenet9_faults(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     imagenet9(tmp_path)
     with pytest.raises(InputError, match=message):
-        config("imagenet9", root=str(tmp_path), **changes).load(tmp_path)
+        config("imagenet9", check_counts=False, root=str(tmp_path), **changes).load(tmp_path)
 
 
 @pytest.mark.parametrize("file", ["09_cat/a_bg_01.JPEG", "dog/a_bg_01.JPEG", "a_bg_01.JPEG"])
 def test_imagenet9_odd_folders(tmp_path: Path, file: str) -> None:
     touch(imagenet9(tmp_path) / "mixed_rand/val" / file)
     with pytest.raises(InputError, match="is not in a folder NN_class"):
-        config("imagenet9", root=str(tmp_path)).load(tmp_path)
+        config("imagenet9", check_counts=False, root=str(tmp_path)).load(tmp_path)
 
 
 def test_bffhq(tmp_path: Path) -> None:
     bffhq(tmp_path / "bffhq")
     for root in (tmp_path, tmp_path / "bffhq"):
-        dataset = config("bffhq", root=str(root)).load(tmp_path)
+        dataset = config("bffhq", check_counts=False, root=str(root)).load(tmp_path)
         counts = [np.bincount(dataset.codes[dataset.split == s], minlength=4) for s in range(3)]
         assert_array_equal(counts, SMALL)
     conflict = np.array(["conflict" in file for file in dataset.files])
@@ -81,6 +82,55 @@ def test_bffhq(tmp_path: Path) -> None:
 def test_bffhq_faults(tmp_path: Path, file: str, message: str) -> None:
     touch(bffhq(tmp_path) / file)
     with pytest.raises(InputError, match=message):
-        config("bffhq", root=str(tmp_path)).load(tmp_path)
+        config("bffhq", check_counts=False, root=str(tmp_path)).load(tmp_path)
     with pytest.raises(InputError, match=r"there is no 2pct in .* has 0\.5pct, test, valid"):
-        config("bffhq", root=str(tmp_path), percent="2pct").load(tmp_path)
+        config("bffhq", check_counts=False, root=str(tmp_path), percent="2pct").load(tmp_path)
+
+
+def test_a_part_of_the_training_set_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagenet9(tmp_path)
+    with pytest.raises(
+        InputError, match="original/train/00_dog has 3 images and the release has 5045"
+    ):
+        config("imagenet9", root=str(tmp_path)).load(tmp_path)
+    monkeypatch.setattr(imagenet9_module, "PER_CLASS", 3)
+    config("imagenet9", root=str(tmp_path)).load(tmp_path)
+    others = config("imagenet9", root=str(tmp_path), train_sets=["mixed_rand/train"])
+    (tmp_path / "original/train/03_reptile/n0209_0.JPEG").unlink()
+    with pytest.raises(InputError, match="03_reptile has 2 images"):
+        config("imagenet9", root=str(tmp_path)).load(tmp_path)
+    others.load(tmp_path)
+    (tmp_path / "release").mkdir()
+    (tmp_path / "mixed_same").rename(tmp_path / "release/mixed_same")
+    moved = ["release/mixed_same/val", "mixed_rand/val"]
+    dataset = config("imagenet9", root=str(tmp_path), check_counts=False, test_sets=moved).load(
+        tmp_path
+    )
+    same = np.array([file.startswith("release/") for file in dataset.files])
+    assert same.sum() == 27
+    assert_array_equal(dataset.y[same], dataset.a[same])
+
+
+@pytest.mark.parametrize(
+    ("percent", "n_conflict", "right"),
+    [("0.5pct", 5, True), ("0.5pct", 8, False), ("0.5pct", 0, True), ("2pct", 20, True),
+     ("2pct", 5, False), ("all", 500, True)],
+)  # fmt: skip
+def test_the_share_of_conflict_is_what_the_folder_says(
+    tmp_path: Path, percent: str, n_conflict: int, right: bool
+) -> None:
+    n = 1000 if percent != "0.5pct" or n_conflict else 100  # of 100, half an image is in conflict
+    for i in range(n):
+        y, a = i % 2, i % 2 if i >= n_conflict else 1 - i % 2
+        kind = "align" if y == a else "conflict"
+        touch(tmp_path / percent / kind / str(y) / f"{i}_{y}_{a}.png")
+    for place in ("valid", "test"):
+        touch(tmp_path / place / "1_0_1.png")
+    own = config("bffhq", root=str(tmp_path), percent=percent)
+    if right:
+        assert (own.load(tmp_path).split == TRAIN).sum() == n
+        return
+    with pytest.raises(InputError, match=rf"{n_conflict} of 1000 images of {percent} are in conf"):
+        own.load(tmp_path)

@@ -82,22 +82,6 @@ def test_more_attributes_than_classes_and_more_splits(tmp_path: Path) -> None:
         config("wilds", **own).load(tmp_path)
 
 
-def test_texts_are_refused(tmp_path: Path) -> None:
-    identities = ("male", "female", "LGBTQ", "christian", "muslim", "other_religions", "black",
-                  "white", "identity_any", "severe_toxicity", "obscene", "threat", "insult",
-                  "identity_attack", "sexual_explicit")  # fmt: skip
-    table: list[Any] = [("", "comment_text", "split", "toxicity", *identities)]
-    for i in range(12):
-        marks = [(i + k) % 2 for k in range(len(identities))]
-        table.append((i, "a comment", ("train", "val", "test")[i % 3], i % 4 / 3, *marks))
-    folder = tmp_path / "civilcomments_v1.0"
-    write_rows(folder / "all_data_with_identities.csv", table)
-    (folder / "RELEASE_v1.0.txt").touch()
-    own = config("wilds", root=str(tmp_path), dataset="civilcomments", attribute="male")
-    with pytest.raises(InputError, match=r"is not one of image files .*name an image set"):
-        own.load(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from w2s_groups.backbones import (
     hf_models,
+    hf_texts,
     module_file,
     open_clip_models,
     packaged,
@@ -11,9 +12,10 @@ from w2s_groups.backbones import (
     torchvision_models,
 )
 from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.errors import InputError, unknown_name
 
-__all__ = ["Backbone", "get_backbone"]
+__all__ = ["Backbone", "TextEncoder", "get_backbone", "get_encoder"]
 
 SOURCES = {
     "packaged": packaged,
@@ -55,3 +57,21 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     name, at, weights = rest.partition("@")
     backbone: Backbone = SOURCES[source].get(name, weights if at else None, image_size)
     return backbone
+
+
+def get_encoder(spec: str) -> TextEncoder:
+    """Text encoder of `spec`, hf/OWNER/NAME[@WEIGHTS] or hf/FOLDER.
+
+    WEIGHTS: as for images. Raises InputError for networks of images, an unknown name, a missing
+    package or weights that can't be had.
+    """
+    source, slash, rest = spec.partition("/")
+    if slash and source == "hf":
+        name, at, weights = rest.partition("@")
+        return hf_texts.get(name, weights if at else None)
+    if slash and source in SOURCES:
+        raise InputError(
+            f"{spec} reads images and the data set holds texts; name text encoders as teacher and "
+            "student, such as hf/OWNER/NAME or hf/FOLDER (docs/adding-a-backbone.md)"
+        )
+    raise unknown_name("text encoder", spec, ["hf/OWNER/NAME[@REVISION or @FOLDER]", "hf/FOLDER"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -217,6 +217,10 @@ class Backbone:
     def preprocess(self, image: Image.Image) -> torch.Tensor:
         """(H, W, 3) uint8 pixels. Changes nothing but `image`'s orientation."""
         return self.preprocessing.pixels(image)
+
+    def batch(self, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(B, H, W, 3) uint8 of B images' pixels."""
+        return torch.stack(list(pixels))
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, H, W, 3) uint8 from `preprocess`, stacked -> (B, width) float32 on the CPU."""

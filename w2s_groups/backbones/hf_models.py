@@ -30,6 +30,12 @@ from w2s_groups.backbones.base import (
 from w2s_groups.errors import InputError
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
+TOKENISER = (  # the files that different tokenisers are made of
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"),
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "special_tokens_map.json"),
+    "added_tokens.json",
+)
+TEXT_FILES = ("1_Pooling/config.json", "sentence_bert_config.json")  # of sentence-transformers
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # and, in parts, each with .index.json
 # Image processors that do something of their own, which no Preprocessing can say.
 REMEDY = "wrap the model in a file of your own, module/FILE.py:FACTORY (docs/adding-a-backbone.md)"
@@ -41,17 +47,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     NAME: a repository, OWNER/NAME, or a folder. WEIGHTS: a folder, a revision (branch, tag,
     commit), or "none" for random weights of the same configuration. No code of a repository is run.
     """
-    spec = f"hf/{name}" + (f"@{weights}" if weights else "")
-    hub.need(spec, "transformers", "hf")
-    random = weights == "none"
-    local = Path(weights) if weights and not random and hub.is_path(weights) else Path(name)
-    if weights and not random and hub.is_path(weights) and not local.is_dir():
-        raise InputError(f"{spec} names a folder that is missing")
-    if local.is_dir():
-        folder, files = local, _files(spec, local, random)
-    else:
-        folder, files = _from_hub(spec, name, None if random else weights, random)
-
+    spec, folder, files, random = located(name, weights, "images")
     preprocessing, patches = _preprocessing(spec, folder, image_size)
     if random:
         import transformers
@@ -66,13 +62,48 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     return Backbone(spec, preprocessing, digest, partial(_load, spec, folder, patches))
 
 
-def _files(spec: str, folder: Path, random: bool) -> list[Path]:
+def located(name: str, weights: str | None, reads: str) -> tuple[str, Path, list[Path], bool]:
+    """The name in full, the folder of the files, those that make the network, whether it is random.
+
+    reads: "images" or "texts", which the model has to be of.
+    """
+    spec = f"hf/{name}" + (f"@{weights}" if weights else "")
+    hub.need(spec, "transformers", "hf")
+    random = weights == "none"
+    local = Path(weights) if weights and not random and hub.is_path(weights) else Path(name)
+    if weights and not random and hub.is_path(weights) and not local.is_dir():
+        raise InputError(f"{spec} names a folder that is missing")
+    if local.is_dir():
+        return spec, local, _files(spec, local, random, reads), random
+    folder, files = _from_hub(spec, name, None if random else weights, random, reads)
+    return spec, folder, files, random
+
+
+def _check_kind(spec: str, folder: Path, reads: str) -> None:
+    """InputError if a folder is one of a model that plainly reads the other kind of data."""
+    has = {
+        "images": (folder / PROCESSOR).is_file(),
+        "texts": any((folder / file).is_file() for file in TOKENISER),
+    }
+    other = "texts" if reads == "images" else "images"
+    if has[other] and not has[reads]:
+        remedy = "an image network" if reads == "images" else "a text encoder"
+        raise InputError(
+            f"{spec} reads {other} and the data set holds {reads}; name {remedy} as teacher and "
+            "student (docs/adding-a-backbone.md)"
+        )
+
+
+def _files(spec: str, folder: Path, random: bool, reads: str) -> list[Path]:
     """The configuration and the weights files of a folder."""
-    for file in (CONFIG, PROCESSOR):
+    _check_kind(spec, folder, reads)
+    needed = (CONFIG, PROCESSOR) if reads == "images" else (CONFIG, "tokenizer_config.json")
+    part = "image processor" if reads == "images" else "tokeniser"
+    for file in needed:
         if not (folder / file).is_file():
             raise InputError(
-                f"{spec}: {folder} has no {file}; save_pretrained of the model and of its image "
-                "processor write everything that is needed"
+                f"{spec}: {folder} has no {file}; save_pretrained of the model and of its {part} "
+                "write everything that is needed"
             )
     if random:
         return [folder / CONFIG]
@@ -82,17 +113,25 @@ def _files(spec: str, folder: Path, random: bool) -> list[Path]:
             return [folder / CONFIG, folder / file]
         if index.is_file():
             parts = [folder / part for part in _parts(index)]
-            for part in parts:
-                if not part.is_file():
-                    raise InputError(f"{spec}: {index} names {part.name}, which is missing")
+            for path in parts:
+                if not path.is_file():
+                    raise InputError(f"{spec}: {index} names {path.name}, which is missing")
             return [folder / CONFIG, *parts]
     raise InputError(f"{spec}: {folder} has none of {', '.join(WEIGHTS)}; add the weights")
 
 
-def _from_hub(spec: str, repo: str, revision: str | None, random: bool) -> tuple[Path, list[Path]]:
+def _from_hub(
+    spec: str, repo: str, revision: str | None, random: bool, reads: str
+) -> tuple[Path, list[Path]]:
     """The folder of a repository in the local cache, with what is needed in it."""
     config = hub.hf_file(spec, repo, (CONFIG,), revision)
-    hub.hf_file(spec, repo, (PROCESSOR,), revision)
+    if reads == "images":
+        _check_kind(spec, config.parent, reads)
+        hub.hf_file(spec, repo, (PROCESSOR,), revision)
+    else:
+        hub.hf_files_there(repo, (*TOKENISER, *TEXT_FILES, PROCESSOR), revision)
+        _check_kind(spec, config.parent, reads)
+        hub.hf_file(spec, repo, ("tokenizer_config.json", *TOKENISER), revision)
     if random:
         return config.parent, [config]
     names = [name for file in WEIGHTS for name in (file, f"{file}.index.json")]

@@ -75,6 +75,23 @@ def hf_file(spec: str, repo: str, names: Sequence[str], revision: str | None = N
     )
 
 
+def hf_files_there(repo: str, names: Sequence[str], revision: str | None = None) -> None:
+    """Download those of `names` that a repository has, unless one is in the cache already."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    known = (huggingface_hub.try_to_load_from_cache(repo, n, revision=revision) for n in names)
+    if constants.HF_HUB_OFFLINE or any(isinstance(found, str) for found in known):
+        return
+    try:
+        reach(constants.ENDPOINT)
+        there = set(huggingface_hub.list_repo_files(repo, revision=revision))
+        for name in there.intersection(names):
+            huggingface_hub.hf_hub_download(repo, name, revision=revision)
+    except Exception:  # whatever could not be had is missed by its name afterwards
+        return
+
+
 def reach(url: str) -> None:
     """OSError within PATIENCE unless `url` answers: the hubs' own clients retry for minutes."""
     outcome: list[Exception] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from w2s_groups.data.bffhq import Bffhq
 from w2s_groups.data.birds_mammals import BirdsMammals
 from w2s_groups.data.celeba import CelebA
+from w2s_groups.data.civilcomments import CivilComments
 from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.composite import Composite
 from w2s_groups.data.folder import Folder
@@ -19,6 +20,7 @@ DATASETS: dict[str, type] = {
     "bffhq": Bffhq,
     "birds_mammals": BirdsMammals,
     "celeba": CelebA,
+    "civilcomments": CivilComments,
     "colored_digits": ColoredDigits,
     "composite": Composite,
     "folder": Folder,

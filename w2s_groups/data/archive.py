@@ -22,6 +22,11 @@ _BROKEN = (
     *(EOFError, RuntimeError, NotImplementedError),  # zipfile's for passwords and odd methods
 )
 
+
+class Broken(InputError):
+    """An archive that did not come whole, or is none: another copy of it may do."""
+
+
 Member = tuple[str, int, Callable[[], IO[bytes]]]
 """Path of a file in an archive, its size in bytes, and how to open it."""
 
@@ -49,15 +54,20 @@ def unpacked(archive: Path, cache: Path, progress: Progress) -> Path:
 
 
 def _check_type(archive: Path) -> None:
-    with archive.open("rb") as file:
-        head = file.read(1024)
-    if not head:
-        raise InputError(f"data.archive={archive} is empty; {_AGAIN}")
-    if head.lstrip()[:1] == b"<" or b"<html" in head.lower():
-        raise InputError(
+    if archive.stat().st_size == 0:
+        raise Broken(f"data.archive={archive} is empty; {_AGAIN}")
+    if is_web_page(archive):
+        raise Broken(
             f"data.archive={archive} is a web page and no archive: the server answered with an "
             f"error or a form to confirm; open it in a browser, then {_AGAIN}"
         )
+
+
+def is_web_page(path: Path) -> bool:
+    """Whether a file is what a server shows a browser, and not what it was asked for."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    return head.lstrip()[:1] == b"<" or b"<html" in head.lower()
 
 
 def _check_sum(archive: Path, digest: str) -> None:
@@ -66,7 +76,7 @@ def _check_sum(archive: Path, digest: str) -> None:
         return
     stated = beside.read_text(encoding="utf-8", errors="replace").split()
     if not stated or stated[0].lower() != digest:
-        raise InputError(
+        raise Broken(
             f"data.archive={archive} has sha256 {digest} and {beside.name} states "
             f"{stated[0] if stated else 'nothing'}; {_AGAIN}"
         )
@@ -79,7 +89,7 @@ def _unpack(archive: Path, folder: Path, step: str, progress: Progress) -> None:
         for name, size, _ in members(archive):
             _check_name(name, archive)
             if name in sizes:
-                raise InputError(f"data.archive={archive} holds {name} twice; {_AGAIN}")
+                raise Broken(f"data.archive={archive} holds {name} twice; {_AGAIN}")
             sizes[name] = size
         need, free = sum(sizes.values()), shutil.disk_usage(folder).free
         if need > free:
@@ -95,7 +105,7 @@ def _unpack(archive: Path, folder: Path, step: str, progress: Progress) -> None:
             progress(step, done, len(sizes))
     except _BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
+        raise Broken(
             f"data.archive={archive} is no zip or tar file that can be unpacked ({reason}); "
             f"{_AGAIN}"
         ) from error

@@ -1,10 +1,13 @@
-"""What every dataset gives: images or features, labels, attributes, split, groups."""
+"""What every dataset gives: images, texts or features, labels, attributes, split, groups."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +36,13 @@ class ImageDataset:
     groups: Groups
     official: NDArray[np.int64] | None = None
 
+    NOUN: ClassVar[str] = "image"
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What tells the N images apart, whatever order a table lists them in."""
+        return self.files
+
     @property
     def codes(self) -> NDArray[np.int64]:
         """(N,) group codes."""
@@ -51,6 +61,40 @@ class ImageDataset:
 
 
 @dataclass(frozen=True, eq=False)
+class TextDataset:
+    """N texts with their group labels; nothing is tokenised to make one.
+
+    texts: N as they were stored. second: the N other halves where a sample is a pair of texts
+    (premise and hypothesis). files: N names, for messages and for features from a file. The rest
+    as in ImageDataset.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    second: tuple[str, ...] | None
+    files: tuple[str, ...]
+    y: NDArray[np.int64]
+    a: NDArray[np.int64]
+    split: NDArray[np.int64]
+    groups: Groups
+    official: NDArray[np.int64] | None = None
+
+    NOUN: ClassVar[str] = "text"
+
+    @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """sha256 of each sample's text or texts: the same text has the same one."""
+        seconds = self.second or ("",) * len(self.texts)
+        pairs = zip(self.texts, seconds, strict=True)
+        return tuple(hashlib.sha256("\0".join(pair).encode()).hexdigest() for pair in pairs)
+
+    @property
+    def codes(self) -> NDArray[np.int64]:
+        """(N,) group codes."""
+        return self.groups.codes(self.y, self.a)
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureDataset:
     """N samples that are features already: side ("teacher", "student") -> (N, d) float32.
 
@@ -65,13 +109,16 @@ class FeatureDataset:
     split: NDArray[np.int64]
     groups: Groups
 
+    NOUN: ClassVar[str] = "sample"
+
     @property
     def codes(self) -> NDArray[np.int64]:
         """(N,) group codes."""
         return self.groups.codes(self.y, self.a)
 
 
-Dataset = ImageDataset | FeatureDataset
+Listed = ImageDataset | TextDataset
+Dataset = Listed | FeatureDataset
 
 
 def original_eta(dataset: Dataset) -> float:

@@ -7,28 +7,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
 from w2s_groups.data.cache import Progress
-from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.published import Published
 from w2s_groups.data.scan import images_below
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
 GROUPS = Groups(("young", "old"), ("female", "male"))
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)pct")
 _NAME = re.compile(r".*_([01])_([01])\.[A-Za-z]+")
 
 
 @dataclass
-class Bffhq(OnDisk):
+class Bffhq(Published):
     """y: young, old. a: female, male; minority a != y. Source: Lee et al., arXiv 2107.01372.
 
     percent: the folder of the train split, named by its share of conflicting images. Its labels
     are read from the file names and compared with the folders align and conflict and 0 and 1.
+    check_counts: refuse a train split whose share of conflicting images is not what `percent` says.
     """
 
     percent: str = MISSING
+    check_counts: bool = MISSING
+
+    GET = (
+        "bffhq, which the repository kakaoenterprise/Learning-Debiased-Disentangled links on a "
+        "drive that asks for a click (folders 0.5pct, valid and test)"
+    )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         folder = root if (root / "valid").is_dir() else root / "bffhq"
@@ -49,7 +58,20 @@ class Bffhq(OnDisk):
             files += found
             codes += [(split, *_labels(file, folder)) for file in found]
         split, y, a = np.array(codes, dtype=np.int64).T
+        if self.check_counts:
+            self._check((y != a)[split == TRAIN])
         return ImageDataset(self.name, folder, tuple(files), y, a, split, GROUPS)
+
+    def _check(self, conflict: NDArray[np.bool_]) -> None:
+        """InputError unless the share of conflicting images (N,) rounds to `percent`."""
+        match = _PERCENT.fullmatch(self.percent)
+        n, stated = int(conflict.sum()), float(match[1]) / 100 if match else 0.0
+        if match and abs(n - stated * len(conflict)) > max(1, 0.1 * stated * len(conflict)):
+            raise InputError(
+                f"data {self.name}: {n} of {len(conflict)} images of {self.percent} are in "
+                f"conflict, {100 * n / len(conflict):.3g} % and not what its name says; restore "
+                "the whole release, or set data.check_counts=false for a subset"
+            )
 
 
 def _labels(file: str, folder: Path) -> tuple[int, int]:

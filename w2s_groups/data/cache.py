@@ -23,7 +23,7 @@ MARKER = "complete.json"
 _PARTIAL = ".partial-"
 _STALE = 24 * 3600.0  # seconds after which an abandoned partial folder is surely nobody's
 _SPACE = (errno.ENOSPC, errno.EDQUOT)
-_CANNOT_WRITE = (*_SPACE, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+CANNOT_WRITE = (*_SPACE, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 
 
 def silent(step: str, done: int, total: int) -> None:
@@ -107,7 +107,7 @@ def writing(parent: Path, step: str, what: str = "cache folder") -> Iterator[Non
         parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if error.errno not in CANNOT_WRITE:
             raise
         remedy = "free some space or name" if error.errno in _SPACE else "name"
         raise InputError(

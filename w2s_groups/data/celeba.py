@@ -13,7 +13,8 @@ from omegaconf import MISSING
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.folder import SPLITS, groups_of
-from w2s_groups.data.ondisk import OnDisk, check_counts
+from w2s_groups.data.ondisk import check_counts, check_sizes
+from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
 from w2s_groups.data.table import Table, header_of, read_delimited, read_spaced
 from w2s_groups.errors import InputError, unknown_name
@@ -30,7 +31,7 @@ _CODES = {"-1": 0, "1": 1}
 
 
 @dataclass
-class CelebA(OnDisk):
+class CelebA(Published):
     """y: an attribute of CelebA, Blond_Hair by default. a: another, Male. Source: Liu et al., 2015.
 
     root: the folder with list_attr_celeba.csv or .txt and its partition, or the one above it.
@@ -41,6 +42,12 @@ class CelebA(OnDisk):
     attribute: str = MISSING
     minority: list[list[int]] = MISSING
     check_counts: bool = MISSING
+
+    GET = (
+        "the aligned images (202,599 files), list_attr_celeba and list_eval_partition from the "
+        "authors' page or the Kaggle set jessicali9530/celeba-dataset; data/celeba/README.md says "
+        "how they are checked"
+    )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         if self.target == self.attribute:
@@ -97,14 +104,8 @@ class CelebA(OnDisk):
     def _check(self, dataset: ImageDataset) -> None:
         if (self.target, self.attribute) == ("Blond_Hair", "Male"):
             check_counts(dataset, COUNTS)
-            return
-        for split, (name, counts) in enumerate(COUNTS.items()):
-            n = int((dataset.split == split).sum())
-            if n != sum(counts):
-                raise InputError(
-                    f"data {self.name}: {name} has {n} images and the release has {sum(counts)}; "
-                    "restore the whole release, or set data.check_counts=false for a subset"
-                )
+        else:
+            check_sizes(dataset, {name: sum(counts) for name, counts in COUNTS.items()})
 
 
 def names_of(attribute: str) -> tuple[str, str]:

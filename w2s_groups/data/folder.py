@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.data.scan import require_files
@@ -48,15 +49,45 @@ def dataset_of(
     name: str, root: Path, table: Table, columns: Sequence[str], groups: Groups
 ) -> ImageDataset:
     """The images of a table in its order. columns: of the file, y, a, and the split if given."""
-    file, y, a = columns[:3]
-    files = table.files(file)
-    labels = table.codes(y, *label_coding(groups.class_names))
-    attributes = table.codes(a, *label_coding(groups.attribute_names))
-    split = np.full(len(files), TRAIN)
-    if len(columns) > 3:
-        split = table.codes(columns[3], SPLITS, "0..2 (train, val, test)")
+    files = table.files(columns[0])
+    labels, attributes, split = _codes(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
     return ImageDataset(name, root, files, labels, attributes, split, groups)
+
+
+def texts_of(
+    name: str, table: Table, texts: Sequence[str], columns: Sequence[str], groups: Groups
+) -> TextDataset:
+    """The texts of a table in its order; each is named by its line or row.
+
+    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given.
+    """
+    first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
+    names = tuple(f"{table.unit} {line}" for line in table.lines)
+    return TextDataset(name, first, second, names, *_codes(table, columns, groups), groups)
+
+
+def check_texts(columns: Sequence[str]) -> None:
+    """InputError unless data.text_columns names no column (images), one, or two of pairs."""
+    if len(columns) > 2 or len(set(columns)) < len(columns):
+        raise InputError(
+            f"data.text_columns={list(columns)} must name one column of texts, or the two of pairs "
+            "such as premise and hypothesis; leave it empty for images"
+        )
+
+
+Codes = NDArray[np.int64]
+
+
+def _codes(table: Table, columns: Sequence[str], groups: Groups) -> tuple[Codes, Codes, Codes]:
+    """y, a and split of each row of a table; without a column of splits all are TRAIN."""
+    y, a = columns[:2]
+    labels = table.codes(y, *label_coding(groups.class_names))
+    attributes = table.codes(a, *label_coding(groups.attribute_names))
+    split = np.full(len(labels), TRAIN)
+    if len(columns) > 2:
+        split = table.codes(columns[2], SPLITS, "0..2 (train, val, test)")
+    return labels, attributes, split
 
 
 def write_metadata(

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from omegaconf import MISSING
 
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import Listed
 from w2s_groups.data.cache import Progress, built, key
-from w2s_groups.data.folder import dataset_of, groups_of
+from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.table import Table
@@ -21,22 +21,24 @@ from w2s_groups.errors import InputError
 
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
 _BATCH = 256  # images in memory at a time
-_COLUMNS = ("file", "y", "a", "split")
+_COLUMNS, _PAIR = ("file", "y", "a", "split"), ("text", "second")
 
 
 @dataclass
 class HuggingFace(OnDisk):
-    """Images, y and a from three columns. Needs the extra w2s_groups[hf].
+    """Images or texts, y and a from columns. Needs the extra w2s_groups[hf].
 
     hub: a name such as owner/set, fetched once into the cache; or root: a folder of parquet or
     arrow files, or one that save_to_disk wrote. image_column: an image (bytes or a path), or texts
-    that are paths below root. splits: the set's split -> train, val, test or drop. class_names,
+    that are paths below root. text_columns: a column of texts, or two of pairs, in place of it.
+    splits: the set's split -> train, val, test or drop. class_names,
     attribute_names: null takes a ClassLabel's names, or the column's values. minority: (y, a)
     pairs; empty means a != y. Image bytes are written once, as files below cache/images.
     """
 
     hub: str | None = MISSING
     image_column: str = MISSING
+    text_columns: list[str] = MISSING
     y_column: str = MISSING
     a_column: str = MISSING
     splits: dict[str, str] = MISSING
@@ -49,20 +51,22 @@ class HuggingFace(OnDisk):
     def _located(self, cache: Path, progress: Progress) -> Path:
         return cache if self.hub is not None else super()._located(cache, progress)
 
-    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+    def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        check_texts(self.text_columns)
         source = self._open(root, cache)
         owner = self.hub or str(root)
         targets = split_codes(self.splits, source, owner)
         parts = {name: source[name] for name, target in targets.items() if target is not None}
         if not any(map(len, parts.values())):
-            raise InputError(
-                f"data: {owner} holds no image in a split that is kept; set data.splits"
-            )
-        files: list[str] = []
+            raise InputError(f"data: {owner} holds no row in a split that is kept; set data.splits")
         columns: dict[str, list[str]] = {"y": [], "a": []}
         names: dict[str, list[str] | None] = {"y": self.class_names, "a": self.attribute_names}
         for split, part in parts.items():
-            for column in (self.image_column, self.y_column, self.a_column):
+            for column in (
+                *(self.text_columns or [self.image_column]),
+                self.y_column,
+                self.a_column,
+            ):
                 if column not in part.column_names:
                     raise InputError(
                         f"data: split {split} of {owner} lacks the column {column}; its columns "
@@ -72,12 +76,20 @@ class HuggingFace(OnDisk):
                 columns[letter] += map(_text, part[column])
                 if names[letter] is None:
                     names[letter] = getattr(part.features[column], "names", None)
-        folder, files = self._files(parts, root, cache, progress)
+        inputs: dict[str, tuple[str, ...]]
+        if self.text_columns:
+            inputs = {
+                name: _texts(parts, column)
+                for name, column in zip(_PAIR, self.text_columns, strict=False)
+            }
+        else:
+            folder, files = self._files(parts, root, cache, progress)
+            inputs = {"file": tuple(files)}
         table = Table(
             Path(owner),
-            tuple(range(len(files))),
+            tuple(range(sum(map(len, parts.values())))),
             {
-                "file": tuple(files),
+                **inputs,
                 "y": tuple(columns["y"]),
                 "a": tuple(columns["a"]),
                 "split": tuple(
@@ -89,6 +101,8 @@ class HuggingFace(OnDisk):
         classes, table = named(table, "y", names["y"], "y")
         attributes, table = named(table, "a", names["a"], "a")
         groups = groups_of(classes, attributes, self.minority)
+        if self.text_columns:
+            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
         return dataset_of(self.name, folder, table, _COLUMNS, groups)
 
     def _open(self, root: Path, cache: Path) -> Mapping[str, Any]:
@@ -177,6 +191,18 @@ def _bytes(image: Mapping[str, Any] | None, root: Path, split: str, number: int)
             f"data: row {number} of split {split} names {path}, which can't be read "
             f"({error.strerror}); restore it"
         ) from error
+
+
+def _texts(parts: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    """A column of texts as they are stored; a missing one is empty."""
+    for split, part in parts.items():
+        kind = getattr(part.features[column], "dtype", "an image or a list")
+        if kind not in ("string", "large_string"):
+            raise InputError(
+                f"data.text_columns: the column {column} of split {split} holds {kind} and no "
+                "texts; name another"
+            )
+    return tuple(text or "" for part in parts.values() for text in part[column])
 
 
 def _text(value: Any) -> str:

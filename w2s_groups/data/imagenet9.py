@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from omegaconf import MISSING
 
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
 from w2s_groups.data.cache import Progress
-from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.data.published import Published
 from w2s_groups.data.scan import images_below
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
@@ -23,23 +24,32 @@ CLASSES = (
 )
 GROUPS = Groups(CLASSES, CLASSES)
 _FOLDER = re.compile(r"(\d\d)_[\w -]+")
-_OWN_BACKGROUND = ("original", "in9l", "mixed_same")
+_OWN_BACKGROUND = {"original", "in9l", "mixed_same"}
+PER_CLASS = 5045  # images of original/train in each of the nine classes
 
 
 @dataclass
-class ImageNet9(OnDisk):
+class ImageNet9(Published):
     """y: foreground class. a: background class; minority a != y. Source: arXiv 2006.09994.
 
     train_sets, val_sets, test_sets: folders such as mixed_rand/train, each with NN_class/ folders;
     the same one only once. background: a regular expression for file names, whose group
     `background` is the number of the background's class; images of sets in which the background is
-    of the foreground's class (original, in9l, mixed_same) are read without it.
+    of the foreground's class (original, in9l, mixed_same) are read without it. check_counts:
+    refuse an original/train that is not whole.
     """
 
     train_sets: list[str] = MISSING
     val_sets: list[str] = MISSING
     test_sets: list[str] = MISSING
     background: str = MISSING
+    check_counts: bool = MISSING
+
+    GET = (
+        "original.tar.gz, mixed_same.tar.gz and mixed_rand.tar.gz, which the repository "
+        "MadryLab/backgrounds_challenge links (original/train has 45,405 images), and unpack them "
+        "side by side"
+    )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         try:
@@ -66,6 +76,8 @@ class ImageNet9(OnDisk):
         ):  # fmt: skip
             for name in sets:
                 found = _of_set(root, name)
+                if self.check_counts:
+                    _check(name, found)
                 files += found
                 codes += [(split, *_groups(file, name, pattern)) for file in found]
         split_y_a = np.array(codes, dtype=np.int64)
@@ -90,6 +102,19 @@ def _of_set(root: Path, name: str) -> list[str]:
     return found
 
 
+def _check(name: str, files: Sequence[str]) -> None:
+    """InputError unless original/train has as many images of each class as the release."""
+    if name.strip("/").split("/")[-2:] != ["original", "train"]:
+        return
+    found = Counter(file.split("/")[-2] for file in files)
+    for folder, n in sorted(found.items()):
+        if n != PER_CLASS:
+            raise InputError(
+                f"data: {name}/{folder} has {n} images and the release has {PER_CLASS}; restore "
+                "the whole release, or set data.check_counts=false for a subset"
+            )
+
+
 def _groups(file: str, name: str, pattern: re.Pattern[str]) -> tuple[int, int]:
     """(y, a) of an image, from its class folder and its name."""
     inside: Sequence[str] = file[len(name.strip("/")) + 1 :].split("/")
@@ -99,7 +124,7 @@ def _groups(file: str, name: str, pattern: re.Pattern[str]) -> tuple[int, int]:
             f"data: {file} is not in a folder NN_class with NN from 00 to 08; restore the layout"
         )
     y = int(match[1])
-    if name.strip("/").split("/")[0] in _OWN_BACKGROUND:
+    if _OWN_BACKGROUND.intersection(name.split("/")):
         return y, y
     found = pattern.search(inside[-1])
     try:

@@ -1,4 +1,4 @@
-"""A table of one's own beside images: columns, codings and splits as they are named there."""
+"""A table of one's own of images or texts: columns, codings and splits as they are named there."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import Listed
 from w2s_groups.data.cache import Progress
-from w2s_groups.data.folder import dataset_of, groups_of
+from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
 from w2s_groups.data.ondisk import OnDisk, Pool
 from w2s_groups.data.table import Table, read_delimited
 from w2s_groups.errors import InputError
@@ -21,10 +21,11 @@ _MOST = 1000  # codes that a column of integers may stand for
 
 @dataclass
 class MetadataCsv(OnDisk):
-    """Images that a table with commas or tabs lists; its columns may have any names.
+    """Images that a table with commas or tabs lists, or its texts; columns may have any names.
 
     table: the table's path, below root or absolute. file_column, y_column, a_column, split_column:
-    its columns; file names are relative to root; no split column (null) asks for pool=all. Labels
+    its columns; file names are relative to root; no split column (null) asks for pool=all.
+    text_columns: a column of texts, or two of pairs, in place of file_column. Labels
     are names or 0, 1, ...; splits 0, 1, 2 or train, val, test. class_names, attribute_names: in the
     order of the coding; null: the column's own values, sorted. minority: (y, a) pairs; empty means
     a != y. The defaults read the tables id,filename,split,y,a of SubpopBench and BalancingGroups.
@@ -32,6 +33,7 @@ class MetadataCsv(OnDisk):
 
     table: str = MISSING
     file_column: str = MISSING
+    text_columns: list[str] = MISSING
     y_column: str = MISSING
     a_column: str = MISSING
     split_column: str | None = MISSING
@@ -39,7 +41,8 @@ class MetadataCsv(OnDisk):
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
 
-    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+    def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        check_texts(self.text_columns)
         path = root / Path(self.table).expanduser()
         if not path.is_file():
             raise InputError(f"data.table={path} is no file; set it to the table of {self.name}")
@@ -48,18 +51,21 @@ class MetadataCsv(OnDisk):
                 "data.split_column=null leaves no official split; set data.pool=all, or name the "
                 "column"
             )
-        columns = [self.file_column, self.y_column, self.a_column]
+        labels = [self.y_column, self.a_column]
         if self.split_column is not None:
-            columns.append(self.split_column)
+            labels.append(self.split_column)
+        columns = [*(self.text_columns or [self.file_column]), *labels]
         if len(set(columns)) < len(columns):
             raise InputError(
-                f"data.file_column, y_column, a_column and split_column are {', '.join(columns)}; "
-                "name a column once"
+                f"data.{'text_columns' if self.text_columns else 'file_column'}, y_column, "
+                f"a_column and split_column are {', '.join(columns)}; name a column once"
             )
-        table = read_delimited(path, columns)
+        table = read_delimited(path, columns, self.text_columns)
         classes, table = named(table, self.y_column, self.class_names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)
+        if self.text_columns:
+            return texts_of(self.name, table, self.text_columns, labels, groups)
         return dataset_of(self.name, root, table, columns, groups)
 
 

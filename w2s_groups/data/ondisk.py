@@ -7,17 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
+from w2s_groups.data.base import TEST, TRAIN, VAL, Dataset, Listed
 from w2s_groups.data.cache import Progress, silent
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.seeds import stream
 
+AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
@@ -48,7 +50,7 @@ class OnDisk(ABC):
 
     def __post_init__(self) -> None:
         given = {f"data.{field}": getattr(self, field) for field in self.SOURCES}
-        n = sum(value is not None for value in given.values())
+        n = sum(value is not None and value is not False for value in given.values())
         if n != 1:
             raise InputError(
                 f"{' or '.join(given)} must say where {self.name} is, and "
@@ -63,10 +65,10 @@ class OnDisk(ABC):
             raise InputError(f"data.split_seed={self.split_seed} must be 0 or more; change it")
 
     @abstractmethod
-    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
-        """All images below `root` with their official split."""
+    def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        """All images or texts below `root` with their official split."""
 
-    def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+    def load(self, cache: Path, progress: Progress = silent) -> Listed:
         dataset = self.read(self._located(cache, progress), cache, progress)
         if self.pool is Pool.all:
             return resplit(dataset, self.test_fraction, self.split_seed)
@@ -76,10 +78,18 @@ class OnDisk(ABC):
         ):
             if not rows.any():
                 raise InputError(
-                    f"data {self.name}: no image is of split {what}; set data.pool=all to split "
-                    "all images anew"
+                    f"data {self.name}: no {dataset.NOUN} is of split {what}; set data.pool=all "
+                    f"to split all {dataset.NOUN}s anew"
                 )
         return dataset
+
+    def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
+        """(n_groups,) images of `dataset` that pool=all would leave to draw from; None if it is
+        set already."""
+        if self.pool is Pool.all:
+            return None
+        counts = np.bincount(dataset.codes, minlength=dataset.groups.n_groups)
+        return np.array([n - _n_test(int(n), self.test_fraction) for n in counts], dtype=np.int64)
 
     def _located(self, cache: Path, progress: Progress) -> Path:
         if self.archive is not None:
@@ -92,23 +102,30 @@ class OnDisk(ABC):
         return root
 
 
-def resplit(dataset: ImageDataset, test_fraction: float, seed: int) -> ImageDataset:
+def resplit(dataset: AnyListed, test_fraction: float, seed: int) -> AnyListed:
     """The same images, every one in TRAIN or TEST: test_fraction of each group is the test.
 
     A group of two or more images is on both sides. The order of the images does not matter, only
-    their names: the same files are split in the same way however a table lists them.
+    their names: the same files are split in the same way however a table lists them. So it is with
+    texts, which their content names.
     """
     codes, split = dataset.codes, np.full(len(dataset.files), TRAIN)
-    names = np.array(dataset.files)
+    names = dataset.identities
     for code, group in enumerate(dataset.groups.names):
-        rows = np.flatnonzero(codes == code)
-        rows = rows[np.argsort(names[rows], kind="stable")]
-        n_test = int(np.floor(len(rows) * test_fraction + 0.5))
-        n_test = min(max(n_test, 1), len(rows) - 1) if len(rows) > 1 else 0
+        rows = np.array(
+            sorted(np.flatnonzero(codes == code).tolist(), key=names.__getitem__), dtype=np.int64
+        )
+        n_test = _n_test(len(rows), test_fraction)
         order = stream(seed, f"pool/{group}").permutation(rows)
         split[order[:n_test]] = TEST
     official = dataset.split if dataset.official is None else dataset.official
     return replace(dataset, split=split, official=official)
+
+
+def _n_test(n: int, test_fraction: float) -> int:
+    """Test images of a group of n."""
+    n_test = int(np.floor(n * test_fraction + 0.5))
+    return min(max(n_test, 1), n - 1) if n > 1 else 0
 
 
 def split_codes(
@@ -146,18 +163,30 @@ def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy:
     raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
 
 
-def check_counts(dataset: ImageDataset, expected: Mapping[str, Sequence[int]]) -> None:
+def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None:
     """InputError unless each split has as many images of each group as the release.
 
     expected: split name -> images per group code.
     """
     groups = dataset.groups
+    noun = f"{dataset.NOUN}s"
     for split, name in enumerate(expected):
         found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
         for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
             if n != wanted:
                 raise InputError(
-                    f"data {dataset.name}: {name} has {n} images of {group} and the release has "
+                    f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "
                     f"{wanted}; restore the whole release, or set data.check_counts=false for a "
                     "subset"
                 )
+
+
+def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:
+    """InputError unless each split is as large as the release's."""
+    for split, (name, wanted) in enumerate(expected.items()):
+        n = int((dataset.split == split).sum())
+        if n != wanted:
+            raise InputError(
+                f"data {dataset.name}: {name} has {n} {dataset.NOUN}s and the release has "
+                f"{wanted}; restore the whole release, or set data.check_counts=false for a subset"
+            )

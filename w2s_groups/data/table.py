@@ -94,45 +94,55 @@ class Table:
         return "/".join(parts)
 
 
-def read_delimited(path: Path, needed: Sequence[str]) -> Table:
+def read_delimited(path: Path, needed: Sequence[str], verbatim: Sequence[str] = ()) -> Table:
     """The needed columns of a table with a header, separated by commas or tabs.
 
     A byte-order mark, CRLF, quoted fields, blank lines and other columns are no matter. No row is
     ever dropped: one with too few or too many values, a quotation mark that is never closed and a
-    field over several lines raise InputError with the line.
+    field over several lines raise InputError with the line. verbatim: columns of free text, whose
+    space is kept; where there is one, quoted fields may go over several lines, as texts do.
     """
     text = read_text(path)
+    if verbatim and '"' not in text:
+        text = text.replace("\r\n", "\n")
     first = next((line for line in re.split(r"\r\n|\r|\n", text[:_HEADER]) if line.strip()), "")
     delimiter = "\t" if "\t" in first and "," not in first else ","
     if '"' in text or "\r" in text.replace("\r\n", "\n"):
-        lines, picked = _quoted(text, delimiter, needed, path)
+        lines, picked = _quoted(text, delimiter, needed, path, bool(verbatim))
     else:
         lines, picked = _plain(text, delimiter, needed, path)
-    return _table(path, lines, needed, picked)
+    return _table(path, lines, needed, picked, verbatim)
 
 
 def _quoted(
-    text: str, delimiter: str, needed: Sequence[str], path: Path
+    text: str, delimiter: str, needed: Sequence[str], path: Path, texts: bool
 ) -> tuple[list[int], list[tuple[str, ...]]]:
-    """Line and needed values of each row, by the rules of CSV."""
+    """First line and needed values of each row, by the rules of CSV."""
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not texts, strict=True
     )
+    lines: list[int] = []
+    picked: list[tuple[str, ...]] = []
+    limit = csv.field_size_limit(len(text) + 1 if texts else csv.field_size_limit())
     try:
-        rows = _numbered(reader, path)
+        rows = _numbered(reader, path, texts)
         header = [name.strip() for name in next(rows, (0, [""]))[1]]
         pick = itemgetter(*_places(header, needed, path))
-        lines, picked = [], []
         for line, row in rows:
             if len(row) != len(header):
                 raise _wrong_width(path, line, len(header), len(row))
             lines.append(line)
             picked.append(pick(row))
     except csv.Error as error:
+        where = f"line {reader.line_num}"
+        if texts and lines:
+            where = f"after the row of line {lines[-1]}"
         raise InputError(
-            f"{path} line {reader.line_num} is not as a table separated by "
+            f"{path} {where} is not as a table separated by "
             f"{'tabs' if delimiter != ',' else 'commas'} has it ({error}); correct the line"
         ) from None
+    finally:
+        csv.field_size_limit(limit)
     return lines, picked
 
 
@@ -239,10 +249,14 @@ def label_coding(names: Sequence[str]) -> tuple[dict[str, int], str]:
     return coding, f"0..{len(names) - 1} ({', '.join(names)})"
 
 
-def _numbered(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, values) of every row that is not blank."""
-    for line, row in enumerate(reader, start=1):
-        if reader.line_num != line:  # type: ignore[attr-defined]
+def _numbered(
+    reader: Iterator[list[str]], path: Path, texts: bool
+) -> Iterator[tuple[int, list[str]]]:
+    """(first line, values) of every row that is not blank."""
+    last = 0
+    for row in reader:
+        line, last = last + 1, reader.line_num  # type: ignore[attr-defined]
+        if last != line and not texts:
             raise InputError(
                 f"{path} line {line}: a quoted field goes on over several lines; close its "
                 "quotation mark"
@@ -265,10 +279,17 @@ def _places(header: Sequence[str], needed: Sequence[str], path: Path) -> list[in
 
 
 def _table(
-    path: Path, lines: Sequence[int], needed: Sequence[str], picked: Sequence[tuple[str, ...]]
+    path: Path,
+    lines: Sequence[int],
+    needed: Sequence[str],
+    picked: Sequence[tuple[str, ...]],
+    verbatim: Sequence[str] = (),
 ) -> Table:
     if not lines:
-        raise InputError(f"{path} lists no image; restore its rows")
+        raise InputError(f"{path} lists no {'text' if verbatim else 'image'}; restore its rows")
     columns = zip(*picked, strict=True) if len(needed) > 1 else [picked]
-    stripped = (tuple(map(str.strip, column)) for column in columns)
-    return Table(path, tuple(lines), dict(zip(needed, stripped, strict=True)))
+    values = {
+        name: tuple(column) if name in verbatim else tuple(map(str.strip, column))
+        for name, column in zip(needed, columns, strict=True)
+    }
+    return Table(path, tuple(lines), values)

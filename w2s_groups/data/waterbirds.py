@@ -10,8 +10,10 @@ from omegaconf import MISSING
 
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress
+from w2s_groups.data.download import Download
 from w2s_groups.data.folder import read_folder
-from w2s_groups.data.ondisk import OnDisk, check_counts, find_root
+from w2s_groups.data.ondisk import check_counts, find_root
+from w2s_groups.data.published import Published
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
@@ -27,7 +29,7 @@ MISLABELLED = ("Eastern_Towhee", "Western_Meadowlark", "Western_Wood_Pewee")
 
 
 @dataclass
-class Waterbirds(OnDisk):
+class Waterbirds(Published):
     """y: landbird, waterbird. a: land, water. Source: Sagawa et al., arXiv 1911.08731.
 
     root: the release's folder or the one above it. check_counts: refuse a release that is not
@@ -38,11 +40,15 @@ class Waterbirds(OnDisk):
     check_counts: bool = MISSING
     correct_species: bool = MISSING
 
+    # Its authors' own copy; the host of the copy that wilds packs has been unusable since 2025.
+    DOWNLOAD = Download(f"https://nlp.stanford.edu/data/dro/{RELEASES[1]}.tar.gz")
+    GET = (
+        f"{RELEASES[1]}.tar.gz (11,788 images; data/waterbirds/README.md says where it is and how "
+        "to check it)"
+    )
+
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
-        remedy = (
-            f"get {RELEASES[1]}.tar.gz, unpack it there or set data.archive to it; "
-            "data/waterbirds/README.md says where it is and how to check it"
-        )
+        remedy = f"get {self.GET} and unpack it there, or set data.archive to it"
         folder = find_root(root, "metadata.csv", RELEASES, self.name, remedy)
         dataset = read_folder(self.name, folder, GROUPS)
         if self.check_counts:

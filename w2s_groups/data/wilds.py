@@ -1,4 +1,4 @@
-"""Any image set of the wilds package, read through its own class from a local folder."""
+"""Any set of images or texts of the wilds package, read through its own class from a folder."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.data.base import TRAIN, ImageDataset
+from w2s_groups.data.base import TRAIN, ImageDataset, Listed, TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.folder import groups_of
-from w2s_groups.data.ondisk import OnDisk, split_codes
+from w2s_groups.data.ondisk import split_codes
+from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
 from w2s_groups.errors import InputError, unknown_name
 
 
 @dataclass
-class Wilds(OnDisk):
+class Wilds(Published):
     """y, and as the attribute any field of a WILDSDataset's metadata. Source: Koh et al., 2021.
 
     dataset: its name in wilds. root: the folder that holds <dataset>_v<version>. attribute: a field
     of metadata_fields. splits: wilds' split -> train, val, test or drop (left out). class_names,
     attribute_names: null takes the names of metadata_map, or the values themselves. minority: (y,
-    a) pairs; empty means a != y. Sets without image files (text, graphs) are refused.
+    a) pairs; empty means a != y. Sets of neither image files nor texts (graphs) are refused.
     """
 
     dataset: str = MISSING
@@ -38,7 +39,12 @@ class Wilds(OnDisk):
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
 
-    def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+    GET = (
+        "the set as wilds unpacks it, a folder <dataset>_v<version> with its RELEASE file, from "
+        "someone who has it (wilds' own host has been unusable since 2025)"
+    )
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         source = self._open(root)
         fields = list(source.metadata_fields)
         if "y" not in fields or source.y_size != 1 or not source.is_classification:
@@ -56,12 +62,17 @@ class Wilds(OnDisk):
             for field, given in (("y", self.class_names), (self.attribute, self.attribute_names))
         )
         split, kept = self._split(source)
+        groups = groups_of(classes, attributes, self.minority)
+        coded = y[kept], a[kept], split[kept], groups
+        texts = _texts(source, kept)
+        if texts is not None:
+            names = tuple(f"index {row}" for row in kept.tolist())
+            return TextDataset(self.name, texts, None, names, *coded)
         folder = Path(source.data_dir)
         paths = _paths(source, kept)
         files = tuple(_below(path, folder, self.dataset) for path in paths)
         require_files(folder, files, f"wilds' {self.dataset}", lambda row: f"index {kept[row]}")
-        groups = groups_of(classes, attributes, self.minority)
-        return ImageDataset(self.name, folder, files, y[kept], a[kept], split[kept], groups)
+        return ImageDataset(self.name, folder, files, *coded)
 
     def _open(self, root: Path) -> Any:
         get_dataset = import_wilds()
@@ -159,6 +170,23 @@ def _recording(source: Any) -> Iterator[None]:
             module.Image = before  # type: ignore[attr-defined]
 
 
+def _texts(source: Any, rows: NDArray[np.int64]) -> tuple[str, ...] | None:
+    """The text of each row; None of a set of anything else. pandas reads "NA" and the like as
+    missing, and so do the classes of wilds: such a text is empty."""
+    texts = []
+    with _recording(source):
+        for row in rows.tolist():
+            try:
+                found = source.get_input(row)
+            except _Opened:
+                return None
+            missing = isinstance(found, float) and np.isnan(found)
+            if not isinstance(found, str) and not missing:
+                return None
+            texts.append("" if missing else found)
+    return tuple(texts)
+
+
 def _paths(source: Any, rows: NDArray[np.int64]) -> list[str]:
     """The image file of each row, as the set's own get_input finds it; nothing is opened."""
     paths = []
@@ -170,8 +198,8 @@ def _paths(source: Any, rows: NDArray[np.int64]) -> list[str]:
                 paths.append(str(opened.args[0]))
             else:
                 raise InputError(
-                    f"data.dataset={source.dataset_name} is not one of image files (its inputs are "
-                    "texts, graphs or arrays), and only images can be read; name an image set"
+                    f"data.dataset={source.dataset_name} is one of neither image files nor texts "
+                    "(its inputs are graphs or arrays), which alone can be read; name another set"
                 )
     return paths
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,28 @@ def save(folder: Path, key: str, fields: Mapping[str, Any], error: BaseException
     """A row for a cell that could not be made: what it was, what stopped it, and the traceback."""
     path = folder / FOLDER / f"{key}.json"
     write_atomic(path.with_suffix(".log"), log.encode())
-    reason = " ".join(str(error).split()) or type(error).__name__
     row = {
         "cell": key,
         **fields,
         "status": "failed",
         "exception": type(error).__name__,
-        "reason": reason,
+        "reason": reason(error),
         "log": str(path.with_suffix(".log")),
     }
     write_atomic(path, json.dumps(row, sort_keys=True, indent=1).encode())
+
+
+def reason(error: BaseException) -> str:
+    """What stopped something in a line; with a remedy where it was memory."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    # torch and the system's allocator raise a RuntimeError on a CPU.
+    torch_says = isinstance(error, RuntimeError) and re.search(r"alloc", text, re.IGNORECASE)
+    if isinstance(error, MemoryError) or torch_says:
+        return (
+            f"{text}: out of memory; lower memory_limit_gb or n_u, run fewer jobs side by side, or "
+            "give a job more memory"
+        )
+    return text
 
 
 def load(folder: Path, keys: Iterable[str] | None = None) -> list[dict[str, Any]]:

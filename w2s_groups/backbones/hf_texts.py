@@ -1,0 +1,165 @@
+"""Text encoders of the Hugging Face hub, or of a folder in its layout.
+
+The features are pooled from the last hidden states, special tokens included: as the folder's
+1_Pooling/config.json says where there is one (sentence-transformers' own file: mean, class token
+or last token), and their mean over the text's tokens otherwise. A pooling layer on top, trained for
+another task or not at all, is left out. Of an encoder and a decoder the encoder is taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from w2s_groups.backbones import hf_models, hub
+from w2s_groups.backbones.base import file_hash
+from w2s_groups.backbones.text import TextEncoder
+from w2s_groups.errors import InputError
+
+POOLING, LENGTH = "1_Pooling/config.json", "sentence_bert_config.json"
+MODES = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "class token",
+    "pooling_mode_lasttoken": "last token",
+}
+LONGEST = 512  # tokens, where a tokeniser and a model name no number of their own
+
+
+def get(name: str, weights: str | None) -> TextEncoder:
+    """Encoder of hf/NAME[@WEIGHTS]; see w2s_groups.backbones.get_encoder."""
+    spec, folder, files, random = hf_models.located(name, weights, "texts")
+    tokeniser, config, said = _tokeniser(spec, folder)
+    limit, pooling = _limit(tokeniser, config, folder), _pooling(spec, folder)
+    transform = (
+        f"tokeniser {said}, cut at {limit} tokens, pairs from their longer half, padded on the "
+        f"right; {pooling} of the last hidden states"
+    )
+    if random:
+        import transformers
+
+        seed = hub.random_seed(name)
+        versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+        digest = f"random {seed}, {versions}, {file_hash(files[0])}"
+    else:
+        digest = hashlib.sha256("\0".join(map(file_hash, files)).encode()).hexdigest()
+        seed = None
+    segments = "token_type_ids" in tokeniser.model_input_names
+    load = partial(_load, spec, folder, pooling, segments, seed)
+    return TextEncoder(spec, transform, digest, tokeniser, limit, load)
+
+
+def _tokeniser(spec: str, folder: Path) -> tuple[Any, Any, str]:
+    """The tokeniser, the model's configuration, and a digest of the tokeniser's files."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokeniser = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # transformers has many kinds for a file it can't use
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{spec}: {folder} is not a text model's folder ({reason})") from error
+    files = [folder / file for file in hf_models.TOKENISER if (folder / file).is_file()]
+    digest = hashlib.sha256("\0".join(file_hash(path) for path in files).encode())
+    return tokeniser, config, digest.hexdigest()[:16]
+
+
+def _limit(tokeniser: Any, config: Any, folder: Path) -> int:
+    """Tokens of the longest text: the least that tokeniser, model and LONGEST allow."""
+    found = [LONGEST, int(tokeniser.model_max_length)]
+    text = getattr(config, "text_config", config)
+    found.append(int(getattr(text, "max_position_embeddings", None) or LONGEST))
+    if (folder / LENGTH).is_file():
+        own = json.loads((folder / LENGTH).read_bytes()).get("max_seq_length")
+        found.append(int(own or LONGEST))
+    return min(n for n in found if n > 0)
+
+
+def _pooling(spec: str, folder: Path) -> str:
+    """ "mean", "class token" or "last token"."""
+    path = folder / POOLING
+    if not path.is_file():
+        return "mean"
+    modes = json.loads(path.read_bytes())
+    said = [mode for mode, on in modes.items() if "pooling_mode" in mode and on is True]
+    if len(said) != 1 or said[0] not in MODES:
+        raise InputError(
+            f"{spec}: {path} asks for {', '.join(said) or 'no pooling'}, and one of "
+            f"{', '.join(MODES)} can be done; compute its features yourself and name them as "
+            "file/FEATURES.npy"
+        )
+    return MODES[said[0]]
+
+
+def _load(spec: str, folder: Path, pooling: str, segments: bool, seed: int | None) -> nn.Module:
+    """The network, of random weights if there is a seed."""
+    from transformers import AutoConfig, AutoModel
+
+    if seed is not None:
+        with hub.seeded(seed):
+            model = AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
+        return Pooled(_texts(model), pooling, segments)
+    try:
+        with hub.seeded(0):  # what the files lack is drawn, and refused below
+            model, found = AutoModel.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            )
+    except Exception as error:  # safetensors, pickle and transformers have some ten kinds
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(f"{spec}: {folder} can't be loaded ({reason})") from error
+    network = _texts(model)
+    used = {id(parameter) for parameter in network.parameters()}
+    drawn = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    lacking = sorted(
+        name
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if name in drawn and id(parameter) in used and "pooler" not in name.split(".")
+    )
+    if lacking:
+        raise InputError(
+            f"{spec}: {folder} lacks {len(lacking)} of the model's weights, such as {lacking[0]}; "
+            "its config.json and its weights belong to different models"
+        )
+    return Pooled(network, pooling, segments)
+
+
+def _texts(model: Any) -> Any:
+    """The part of a model that reads texts."""
+    if hasattr(model, "text_model"):
+        return model.text_model
+    if model.config.is_encoder_decoder:
+        return model.get_encoder()
+    return model
+
+
+class Pooled(nn.Module):
+    """(B, 3, L) ids, mask and segments -> (B, width).
+
+    segments: whether the tokeniser makes them; some networks read zeros as something to be added.
+    """
+
+    def __init__(self, model: Any, pooling: str, segments: bool) -> None:
+        super().__init__()
+        self.model, self.pooling = model, pooling
+        takes = "token_type_ids" in inspect.signature(model.forward).parameters
+        self.segments = segments and takes
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        ids, mask, segments = batch.unbind(1)
+        options = {"token_type_ids": segments} if self.segments else {}
+        states: torch.Tensor = self.model(
+            input_ids=ids, attention_mask=mask, **options
+        ).last_hidden_state
+        states = states.float()
+        if self.pooling == "class token":
+            return states[:, 0]
+        if self.pooling == "last token":
+            return states[torch.arange(len(states), device=states.device), mask.sum(1) - 1]
+        weight = mask.unsqueeze(-1).to(states.dtype)
+        return (states * weight).sum(1) / weight.sum(1)
