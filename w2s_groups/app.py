@@ -49,7 +49,7 @@ def main_of(name: str, run: Callable[[Any], None]) -> None:
     _start(name, job_of)
 
 
-def _start(config_name: str, run: Callable[[DictConfig], None]) -> None:
+def _start(config_name: str, run: Callable[[DictConfig], Any]) -> None:
     compose.register()
     try:
         compose.check_names(sys.argv[1:])
