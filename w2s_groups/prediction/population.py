@@ -26,6 +26,11 @@ class Side:
     member: Tensor
 
     @cached_property
+    def single(self) -> Tensor:
+        """(N, d + 1) rows in float32, for products whose rounding no accuracy shows."""
+        return self.x.float()
+
+    @cached_property
     def mean(self) -> Tensor:
         """(G, d + 1) group means; 0 for a group without rows."""
         return self.member @ self.x

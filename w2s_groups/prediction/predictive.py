@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from w2s_groups.errors import InputError
-from w2s_groups.prediction.population import Points, Population, Side
+from w2s_groups.prediction.population import Points, Population
 from w2s_groups.prediction.response import response
-from w2s_groups.prediction.spread import Spread, residual_variance, spread, square_root
-from w2s_groups.seeds import stream
+from w2s_groups.prediction.scores import beside, make_noise, sampled_scores
+from w2s_groups.prediction.spread import spread
 
 Floats = NDArray[np.float64]
 
@@ -30,20 +30,6 @@ class Prediction:
     teacher: Floats
     student: Floats
     n: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class _Noise:
-    """Standard normal numbers that all cells share, so that maps are smooth and gains are paired.
-
-    labelled, fresh (N, S), with mean 0 in each group; row (N, S, K), group (G, S, K) for residuals.
-    The second half of the samples has the signs of labelled and fresh reversed.
-    """
-
-    labelled: Tensor
-    fresh: Tensor
-    row: Tensor
-    group: Tensor
 
 
 def predict(
@@ -75,7 +61,7 @@ def predict(
         for name, counts in (("counts_l", counts_l), ("counts_u", counts_u))
     )
     _check_disjoint(population, mixes_l, mixes_u)
-    noise = _noise(population, samples, seed)
+    noise = make_noise(population, samples, seed)
     done, total = 0, len(mixes_l) + len(mixes_u)
 
     def step() -> None:
@@ -92,8 +78,8 @@ def predict(
         found = response(side, counts, population.sizes, l2_w, population.names, start)
         start = found.delta
         s = spread(side, codes, found)
-        seen = points.teacher @ found.Q if points is not None else None
-        loo, at_points = _scores(side, s, truth, noise.labelled, noise, codes, seen)
+        seen = (points.teacher @ found.Q).float() if points is not None else None
+        loo, at_points = sampled_scores(side, s, truth, noise.labelled, noise, codes, seen)
         taught.append(loo)
         teacher.append(_accuracy(population, points, loo, at_points))
         p_l.append(found.p)
@@ -106,41 +92,14 @@ def predict(
         found = response(side, counts, population.sizes, l2_s, population.names, start)
         start = found.delta
         s = spread(side, codes, found)
-        seen = points.student @ found.Q if points is not None else None
+        seen = (points.student @ found.Q).float() if points is not None else None
         for i, targets in enumerate(taught):
-            drawn = _beside(noise, p_l[i], found.p, codes)
-            loo, at_points = _scores(side, s, targets, drawn, noise, codes, seen)
+            drawn = beside(noise, p_l[i], found.p, codes)
+            loo, at_points = sampled_scores(side, s, targets, drawn, noise, codes, seen)
             student[i].append(_accuracy(population, points, loo, at_points))
         step()
     n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
     return Prediction(np.stack(teacher), np.stack([np.stack(row) for row in student]), n)
-
-
-def _scores(
-    side: Side,
-    s: Spread,
-    targets: Tensor,
-    drawn: Tensor,
-    noise: _Noise,
-    codes: Tensor,
-    seen: Tensor | None,
-) -> tuple[Tensor, Tensor | None]:
-    """Scores (N, S, K) of every row without itself, and (T, S, K) at the points."""
-    N, S, K = targets.shape
-    w = s.response.W @ side.member
-    flat = targets.reshape(N, S * K)
-    pulled = side.x.T @ (w[:, None] * flat)
-    residual = ((flat - s.R @ pulled) / s.loo[:, None]).reshape(N, S, K)
-    within, mean = residual_variance(s, side.member, residual)
-    wobble = torch.einsum("nskl,nsl->nsk", square_root(within)[codes], noise.row)
-    wobble += torch.einsum("gskl,gsl->gsk", square_root(mean), noise.group)[codes]
-    e = s.amplitude[codes][:, None, None] * (residual + wobble) * drawn[:, :, None]
-    e = e.reshape(N, S * K)
-    pushed = side.x.T @ e
-    moved = (s.R @ pushed - s.own[:, None] * e) / s.loo[:, None]
-    loo = targets - residual + moved.reshape(N, S, K)
-    at = None if seen is None else (seen @ (pulled + pushed)).reshape(-1, S, K)
-    return loo, at
 
 
 def _accuracy(
@@ -155,36 +114,6 @@ def _accuracy(
     said = (scores[..., 0] > 0.5).long() if scores.shape[-1] == 1 else scores.argmax(-1)
     right = (member @ (said == truth[:, None]).to(member)).T
     return torch.where((member > 0).any(1), right, torch.nan).cpu().numpy()
-
-
-def _noise(population: Population, samples: int, seed: int) -> _Noise:
-    side, (N, K), G = population.teacher, population.targets.shape, population.n_groups
-
-    def normal(name: str, *shape: int) -> Tensor:
-        drawn = stream(seed, f"predict/{name}").standard_normal(shape)
-        return torch.as_tensor(drawn, device=side.x.device)
-
-    def paired(name: str) -> Tensor:
-        half = normal(name, N, samples // 2)
-        half -= (side.member @ half)[population.codes]  # group counts are fixed
-        return torch.cat([half, -half], dim=1)
-
-    def twice(values: Tensor) -> Tensor:
-        return torch.cat([values, values], dim=1)
-
-    return _Noise(
-        paired("labelled"),
-        paired("unlabelled"),
-        twice(normal("rows", N, samples // 2, K)),
-        twice(normal("groups", G, samples // 2, K)),
-    )
-
-
-def _beside(noise: _Noise, p_l: Tensor, p_u: Tensor, codes: Tensor) -> Tensor:
-    """(N, S) noise of an unlabelled set that has none of the labelled images: equation 9."""
-    odds = p_l * p_u / ((1 - p_l) * (1 - p_u)).clamp(min=1e-12)
-    rho = -odds.clamp(max=1).sqrt()[codes, None]
-    return rho * noise.labelled + (1 - rho**2).sqrt() * noise.fresh
 
 
 def _counts(name: str, counts: ArrayLike, population: Population) -> NDArray[np.int64]:

@@ -14,8 +14,9 @@ from torch import Tensor
 from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Side
 
-TOL = 1e-8  # relative change of δ at which the fixed point counts as reached
+TOL = 1e-6  # relative change of δ at which the fixed point counts as reached
 MAX_STEPS = 500
+LARGEST = 30.0  # log δ from which on heads follow single images wherever they are
 MEMORY = 5  # earlier steps that the next one is extrapolated from
 
 
@@ -62,22 +63,24 @@ def response(
     penalty = torch.full_like(side.x[0], l2)
     penalty[-1] = 0.0  # the intercept is free
 
+    undetermined = InputError(
+        f"l2={l2:g} leaves heads of {int(n)} images on {len(penalty) - 1} features undetermined: "
+        "images too few or covariances of too low a rank; raise l2"
+    )
+
     def inverse(W: Tensor) -> Tensor:
-        A = torch.tensordot(W, side.covariance, dims=1)
+        A = (W @ side.covariance.flatten(1)).view_as(side.covariance[0])
         A += side.mean.T @ (W[:, None] * side.mean)
         A.diagonal().add_(penalty)
         root, failed = torch.linalg.cholesky_ex(A)
         if int(failed) or not float(root.diagonal().min()) > 1e-7 * float(root.diagonal().max()):
-            raise InputError(
-                f"l2={l2:g} leaves the mean head of {int(n)} images on {len(A) - 1} features "
-                "undetermined: the groups' covariances have too low a rank; raise l2"
-            )
+            raise undetermined
         return torch.cholesky_inverse(root)
 
     def step(log_delta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         W = counts / n / (1 + (1 - p) * log_delta.exp())
         Q = inverse(W)
-        h = (side.covariance * Q).sum((1, 2)).clamp(min=0) / n
+        h = (side.covariance.flatten(1) @ Q.flatten()).clamp(min=0) / n
         # A group of one image has no covariance, and one that is not drawn no say.
         new = torch.where(counts > 0, _delta(h, p).clamp(min=1e-9).log(), log_delta)
         return new, Q, W
@@ -86,9 +89,11 @@ def response(
     tried: list[tuple[Tensor, Tensor]] = []
     for _ in range(MAX_STEPS):
         new, Q, W = step(log_delta)
+        if not float(new.max()) < LARGEST:
+            raise undetermined
         gap = (new - log_delta)[counts > 0]
         if float(gap.abs().max()) <= TOL:
-            kappa = torch.where(counts > 0, (1 - p) * W**2 / counts.clamp(min=1), 0.0)
+            kappa = (1 - p) * W**2 / torch.where(counts > 0, counts, 1.0)
             return Response(Q, W, log_delta.exp(), p, kappa, sizes)
         tried = [*tried[-MEMORY:], (log_delta, new)]
         log_delta = _extrapolated(tried)

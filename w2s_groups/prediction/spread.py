@@ -47,9 +47,11 @@ def spread(side: Side, codes: Tensor, response: Response) -> Spread:
     shrunk = response.delta / (1 + response.delta)
     keep = 1 - p * (1 - (1 - shrunk) ** 2)
     pull = p * (1 - p) * shrunk**2
-    SQ = side.covariance @ Q
     m = side.mean
-    within = (SQ[:, None] * SQ.transpose(1, 2)[None]).sum((2, 3))
+    # Float32: a fraction of the noise hangs on these traces, and they are half of the work here.
+    single = Q.float()
+    SQ = torch.stack([part.float() @ single for part in side.covariance])
+    within = (SQ.flatten(1) @ SQ.mT.flatten(1).T).to(Q)
     Qm = m @ Q
     across = torch.einsum("hi,gij,hj->gh", Qm, side.covariance, Qm)
     along = (Qm @ m.T) ** 2

@@ -1,0 +1,102 @@
+"""The moments of the z⊗ξ model, fed in as if measured, give back the model's exact limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from w2s_groups.gaussian.limits import exact_limits
+from w2s_groups.gaussian.model import GroupModel
+from w2s_groups.prediction.population import Side
+from w2s_groups.prediction.response import response
+from w2s_groups.prediction.spread import residual_variance, spread
+
+NODES = 24
+ALPHA_W, ALPHA_S = 0.05, 0.1
+GAMMA, NU = 0.4, 0.2
+ETA_L, ETA_U = 0.1, 0.4
+
+
+def _model() -> GroupModel:
+    # One group feature: its integrals are Gauss-Hermite sums.
+    return GroupModel.from_cosines([1.0], p_w=2, mu_xi=[1.5], sigma_xi=0.7, sigma_y=0.6)
+
+
+def _rows(model: GroupModel, d_z: int) -> tuple[Side, Side, torch.Tensor, torch.Tensor, np.ndarray]:
+    """A group for each node of ξ, whose rows ±√d_z e_j ⊗ ψ have the moments of z ⊗ ψ exactly.
+
+    Every row comes with both signs of the label's noise. Returns sides, codes, targets y (N, 1)
+    and weight[g, q], the nodes' shares of either group.
+    """
+    h, weight = np.polynomial.hermite_e.hermegauss(NODES)
+    weight = weight / weight.sum()
+    xi = np.concatenate([model.sigma_xi * h, model.sigma_xi * h + model.mu_xi[0]])
+    beta = model.beta_star(d_z)
+    signs = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])
+    z = np.concatenate([sign * np.sqrt(d_z) * np.eye(d_z) for sign, _ in signs])
+    y = np.concatenate([sign * np.sqrt(d_z) * beta + e * model.sigma_y for sign, e in signs])
+    codes = torch.as_tensor(np.repeat(np.arange(xi.size), len(z)))
+    member = torch.as_tensor((codes.numpy() == np.arange(xi.size)[:, None]) / len(z))
+    sides = []
+    for side in ("teacher", "student"):
+        psi = model.psi(side, xi[:, None])
+        x = np.concatenate([np.kron(row, z).reshape(len(z), -1) for row in psi])
+        sides.append(Side(torch.as_tensor(np.column_stack([x, np.ones(len(x))])), member))
+    targets = torch.as_tensor(np.tile(y, xi.size))[:, None]
+    nothing = np.zeros(NODES)
+    shares = np.stack([np.append(weight, nothing), np.append(nothing, weight)])
+    return sides[0], sides[1], codes, targets, shares
+
+
+def _risks(d_z: int) -> np.ndarray:
+    """(2, 2) excess risks of teacher and student in majority and minority."""
+    model = _model()
+    teacher, student, codes, targets, shares = _rows(model, d_z)
+    clean = targets - torch.as_tensor(
+        np.tile(np.repeat([1, -1, 1, -1], d_z) * model.sigma_y, 2 * NODES)
+    ).reshape(-1, 1)
+    endless = torch.full((2 * NODES,), torch.inf, dtype=torch.float64)
+
+    def counts(eta: float, n: float) -> torch.Tensor:
+        return torch.as_tensor(n * ((1 - eta) * shares[0] + eta * shares[1]))
+
+    names = [str(q) for q in range(2 * NODES)]
+    w = response(teacher, counts(ETA_L, d_z / GAMMA), endless, ALPHA_W, names)
+    s_w = spread(teacher, codes, w)
+    pulled = teacher.x.T @ ((w.W @ teacher.member)[:, None] * targets)
+    residual = targets - s_w.R @ pulled
+    within, mean = residual_variance(s_w, teacher.member, residual[:, None, :])
+    square = teacher.member @ residual**2
+    teacher_risk = square[:, 0] + (within + mean)[:, 0, 0, 0] - model.sigma_y**2
+
+    # The teacher's mean and, two samples an eigenvector, exactly its covariance.
+    inside = w.kappa * (square[:, 0] + (within + mean)[:, 0, 0, 0])
+    along = w.kappa * (square[:, 0] + within[:, 0, 0, 0])
+    middle = torch.einsum("g,gij->ij", inside, teacher.covariance)
+    middle += torch.einsum("g,gi,gj->ij", along, teacher.mean, teacher.mean)
+    values, vectors = torch.linalg.eigh(w.Q @ middle @ w.Q)
+    root = (vectors * values.clamp(min=0).sqrt()) * len(values) ** 0.5
+    heads = (w.Q @ pulled) + torch.cat([root, -root], dim=1)
+
+    u = response(student, counts(ETA_U, d_z / NU), endless, ALPHA_S, names)
+    s_u = spread(student, codes, u)
+    taught = teacher.x @ heads
+    fitted = s_u.R @ (student.x.T @ ((u.W @ student.member)[:, None] * taught))
+    within, mean = residual_variance(s_u, student.member, (taught - fitted)[:, :, None])
+    off = (student.member @ (clean - fitted) ** 2).mean(1)
+    student_risk = off + (within + mean).mean(1)[:, 0, 0]
+    return np.stack([shares @ teacher_risk.numpy(), shares @ student_risk.numpy()])
+
+
+def test_exact_limits_come_back() -> None:
+    model = _model()
+    limits = exact_limits(
+        model, gamma_z=GAMMA, nu_z=NU, eta_l=ETA_L, eta_u=ETA_U, alpha_w=ALPHA_W, alpha_s=ALPHA_S
+    )
+    exact = np.stack([limits.teacher_risk([0, 1]), limits.student_risk([0, 1])])
+    small, large = _risks(16), _risks(32)
+    # The free intercept, which the model has not, costs a share of order 1/d_z; nothing else does.
+    gap = np.abs(large / exact - 1).max()
+    assert gap < 2 / 32
+    assert gap < 0.6 * np.abs(small / exact - 1).max()
+    np.testing.assert_allclose(2 * large - small, exact, rtol=4e-3)

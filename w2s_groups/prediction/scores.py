@@ -1,0 +1,86 @@
+"""Scores of sampled heads: the mean over draws, and noise with the covariance of draws.
+
+Shapes: N rows, T points, G groups, S samples, K scores. Equations: docs/prediction.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from w2s_groups.prediction.population import Population, Side
+from w2s_groups.prediction.spread import Spread, residual_variance, square_root
+from w2s_groups.seeds import stream
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Standard normal numbers that all cells share, so that maps are smooth and gains are paired.
+
+    labelled, fresh (N, S), with mean 0 in each group; row (N, S, K), group (G, S, K) for residuals.
+    The second half of the samples has the signs of labelled and fresh reversed.
+    """
+
+    labelled: Tensor
+    fresh: Tensor
+    row: Tensor
+    group: Tensor
+
+
+def sampled_scores(
+    side: Side,
+    s: Spread,
+    targets: Tensor,
+    drawn: Tensor,
+    noise: Noise,
+    codes: Tensor,
+    seen: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Scores (N, S, K) of every row without itself, and (T, S, K) at the points."""
+    N, S, K = targets.shape
+    x, R = side.single, s.R.float()
+    flat = targets.reshape(N, S * K)
+    pulled = x.T @ ((s.response.W @ side.member)[:, None] * flat).float()
+    residual = ((flat - (R @ pulled).double()) / s.loo[:, None]).reshape(N, S, K)
+    within, mean = residual_variance(s, side.member, residual)
+    wobble = torch.einsum("nskl,nsl->nsk", square_root(within)[codes], noise.row)
+    wobble += torch.einsum("gskl,gsl->gsk", square_root(mean), noise.group)[codes]
+    e = s.amplitude[codes][:, None, None] * (residual + wobble) * drawn[:, :, None]
+    e = e.reshape(N, S * K)
+    pushed = x.T @ e.float()
+    moved = ((R @ pushed).double() - s.own[:, None] * e) / s.loo[:, None]
+    loo = targets - residual + moved.reshape(N, S, K)
+    at = None if seen is None else (seen @ (pulled + pushed)).reshape(-1, S, K)
+    return loo, at
+
+
+def make_noise(population: Population, samples: int, seed: int) -> Noise:
+    side, (N, K), G = population.teacher, population.targets.shape, population.n_groups
+
+    def normal(name: str, *shape: int) -> Tensor:
+        drawn = stream(seed, f"predict/{name}").standard_normal(shape)
+        return torch.as_tensor(drawn, device=side.x.device)
+
+    def paired(name: str) -> Tensor:
+        half = normal(name, N, samples // 2)
+        half -= (side.member @ half)[population.codes]  # group counts are fixed
+        return torch.cat([half, -half], dim=1)
+
+    def twice(values: Tensor) -> Tensor:
+        return torch.cat([values, values], dim=1)
+
+    return Noise(
+        paired("labelled"),
+        paired("unlabelled"),
+        twice(normal("rows", N, samples // 2, K)),
+        twice(normal("groups", G, samples // 2, K)),
+    )
+
+
+def beside(noise: Noise, p_l: Tensor, p_u: Tensor, codes: Tensor) -> Tensor:
+    """(N, S) noise of an unlabelled set that has none of the labelled images: equation 9."""
+    odds = p_l * p_u / ((1 - p_l) * (1 - p_u)).clamp(min=1e-12)
+    rho = -odds.clamp(max=1).sqrt()[codes, None]
+    return rho * noise.labelled + (1 - rho**2).sqrt() * noise.fresh
