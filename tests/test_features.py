@@ -211,6 +211,36 @@ def test_bad_image_is_named_and_everything_else_is_kept(
     assert np.isfinite(repaired.matrix).all()
 
 
+def test_every_kind_of_picture_in_one_folder(root: Path, tmp_path: Path) -> None:
+    """What the web and cameras leave: each gives the features of what a viewer shows."""
+    with Image.open(root / "0.jpg") as image:
+        upright = image.convert("RGB")
+    grey = np.asarray(upright.convert("L"))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    made: dict[str, tuple[Image.Image, dict[str, object], Image.Image]] = {
+        "cmyk.tif": (upright.convert("CMYK"), {}, upright.convert("CMYK").convert("RGB")),
+        "palette.png": (upright.quantize(64), {}, upright.quantize(64).convert("RGB")),
+        "palette.gif": (upright.quantize(64), {}, upright.quantize(64).convert("RGB")),
+        "alpha.png": (upright.convert("RGBA"), {}, upright),
+        "deep.png": (Image.fromarray(grey.astype(np.uint16) * 257), {}, Image.fromarray(grey)),
+        "grey.png": (Image.fromarray(grey), {}, Image.fromarray(grey)),
+        "turned.png": (upright.transpose(Image.Transpose.ROTATE_180), {"exif": exif}, upright),
+        "a.webp": (upright, {"lossless": True}, upright),
+        "a.bmp": (upright, {}, upright),
+    }
+    for file, (image, options, _) in made.items():
+        image.save(root / file, **options)
+    found = extract(root, tmp_path / "cache", files=list(made))
+    backbone = get_backbone(SPEC, SIZE)
+    for row, (file, (_, _, shown)) in enumerate(made.items()):
+        expected = backbone.forward(backbone.preprocess(shown.convert("RGB"))[None]).numpy()[0]
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(
+            found.matrix[row], expected, rtol=0, atol=1e-5 * scale, err_msg=file
+        )
+
+
 @pytest.mark.parametrize("limit", [SIZE * SIZE - 1, SIZE * SIZE // 3])
 def test_an_image_too_huge_to_decode_is_named_and_no_warning_escapes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int

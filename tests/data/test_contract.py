@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from layouts import MAKE, SMALL, config
 from numpy.testing import assert_array_equal
@@ -186,6 +187,31 @@ def test_a_download_is_one_of_the_places(name: str, tmp_path: Path) -> None:
             out.add(source, Path(source).name)
         found = config(name, download=True, check_counts=False, **wanted).load(tmp_path / "cache")
         assert len(found.files) == sum(map(sum, SMALL))
+
+
+TABLES = {
+    "celeba": ("list_attr_celeba.csv", "list_eval_partition.csv"),
+    "civilcomments": ("all_data_with_identities.csv",),
+    "folder": ("metadata.csv",),
+    "metadata_csv": ("metadata.csv",),
+    "waterbirds": ("metadata.csv",),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_rows_in_another_order_are_the_same_samples(name: str, tmp_path: Path) -> None:
+    made = _made(name, tmp_path)
+    before = config(name, **made).load(tmp_path)
+    for file in TABLES[name]:
+        frame = pd.read_csv(Path(made["root"]) / file, dtype=str, keep_default_na=False)
+        order = np.random.default_rng(len(file)).permutation(len(frame))
+        frame.iloc[order].to_csv(Path(made["root"]) / file, index=False)
+    after = config(name, **made).load(tmp_path)
+    assert after.identities != before.identities
+    place = {identity: row for row, identity in enumerate(after.identities)}
+    rows = [place[identity] for identity in before.identities]
+    assert_array_equal(after.codes[rows], before.codes)
+    assert_array_equal(after.split[rows], before.split)
 
 
 def test_half_can_be_served_from_all_and_not_from_the_official_pool(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from layouts import celeba, config, derived, waterbirds
+from layouts import celeba, civilcomments, config, derived, waterbirds, write_rows
 
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 
 N = 600  # damaged files of each kind
@@ -65,14 +65,21 @@ def damaged(data: bytes, rng: np.random.Generator) -> bytes:
     return data
 
 
-def plain_rows(data: bytes) -> list[dict[str, str]]:
-    """Every line that is not blank, by the standard library alone; the header's names as keys."""
+def plain_rows(data: bytes, texts: bool = False) -> list[dict[str, str]]:
+    """Every row that is not blank, by the standard library alone; the header's names as keys.
+
+    texts: the space around values is kept.
+    """
     text = data.decode("utf-8-sig")
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = "\t" if "\t" in first and "," not in first else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    rows = [[v.strip() for v in row] for row in reader if any(v.strip() for v in row)]
-    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not texts
+    )
+    rows = [row for row in reader if any(v.strip() for v in row)]
+    header = [v.strip() for v in rows[0]]
+    kept = [row if texts else [v.strip() for v in row] for row in rows[1:]]
+    return [dict(zip(header, row, strict=True)) for row in kept]
 
 
 SPLIT = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
@@ -99,14 +106,17 @@ def check_listed(
             assert codes[k] == (known[text] if text in known else int(text))
 
 
+Kind = TypeVar("Kind", ImageDataset, TextDataset)
+
+
 def fuzz(
-    table: Path, load: Callable[[], ImageDataset], check: Callable[[ImageDataset, bytes], None]
+    table: Path, load: Callable[[], Kind], check: Callable[[Kind, bytes], None], n: int = N
 ) -> tuple[int, int]:
-    """(read, refused) of N damaged copies of a table; the whole one is put back."""
-    whole, rng = table.read_bytes(), np.random.default_rng(0)
+    """(read, refused) of n damaged copies of a table; the whole one is put back."""
+    whole, rng = table.read_bytes(), np.random.default_rng(n - N)
     check(load(), whole)
     read, sentences = 0, []
-    for number in range(N):
+    for number in range(n):
         data = damaged(whole, rng)
         table.write_bytes(data)
         try:
@@ -124,7 +134,7 @@ def fuzz(
         except Exception as error:
             raise AssertionError(f"copy {number} is read wrong ({error!r}): {data!r}") from error
     table.write_bytes(whole)
-    assert all("\n" not in text and len(text) < 2000 for text in sentences)
+    assert not [text for text in sentences if "\n" in text or len(text) > 2000]
     return read, len(sentences)
 
 
@@ -205,3 +215,56 @@ def test_celeba(tmp_path: Path, layout: str, table: str) -> None:
 
     read, refused = fuzz(folder / table, lambda: own.load(tmp_path), check)
     assert min(read, refused) > N / 20
+
+
+MANY = [N, pytest.param(10 * N, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("n", MANY)
+def test_civilcomments(tmp_path: Path, n: int) -> None:
+    folder = civilcomments(tmp_path)
+    own = config("civilcomments", root=str(folder), check_counts=False)
+
+    def check(dataset: TextDataset, data: bytes) -> None:
+        rows = plain_rows(data, texts=True)
+        assert [row["comment_text"] for row in rows] == list(dataset.texts)
+        for column, codes in (("toxicity", dataset.y), ("black", dataset.a)):
+            assert [float(row[column]) >= 0.5 for row in rows] == codes.astype(bool).tolist()
+        splits = [row["split"].strip() for row in rows]
+        assert [SPLIT[s] if s in SPLIT else int(s) for s in splits] == dataset.split.tolist()
+
+    table = folder / "all_data_with_identities.csv"
+    read, refused = fuzz(table, lambda: own.load(tmp_path), check, n)
+    assert min(read, refused) > n / 10
+
+
+@pytest.mark.parametrize("n", MANY)
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_pairs_of_texts(tmp_path: Path, delimiter: str, n: int) -> None:
+    write_rows(
+        tmp_path / "metadata.csv",
+        [("split", "label", "one", "cue", "two"), *(
+            (i % 3, ["no", "yes"][i % 2], f"first, {i}", i // 2 % 2, f" two\nlines {i}")
+            for i in range(18)
+        )],
+        delimiter,
+    )  # fmt: skip
+    own = config(
+        "metadata_csv", root=str(tmp_path), text_columns=["one", "two"], y_column="label",
+        a_column="cue", class_names=["no", "yes"], attribute_names=["off", "on"],
+    )  # fmt: skip
+
+    def check(dataset: TextDataset, data: bytes) -> None:
+        rows = plain_rows(data, texts=True)
+        assert [row["one"] for row in rows] == list(dataset.texts)
+        assert [row["two"] for row in rows] == list(dataset.second or ())
+        for column, codes, names in (
+            ("label", dataset.y, {"no": 0, "yes": 1}),
+            ("cue", dataset.a, {"off": 0, "on": 1}),
+            ("split", dataset.split, SPLIT),
+        ):
+            texts = [row[column].strip() for row in rows]
+            assert [names[t] if t in names else int(t) for t in texts] == codes.tolist()
+
+    read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check, n)
+    assert min(read, refused) > n / 10

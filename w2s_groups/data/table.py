@@ -19,6 +19,7 @@ from w2s_groups.errors import InputError
 _DRIVE = re.compile(r"[A-Za-z]:")
 # A path that is in normal form for certain; any other is looked at part by part.
 _NORMAL = re.compile(r"(?:[\w+=()-][\w.+=() -]*/)*[\w+=()-][\w.+=() -]*", re.ASCII)
+_SHOWN = 60  # columns, and characters of a name, that one sentence shows
 _HEADER = 1 << 16  # characters in which a header is expected to end
 
 
@@ -268,9 +269,11 @@ def _numbered(
 def _places(header: Sequence[str], needed: Sequence[str], path: Path) -> list[int]:
     missing = [name for name in needed if name not in header]
     if missing:
+        # An open quotation mark can make a "name" of lines of text.
+        there = [" ".join(name.split())[:_SHOWN] for name in header if name]
         raise InputError(
             f"{path} lacks the column {', '.join(missing)}; its columns are "
-            f"{', '.join(filter(None, header)) or 'none'}"
+            f"{', '.join(there[:_SHOWN]) or 'none'}"
         )
     twice = [name for name in needed if list(header).count(name) > 1]
     if twice:
