@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from w2s_groups.figures import style
-from w2s_groups.prediction.table import agreement
+from w2s_groups.prediction.table import match
 
 PER_ROW = 3
 NAMES = {"teacher": "teacher", "w2s": "student"}
@@ -73,7 +73,7 @@ def _panel(ax: Axes, part: pd.DataFrame) -> None:
             linestyle="", marker=style.MARKERS[0 if method == "teacher" else 1], markersize=4,
             color=style.colour(method, ()), elinewidth=0.6, alpha=0.75, label=name,
         )  # fmt: skip
-        found = agreement(rows)
+        found = match(rows)
         notes.append(
             f"{name}: R² {found.r2:.3f}, 95 % band holds {100 * found.coverage:.0f} % of draws"
         )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
 from w2s_groups.prediction.found import Found
-from w2s_groups.prediction.table import METRICS, agreement, wrong_sign
+from w2s_groups.prediction.table import METRICS, match, wrong_sign
 from w2s_groups.results.schema import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
@@ -171,7 +171,7 @@ def met(compared: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, part in compared.groupby(["method", "metric"], sort=False):
         method, metric = map(str, key)
-        found = agreement(part)
+        found = match(part)
         wrong = f"{int(wrong_sign(part).sum())} of {len(part)}" if method == "gain" else ""
         rows.append(
             {

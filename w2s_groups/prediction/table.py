@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from w2s_groups.groups import Groups
 from w2s_groups.methods import METHODS as METHODS_BY_NAME
+from w2s_groups.prediction.agreement import ERRORS, NEAR
 from w2s_groups.prediction.forecast import forecast
 from w2s_groups.prediction.predictive import Prediction
 from w2s_groups.results.select import base_of
@@ -29,7 +30,7 @@ Floats = NDArray[np.float64]
 Mix = tuple[int, float]  # size and minority fraction
 
 
-class Agreement(NamedTuple):
+class Match(NamedTuple):
     """How predictions meet measurements over cells; spearman is NaN for fewer than three cells."""
 
     r2: float
@@ -161,20 +162,20 @@ def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 def is_near(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether a prediction is within 0.01, or two standard errors, of the measured mean."""
     far = (cells["predicted"] - cells["measured"]).abs()
-    return np.asarray(far <= np.maximum(0.01, 2 * cells["measured_error"].fillna(0)))
+    return np.asarray(far <= np.maximum(NEAR, ERRORS * cells["measured_error"].fillna(0)))
 
 
 def wrong_sign(cells: pd.DataFrame) -> NDArray[np.bool_]:
     """Rows of gains that are predicted on the other side of 0, and measured two errors from it."""
-    clear = cells["measured"].abs() > 2 * cells["measured_error"]
+    clear = cells["measured"].abs() > ERRORS * cells["measured_error"]
     return np.asarray(clear & (np.sign(cells["predicted"]) != np.sign(cells["measured"])))
 
 
-def agreement(cells: pd.DataFrame) -> Agreement:
-    """Agreement over rows of `compare` of one method and metric; R² is about the identity line."""
+def match(cells: pd.DataFrame) -> Match:
+    """Match over rows of `compare` of one method and metric; R² is about the identity line."""
     x, y = cells["predicted"].to_numpy(), cells["measured"].to_numpy()
     scatter = float(((y - y.mean()) ** 2).sum())
-    return Agreement(
+    return Match(
         1 - float(((y - x) ** 2).sum()) / scatter if scatter else np.nan,
         float(is_near(cells).mean()),
         float(cells["inside"].sum() / max(cells["n"].sum(), 1)),
