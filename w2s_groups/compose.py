@@ -59,7 +59,10 @@ def from_hydra(composed: DictConfig) -> Config:
         raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    parts = [("", config), ("data.", config.data), ("experiment.", config.experiment)]
+    parts = [
+        *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
+        ("mlp.", config.mlp),
+    ]
     for owner, part in parts:
         _refuse_extra(owner, part)
     for name, method in config.methods.items():

@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
 from w2s_groups.results.select import Rule, variant_name
 from w2s_groups.sampling import Request
@@ -29,10 +30,12 @@ class ClassBalance(Enum):
 
 
 class HeadKind(Enum):
-    """What every head is: logistic or softmax regression, or ridge regression in closed form."""
+    """What every head is: logistic or softmax regression, ridge regression in closed form, or a
+    network of two layers."""
 
     logistic = "logistic"
     ridge = "ridge"
+    mlp = "mlp"
 
 
 ORIGINAL = "original"
@@ -84,6 +87,7 @@ class Config:
     l2: float = MISSING
     head: HeadKind = MISSING
     l2_path: Any = MISSING
+    mlp: MLP = MISSING
     tol: float = MISSING
     image_size: int | None = MISSING
     batch_size: int = MISSING
@@ -149,17 +153,24 @@ class Config:
             )
 
     def _check_head(self) -> None:
-        if self.head is HeadKind.logistic and self.l2_path:
+        if self.head is not HeadKind.ridge and self.l2_path:
             raise InputError(
                 f"l2_path={self.l2_path}: leave-one-out is in closed form for head=ridge alone; "
                 "set head=ridge or drop l2_path"
             )
-        unfit = [name for name, method in self.methods.items() if not method.by_ridge]
-        if self.head is HeadKind.ridge and unfit:
+        if self.head is HeadKind.ridge:
+            self._refuse_methods("by_ridge", "head=ridge, whose scores are no probabilities")
+        if self.head is HeadKind.mlp:
+            self._refuse_methods("by_mlp", "head=mlp: they are about a linear layer")
+
+    def _refuse_methods(self, flag: str, what: str) -> None:
+        """InputError for methods whose flag says that they cannot be fitted so."""
+        unfit = [name for name, method in self.methods.items() if not getattr(method, flag)]
+        if unfit:
             rest = ",".join(name for name in self.methods if name not in unfit)
             raise InputError(
-                f"methods={' and '.join(unfit)} cannot be fitted by head=ridge, whose scores are "
-                f"no probabilities; leave out: methods=[{rest}]"
+                f"methods={' and '.join(unfit)} cannot be fitted by {what}; "
+                f"leave out: methods=[{rest}]"
             )
 
     def _variants(self) -> dict[str, Any]:

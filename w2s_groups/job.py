@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from w2s_groups import config, features, inputs
-from w2s_groups.config import Cell, ClassBalance, Config, plain
+from w2s_groups import config, features, inputs, solvers
+from w2s_groups.config import Cell, ClassBalance, Config, HeadKind, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
-from w2s_groups.heads.grid import solve
 from w2s_groups.inputs import Memory
 from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.reports import pair
@@ -116,6 +115,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             "class_balance": balance,
             "tol": cfg.tol,
             **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
+            **({"mlp": plain(cfg.mlp)} if cfg.head is HeadKind.mlp else {}),
             **({"permute_labels": True} if cfg.permute_labels else {}),
             "methods": plain(cfg.methods),
         }
@@ -167,11 +167,9 @@ def _run_cells(
             "%d cells of this configuration are stored by other code (%s, this is v%d): they are "
             "kept and not used", len(old), versions, NUMERICS,
         )  # fmt: skip
-    # Heads need float64, which Apple's GPUs lack.
-    device = "cpu" if device.startswith("mps") else device
     cells = list(planned)
     per_seed = len(cells) // len(cfg.seeds)
-    size = per_seed * max(1, BLOCK // per_seed)
+    size = per_seed * (1 if solvers.by_steps(cfg) else max(1, BLOCK // per_seed))
     if len(cells) > 1:
         log.info(
             "heads of %d cells at a time, in at most memory_limit_gb=%g beside the features",
@@ -183,13 +181,7 @@ def _run_cells(
         def progress(ended: int, asked: int) -> None:
             bar.set_postfix_str(f"{ended} of {asked} heads of this step")
 
-        solver = partial(
-            solve,
-            tol=cfg.tol,
-            memory_limit=int(cfg.memory_limit_gb * 2**30),
-            device=device,
-            progress=progress,
-        )
+        solver = solvers.of(cfg, device, progress)
         for start in range(0, len(cells), size):
             block = cells[start : start + size]
             left = todo.intersection(block)
@@ -208,7 +200,7 @@ def _run_block(
     folder: Path,
 ) -> None:
     """Solve a block and store those that are left; where that fails, each of them by itself."""
-    args = (pool, cfg.methods, solver, cfg.ridge, cfg.permute_labels)
+    args = (pool, cfg.methods, solver, cfg.ridge, cfg.permute_labels, solvers.by_steps(cfg))
     try:
         found = run_block(block, *args)
     except Exception as error:  # whatever stops one cell must not take the others with it
@@ -274,6 +266,8 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
             del shown[unused]
     if not cfg.n_val:
         del shown["eta_val"], shown["select"]
+    if cfg.head is not HeadKind.mlp:
+        del shown["mlp"]
     for machine in (
         "batch_size", "workers", "threads", "device", "memory_limit_gb", "cache_dir", "fail_fast",
     ):  # fmt: skip

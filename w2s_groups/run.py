@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from w2s_groups import sampling
 from w2s_groups.config import Cell
 from w2s_groups.heads.logistic import probabilities
-from w2s_groups.heads.problem import CrossEntropy, Head, Problem, Squared
+from w2s_groups.heads.problem import CrossEntropy, Head, Predictor, Problem, Squared
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
 from w2s_groups.seeds import stream
 
-Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Head]]
+Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]
 
 
 def levels(methods: Mapping[str, Method]) -> list[list[str]]:
@@ -49,11 +49,13 @@ def run_block(
     solve: Solver,
     ridge: Squared | None = None,
     permute_labels: bool = False,
+    seeded: bool = False,
 ) -> list[list[dict[str, Any]]]:
     """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
     ridge: the loss that every cross-entropy head is fitted with in its place.
     permute_labels: methods are shown the labels of other images, drawn anew for each seed.
+    seeded: what the solver draws is drawn under the cell's seed; fits of two seeds never are one.
     """
     draws = [_draws(cell, pool, permute_labels) for cell in cells]
     parts = [part for draw, d in draws for part in (d.labelled, d.unlabelled, draw.validation)]
@@ -84,6 +86,11 @@ def run_block(
                 except StopIteration as stop:
                     asked[key] = [stop.value]
                     last.add(key)
+            if seeded:
+                asked = {
+                    (i, name): [replace(problem, seed=cells[i].seed) for problem in wanted]
+                    for (i, name), wanted in asked.items()
+                }
             found = iter(fit([problem for wanted in asked.values() for problem in wanted]))
             for key, wanted in asked.items():
                 pairs = list(itertools.islice(found, len(wanted)))
@@ -145,17 +152,17 @@ def _solve_distinct(
 
 def _identity(problem: Problem) -> bytes:
     """Digest of everything that a fit depends on."""
-    digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2)).encode())
-    parts = [problem.rows, problem.targets, problem.weights]
+    digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2, problem.seed)).encode())
+    parts: list[NDArray[Any] | None] = [problem.rows, problem.targets, problem.weights]
     if problem.init is not None:
-        parts += [problem.init.coef, problem.init.intercept]
+        parts += problem.init.arrays()
     for part in parts:
         digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
     return digest.digest()
 
 
 def _fitted(
-    heads: Mapping[bytes, Head], features: NDArray[np.float32], rows: NDArray[np.int64]
+    heads: Mapping[bytes, Predictor], features: NDArray[np.float32], rows: NDArray[np.int64]
 ) -> dict[bytes, Fitted]:
     """Heads of one side; the first that is asked for probabilities has them computed for all.
 
@@ -163,9 +170,9 @@ def _fitted(
     """
     logits: list[NDArray[np.float64]] = []
 
-    def proba(position: int, head: Head, wanted: NDArray[np.int64]) -> NDArray[np.float64]:
+    def proba(position: int, head: Predictor, wanted: NDArray[np.int64]) -> NDArray[np.float64]:
         if not logits:
-            logits.extend(_logits(list(heads.values()), features[rows]))
+            logits.extend(_logits(list(heads.values()), features, rows))
         return probabilities(head, logits[position][np.searchsorted(rows, wanted)])
 
     return {
@@ -175,19 +182,25 @@ def _fitted(
 
 
 def _logits(
-    heads: Sequence[Head], X: NDArray[np.floating], chunk: int = 8192
+    heads: Sequence[Predictor],
+    X: NDArray[np.floating],
+    rows: NDArray[np.int64],
+    chunk: int = 8192,
 ) -> list[NDArray[np.float64]]:
-    """(n, K) logits of every head on X (n, d), in one product a chunk of rows."""
-    if not heads:
-        return []
-    coef = np.concatenate([head.coef for head in heads], axis=1)
-    intercept = np.concatenate([head.intercept for head in heads])
+    """(n, K) logits of every head on rows (n,) of X (N, d): those of all linear heads in one
+    product a chunk of rows."""
+    linear = [head for head in heads if isinstance(head, Head)]
+    if not linear:
+        return [head.logits(X, rows) for head in heads]
+    coef = np.concatenate([head.coef for head in linear], axis=1)
+    intercept = np.concatenate([head.intercept for head in linear])
     parts = [
-        X[start : start + chunk].astype(np.float64) @ coef + intercept
-        for start in range(0, len(X), chunk)
+        X[rows[start : start + chunk]].astype(np.float64) @ coef + intercept
+        for start in range(0, len(rows), chunk)
     ]
-    ends = np.cumsum([head.intercept.size for head in heads])[:-1]
-    return np.split(np.concatenate(parts), ends, axis=1)
+    ends = np.cumsum([head.intercept.size for head in linear])[:-1]
+    products = iter(np.split(np.concatenate(parts), ends, axis=1))
+    return [next(products) if isinstance(head, Head) else head.logits(X, rows) for head in heads]
 
 
 def _test_accuracy(
@@ -202,7 +215,7 @@ def _test_accuracy(
             for name, problem in problems[i].items()
             if problem.side == side
         }
-        logits = _logits(list(heads.values()), features[pool.test])
+        logits = _logits(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
             predicted = probabilities(head, values).argmax(axis=1)
             result[key] = accuracy_by_group(
@@ -236,8 +249,9 @@ def _atoms(
                 }
             )  # fmt: skip
 
-    def add_l2(method: str, head: Head, n: int) -> None:
+    def add_l2(method: str, head: Predictor, n: int) -> None:
         """Which l2 leave-one-out chose: one row, of no group."""
+        assert isinstance(head, Head)
         of_none = {"group": "all", "y": -1, "a": -1, "minority": False}
         rows.append(
             {"method": method, "split": "fit", "metric": "l2", "value": head.l2, "n": n, **of_none}

@@ -14,6 +14,7 @@ from w2s_groups.heads.batch import HISTORY
 from w2s_groups.heads.problem import (
     Loss,
     Problem,
+    linear,
     n_logits,
     normalised_targets,
     normalised_weights,
@@ -112,7 +113,7 @@ class _Sorted:
 
 def _digest(problem: Problem) -> bytes:
     digest = hashlib.blake2b(repr((problem.side, problem.loss, problem.l2)).encode())
-    init = problem.init
+    init = linear(problem.init)
     for array in (
         problem.rows,
         problem.targets,

@@ -22,7 +22,9 @@ from w2s_groups.heads.problem import (
     Squared,
     check,
     check_features,
+    check_init,
     constant_head,
+    linear,
     units,
 )
 from w2s_groups.heads.ridge_grid import Group, groups_of, ridge, ridge_bytes
@@ -152,6 +154,7 @@ def _prepare(
         if problem.side not in features:
             raise unknown_name("side", problem.side, features)
         check(problem, np.shape(features[problem.side]))
+        check_init(problem, features[problem.side].shape[1])
     for side in {problem.side for problem in problems}:
         check_features(side, features[side])
     tasks = tasks_of(problems)
@@ -273,7 +276,7 @@ def _starts(
     """(P, K·D) starting points in centred, scaled features."""
     starts = np.zeros((len(block.tasks), block.K, len(mean) + 1))
     for start, task in zip(starts, block.tasks, strict=True):
-        init = task.problem.init
+        init = linear(task.problem.init)
         if init is not None:
             coef, intercept = init.coef[:, _columns(task)], init.intercept[_columns(task)]
             start[:, :-1] = (coef * unit[:, None]).T

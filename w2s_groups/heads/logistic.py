@@ -11,11 +11,14 @@ from w2s_groups.errors import InputError
 from w2s_groups.heads.losses import Array, curvature, log_probabilities, value_and_gradient
 from w2s_groups.heads.problem import (
     Head,
+    Predictor,
     Problem,
     Squared,
     check,
     check_features,
+    check_init,
     constant_head,
+    linear,
     n_logits,
     normalised_targets,
     normalised_weights,
@@ -33,10 +36,11 @@ def fit(X: NDArray[np.floating], problem: Problem, tol: float = 1e-8) -> Head:
     """
     check_features(problem.side, X)
     check(problem, (X.shape[0], X.shape[1]))
+    check_init(problem, X.shape[1])
     objective = _Objective(X, problem)
     if len(objective.present) == 1:
         return objective.head(None)
-    start = objective.start(problem.init)
+    start = objective.start(linear(problem.init))
     # maxcor and ftol: go on until the gradient is small, whatever the objective's last digits do.
     result = minimize(
         objective.value_and_gradient,
@@ -59,7 +63,7 @@ def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
     return probabilities(head, np.asarray(X, dtype=np.float64) @ head.coef + head.intercept)
 
 
-def probabilities(head: Head, logits: Array) -> Array:
+def probabilities(head: Predictor, logits: Array) -> Array:
     """(n, C) from the head's (n, K) logits, as `predict_proba`; scores sum to 1 too."""
     if not head.scores:
         return np.exp(log_probabilities(logits))

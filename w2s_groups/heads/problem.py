@@ -1,9 +1,11 @@
-"""One linear head to fit, as data: what the methods write and the solvers read."""
+"""One head to fit, as data: what the methods write and the solvers read and answer with."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +57,19 @@ class Squared:
 Loss = CrossEntropy | GCE | Confidence | Squared
 
 
+class Predictor(Protocol):
+    """What a solver answers a problem with. scores: as in Head."""
+
+    @property
+    def scores(self) -> bool: ...
+
+    def logits(self, X: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, K) logits of rows (n,) of its side's features X (N, d); K = 1 for two classes."""
+
+    def arrays(self) -> Sequence[NDArray[np.floating]]:
+        """What sets a fit that starts here apart from one that starts elsewhere."""
+
+
 @dataclass(frozen=True, eq=False)
 class Head:
     """Linear head with K logits: K = 1 for two classes (sigmoid), K = C for more (softmax).
@@ -68,6 +83,14 @@ class Head:
     scores: bool = False
     l2: float | None = None
 
+    def logits(self, X: NDArray[np.floating], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See Predictor."""
+        return np.asarray(X[rows].astype(np.float64) @ self.coef + self.intercept)
+
+    def arrays(self) -> Sequence[NDArray[np.floating]]:
+        """See Predictor."""
+        return [self.coef, self.intercept]
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -77,6 +100,7 @@ class Problem:
     targets: (n, C) probabilities whose rows sum to 1; C = 2 is solved with one logit.
     weights: optional (n,) nonnegative sample weights (the mean becomes Σ w_i loss_i / Σ w_i).
     init: starting point; None is zero. Matters for non-convex losses only.
+    seed: of what a fit by steps draws (first weights, order); a linear head draws nothing.
     A class that no target names has coefficients 0 and intercept ABSENT: its exact limit is −∞.
     """
 
@@ -86,7 +110,18 @@ class Problem:
     loss: Loss
     l2: float
     weights: NDArray[np.float64] | None = None
-    init: Head | None = None
+    init: Predictor | None = None
+    seed: int = 0
+
+
+def linear(init: Predictor | None) -> Head | None:
+    """The starting point of a linear head; InputError for one of another kind."""
+    if init is not None and not isinstance(init, Head):
+        raise InputError(
+            f"init is a {type(init).__name__}: a linear head can start from a linear head alone; "
+            "set head=logistic for both fits"
+        )
+    return init
 
 
 def check(problem: Problem, shape: tuple[int, int]) -> None:
@@ -128,11 +163,16 @@ def check(problem: Problem, shape: tuple[int, int]) -> None:
             raise InputError(f"weights have shape {weights.shape}: must be ({rows.size},), as rows")
         if not (np.all(weights >= 0) and 0 < weights.sum() < math.inf):
             raise InputError("weights must be nonnegative and finite with a positive sum")
-    if problem.init is not None:
-        want = (shape[1], n_logits(targets.shape[1]))
-        if problem.init.coef.shape != want or problem.init.intercept.shape != want[1:]:
+
+
+def check_init(problem: Problem, n_features: int) -> None:
+    """Raise InputError unless `problem.init` is where a linear head can start."""
+    init = linear(problem.init)
+    if init is not None:
+        want = (n_features, n_logits(problem.targets.shape[1]))
+        if init.coef.shape != want or init.intercept.shape != want[1:]:
             raise InputError(
-                f"init has coef of shape {problem.init.coef.shape}: must be {want}, as the solution"
+                f"init has coef of shape {init.coef.shape}: must be {want}, as the solution"
             )
 
 

@@ -36,6 +36,7 @@ class AFR(Method):
     gamma: float = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
     by_ridge: ClassVar[bool] = False
+    by_mlp: ClassVar[bool] = False  # of a last layer
 
     def __post_init__(self) -> None:
         super().__post_init__()

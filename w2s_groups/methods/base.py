@@ -1,4 +1,4 @@
-"""What a method is: a linear head to fit, given the draw and the heads that it builds on."""
+"""What a method is: a head to fit, given the draw and the heads that it builds on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.errors import InputError
-from w2s_groups.heads.problem import Head, Problem
+from w2s_groups.heads.problem import Predictor, Problem
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A solved head; `proba(rows)` gives its (n, C) class probabilities on rows of its own side."""
 
-    head: Head
+    head: Predictor
     proba: Callable[[NDArray[np.int64]], NDArray[np.float64]]
 
 
@@ -66,6 +66,7 @@ class Method(ABC):
     reference: whether it is there to be compared with, as a control or an end of the scale, and so
         is not ranked among the ways to train a student.
     by_ridge: whether ridge regression can take the place of its logistic head.
+    by_mlp: whether a network of two layers can: not where it is about a linear or a last layer.
     tuned: what it chooses from data, and on which; "" for nothing.
     """
 
@@ -76,6 +77,7 @@ class Method(ABC):
     needs_truth: ClassVar[bool] = False
     reference: ClassVar[bool] = False
     by_ridge: ClassVar[bool] = True
+    by_mlp: ClassVar[bool] = True
     tuned: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

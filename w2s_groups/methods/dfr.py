@@ -25,6 +25,7 @@ class DFR(OneFit):
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
     reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
+    by_mlp: ClassVar[bool] = False  # of a last layer
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         assert draws.y_unlabelled is not None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.heads.problem import CrossEntropy, Head, Problem
 from w2s_groups.methods.base import Draws, Fitted, Method, Steps, check_range
 
 
@@ -31,6 +31,7 @@ class GroupDRO(Method):
     reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False
+    by_mlp: ClassVar[bool] = False  # the gap is of a convex problem
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +57,7 @@ class GroupDRO(Method):
             p = (fitted.proba(rows) * y).sum(axis=1)
             loss = np.bincount(code, -np.log(np.maximum(p, np.finfo(float).tiny))) / size
             # The penalty is in the primal and in the dual alike, so the gap is in the losses.
+            assert isinstance(fitted.head, Head)
             penalty = self.l2 / 2 * float(np.square(fitted.head.coef).sum())
             value = float(q @ loss) + penalty
             if value >= best:

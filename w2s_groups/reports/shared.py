@@ -114,6 +114,8 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         text += f" True labels of the unlabelled set are read by {', '.join(told)} alone."
     if by_ridge:
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
+    if settings.get("head") == "mlp":
+        text += " Every head is a network of two layers, trained by Adam (head = mlp)."
     header = (
         "method",
         "what it fits",

@@ -1,0 +1,149 @@
+"""A problem solved by steps on mini-batches: what a head of two layers and a whole network share.
+
+The objective is the problem's own, mean loss + (l2/2) ‖w‖² over the weights of the head, for which
+Adam's steps go by its gradient on a batch (the penalty is part of it, not decoupled), under a
+learning rate that rises over the first tenth of the steps and falls to 0 as a cosine.
+Source: Kingma and Ba, Adam, ICLR 2015; Loshchilov and Hutter, SGDR, ICLR 2017, eq. 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from w2s_groups.errors import InputError
+from w2s_groups.heads.batch_losses import value_and_gradient
+from w2s_groups.heads.problem import (
+    Problem,
+    normalised_targets,
+    normalised_weights,
+    present_classes,
+)
+from w2s_groups.seeds import stream
+
+WARM_UP = 0.1
+
+
+@dataclass
+class Schedule:
+    """epochs: passes over the rows; batch_size: rows of a step; lr: the highest learning rate."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+
+    def steps(self, n: int) -> int:
+        """Number of steps on n rows."""
+        return self.epochs * math.ceil(n / self.batch_size)
+
+    def rate(self, step: int, n: int) -> float:
+        """Learning rate of step 0, 1, ... on n rows."""
+        total = self.steps(n)
+        rise = min(1.0, (step + 1) / math.ceil(WARM_UP * total))
+        return self.lr * rise * (1 + math.cos(math.pi * step / total)) / 2
+
+
+class Training:
+    """A fit on its way. Everything that its next steps depend on is in `state`.
+
+    logits: positions (b,) among the problem's rows -> (b, K), with gradients; K as the problem's
+    `columns`. trained: what the steps change; penalised: those of it that l2 holds back.
+    The order of an epoch is drawn from the problem's seed and the epoch alone.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        logits: Callable[[NDArray[np.int64]], Tensor],
+        trained: Sequence[nn.Parameter],
+        penalised: Sequence[nn.Parameter],
+        schedule: Schedule,
+    ) -> None:
+        self.problem, self.logits, self.schedule = problem, logits, schedule
+        self.trained, self.penalised = list(trained), list(penalised)
+        self.n = len(problem.rows)
+        self.done = 0
+        self.optimiser = torch.optim.Adam(self.trained, lr=schedule.lr)
+        device = self.trained[0].device
+        targets = normalised_targets(problem)[:, target_columns(problem)]
+        self.targets = torch.as_tensor(targets, dtype=torch.float32, device=device)
+        weights = normalised_weights(problem) * self.n
+        self.weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+
+    @property
+    def total(self) -> int:
+        """Number of steps of the whole fit."""
+        return self.schedule.steps(self.n)
+
+    def objective(self, positions: NDArray[np.int64]) -> float:
+        """Its value on a batch, an unbiased estimate; the gradient is left in the parameters."""
+        self.optimiser.zero_grad()
+        logits = self.logits(positions)
+        where = torch.as_tensor(positions, device=logits.device)
+        targets, weights = self.targets[where], self.weights[where]
+        values, slopes = value_and_gradient(
+            self.problem.loss, logits.detach().float().T[None], targets.T[None]
+        )
+        logits.backward((slopes[0].T * weights[:, None] / len(positions)).to(logits.dtype))  # type: ignore[no-untyped-call]
+        value = (values[0] * weights).mean()
+        for parameter in self.penalised:
+            assert parameter.grad is not None
+            parameter.grad.add_(parameter.detach(), alpha=self.problem.l2)
+            value = value + self.problem.l2 / 2 * parameter.detach().square().sum()
+        return float(value)
+
+    def run(self) -> Iterator[float]:
+        """The steps that are left, each with the objective on its batch before the step."""
+        batch, per_epoch = self.schedule.batch_size, math.ceil(self.n / self.schedule.batch_size)
+        order, of_epoch = np.empty(0, dtype=np.int64), -1
+        while self.done < self.total:
+            epoch, place = divmod(self.done, per_epoch)
+            if epoch != of_epoch:
+                rng = stream(self.problem.seed, f"training/order/{epoch}")
+                order, of_epoch = rng.permutation(self.n), epoch
+            value = self.objective(order[place * batch : (place + 1) * batch])
+            if not math.isfinite(value):
+                raise InputError(
+                    f"lr={self.schedule.lr:g} is too high: the {self.problem.side}'s objective is "
+                    f"{value} at step {self.done} of {self.total}; lower it"
+                )
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.schedule.rate(self.done, self.n)
+            self.optimiser.step()
+            self.done += 1
+            yield value
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` goes on from: tensors and numbers alone."""
+        return {
+            "done": self.done,
+            "trained": [parameter.detach().cpu().clone() for parameter in self.trained],
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken: the same steps, to the last bit on the same machine."""
+        with torch.no_grad():
+            for parameter, value in zip(self.trained, state["trained"], strict=True):
+                parameter.copy_(value)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.done = state["done"]
+
+
+def logit_columns(problem: Problem) -> NDArray[np.int64]:
+    """Which of a Predictor's K logits are fitted; those of absent classes stay at ABSENT."""
+    n_classes = problem.targets.shape[1]
+    return np.array([0]) if n_classes == 2 else present_classes(problem)
+
+
+def target_columns(problem: Problem) -> NDArray[np.int64]:
+    """The targets that the fitted logits are of: the second of two classes, or those present."""
+    n_classes = problem.targets.shape[1]
+    return np.array([1]) if n_classes == 2 else present_classes(problem)
