@@ -13,6 +13,7 @@ from w2s_groups import compose, config
 from w2s_groups.data import DATASETS
 from w2s_groups.errors import InputError
 from w2s_groups.methods import METHODS
+from w2s_groups.tuning import TUNINGS
 
 Load = Callable[..., config.Config]
 
@@ -139,9 +140,13 @@ def test_known_options_pass() -> None:
     compose.check_names(["data=birds_mammals,colored_digits", "methods=[teacher,w2s]"])
 
 
-@pytest.mark.parametrize("group", ["data", "methods"])
+@pytest.mark.parametrize("group", ["data", "methods", "finetune"])
 def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str) -> None:
-    registered: dict[str, Any] = {"data": DATASETS, "methods": METHODS}[group]
+    registered: dict[str, Any] = {
+        "data": DATASETS,
+        "methods": METHODS,
+        "finetune": TUNINGS,
+    }[group]
     assert {path.stem for path in (compose.conf_dir() / group).glob("*.yaml")} == set(registered)
 
 

@@ -101,3 +101,55 @@ def test_what_does_not_go_together_is_one_sentence(
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
+    load: Load, setting: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The teacher has no weight of its own to tune: its head alone is trained on."""
+    tuned = (*setting, "finetune=full", "finetune.epochs=3", "finetune.lr=0.01")
+    assert app.run(load(*out(tuned, tmp_path))) == 0
+    (cell,) = cells(tmp_path)
+    assert set(cell["identity"]) == ALWAYS | {"finetune"}
+    assert cell["identity"]["finetune"] == {
+        "name": "full", "epochs": 3, "batch_size": 32, "lr": 0.01,
+    }  # fmt: skip
+    report = tmp_path / "reports/leaderboard/squares"
+    table = stored.read(report)
+    test = table[(table.split == "test") & (table.metric == "accuracy")]
+    assert test[test.method == "ceiling"].value.mean() == 1
+    assert "finetune = full" in (report / "leaderboard.md").read_text()
+    (path,) = (tmp_path / "results/leaderboard").glob("*-v?.json")
+    before = path.read_bytes()
+    path.unlink()
+    job.run(load(*out(tuned, tmp_path)))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["head=ridge", "methods=[teacher]"], ["finetune=full", "head=ridge", "head=logistic"]),
+        (["precision=float16"], ["float16", "bfloat16"]),
+        (["student=file/x.npy"], ["student=file/x.npy", "finetune=none"]),
+        (["methods=[teacher,jtt,afr]"], ["jtt and afr", "methods=[teacher]"]),
+        (["finetune.lr=2"], ["full.lr=2", "[0, 1]"]),
+        (["+finetune.rank=2"], ["finetune.rank"]),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_sentence(
+    load: Load, overrides: list[str], words: list[str]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        load("finetune=full", *overrides)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_data_without_images_are_refused_before_any_work(
+    load: Load, setting: tuple[str, ...], tmp_path: Path
+) -> None:
+    cfg = load(*out(("data=gaussian", "finetune=lora", f"cache_dir={tmp_path}"), tmp_path))
+    with pytest.raises(InputError, match=r"finetune=lora needs images, and data=gaussian"):
+        job.run(cfg)

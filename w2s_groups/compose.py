@@ -17,6 +17,7 @@ from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.files import shipped
 from w2s_groups.methods import METHODS
 from w2s_groups.prediction.settings import PlanConfig, PredictConfig
+from w2s_groups.tuning import TUNINGS
 
 
 def register() -> None:
@@ -29,6 +30,8 @@ def register() -> None:
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.items():
         store.store(group="schema/methods", name=name, node=method)
+    for name, tuning in TUNINGS.items():
+        store.store(group="schema/finetune", name=name, node=tuning)
     for name, experiment in EXPERIMENTS.items():
         store.store(group="schema/experiment", name=name, node=experiment)
 
@@ -61,7 +64,7 @@ def from_hydra(composed: DictConfig) -> Config:
     assert isinstance(config, Config)
     parts = [
         *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
-        ("mlp.", config.mlp),
+        *(("mlp.", config.mlp), ("finetune.", config.finetune)),
     ]
     for owner, part in parts:
         _refuse_extra(owner, part)

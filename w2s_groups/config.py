@@ -20,6 +20,7 @@ from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
 from w2s_groups.results.select import Rule, variant_name
 from w2s_groups.sampling import Request
+from w2s_groups.tuning import Tuned
 
 
 class ClassBalance(Enum):
@@ -88,6 +89,7 @@ class Config:
     head: HeadKind = MISSING
     l2_path: Any = MISSING
     mlp: MLP = MISSING
+    finetune: Any = MISSING
     tol: float = MISSING
     image_size: int | None = MISSING
     batch_size: int = MISSING
@@ -162,6 +164,35 @@ class Config:
             self._refuse_methods("by_ridge", "head=ridge, whose scores are no probabilities")
         if self.head is HeadKind.mlp:
             self._refuse_methods("by_mlp", "head=mlp: they are about a linear layer")
+        if self.tuned:
+            self._check_finetune()
+
+    @property
+    def tuned(self) -> Tuned | None:
+        """How networks are trained with their heads; None for features as they come."""
+        return self.finetune if isinstance(self.finetune, Tuned) else None
+
+    def _check_finetune(self) -> None:
+        how = f"finetune={self.finetune.name}"
+        if self.head is HeadKind.ridge:
+            raise InputError(
+                f"{how} needs a loss of probabilities, and head=ridge has none; set head=logistic"
+            )
+        if self.precision is Precision.float16:
+            raise InputError(
+                f"{how} with precision=float16 would lose small gradients; set precision=bfloat16 "
+                "or float32"
+            )
+        for side in ("teacher", "student"):
+            for name in getattr(self, side):
+                if name.startswith("file/"):
+                    raise InputError(
+                        f"{how} needs networks, and {side}={name} is a file of features; name a "
+                        "network, or set finetune=none"
+                    )
+        self._refuse_methods(
+            "by_finetune", f"{how}: they are about a last layer or need l2 to hold a fit back"
+        )
 
     def _refuse_methods(self, flag: str, what: str) -> None:
         """InputError for methods whose flag says that they cannot be fitted so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from w2s_groups.results.provenance import provenance
 from w2s_groups.results.schema import COLUMNS
 from w2s_groups.results.store import Stored
 from w2s_groups.run import Solver, run_block
+from w2s_groups.tuning.solver import Side
 
 # Raised whenever the same configuration would give other numbers: part of every cell's key.
 NUMERICS = 3
@@ -79,6 +80,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     if cfg.device == "auto":
         log.info("device=auto: %s", device)
     dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    solvers.check(cfg, dataset)
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     if config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
         own = "of the data's own train split" if cfg.eta_o is None else "as set by eta_o"
@@ -116,6 +118,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             "tol": cfg.tol,
             **({"ridge": cfg.l2_path} if cfg.ridge is not None else {}),
             **({"mlp": plain(cfg.mlp)} if cfg.head is HeadKind.mlp else {}),
+            **({"finetune": _tuning(cfg)} if cfg.tuned else {}),
             **({"permute_labels": True} if cfg.permute_labels else {}),
             "methods": plain(cfg.methods),
         }
@@ -127,7 +130,11 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             made_with = {**provenance(), "device": device}
             planned[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
         keys += [stored.key for stored in planned.values()]
-        _run_cells(planned, pool, cfg, device, folder)
+        of_sides = {
+            side: (name, sides[side], content[side, name]) for side, name in networks.items()
+        }
+        tuned = partial(solvers.sides, cfg, dataset, usable, pool, of_sides)
+        _run_cells(planned, pool, cfg, device, folder, tuned)
         where = Path(cfg.results_dir) / "pairs" / f"{store.digest(measured)[:16]}.json"
         numbers = _pair(dataset, sides, usable, where)
         pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
@@ -143,7 +150,12 @@ def _rows(pool: Pool) -> str:
 
 
 def _run_cells(
-    planned: dict[Cell, Stored], pool: Pool, cfg: Config, device: str, folder: Path
+    planned: dict[Cell, Stored],
+    pool: Pool,
+    cfg: Config,
+    device: str,
+    folder: Path,
+    networks: Callable[[], Mapping[str, Side]],
 ) -> None:
     """Run and store what is left, a block at a time: a stop loses at most the block that ran.
 
@@ -181,7 +193,7 @@ def _run_cells(
         def progress(ended: int, asked: int) -> None:
             bar.set_postfix_str(f"{ended} of {asked} heads of this step")
 
-        solver = solvers.of(cfg, device, progress)
+        solver = solvers.of(cfg, device, progress, networks)
         for start in range(0, len(cells), size):
             block = cells[start : start + size]
             left = todo.intersection(block)
@@ -249,6 +261,11 @@ def _pair(
     return pair.rows(report)
 
 
+def _tuning(cfg: Config) -> dict[str, Any]:
+    """How networks are tuned, as far as results depend on it."""
+    return {k: v for k, v in plain(cfg.finetune).items() if k != "checkpoint_minutes"}
+
+
 def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]:
     """What a reader of the report has to know; nothing that differs between machines."""
     shown = plain(cfg)
@@ -268,6 +285,10 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
         del shown["eta_val"], shown["select"]
     if cfg.head is not HeadKind.mlp:
         del shown["mlp"]
+    if cfg.tuned is None:
+        del shown["finetune"]
+    else:
+        shown["finetune"] = _tuning(cfg)
     for machine in (
         "batch_size", "workers", "threads", "device", "memory_limit_gb", "cache_dir", "fail_fast",
     ):  # fmt: skip

@@ -41,12 +41,19 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 
     One affine map for a whole pool: no label and no test image enters it, and all cells share it.
     """
+    mean, scale = affine(matrix, drawable)
+    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+
+
+def affine(
+    matrix: NDArray[np.float32], drawable: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """mean (d,) and scale (d,) of `standardise`: (x - mean) * scale."""
     reference = np.asarray(matrix[drawable], dtype=np.float64)
     mean, std = reference.mean(axis=0), reference.std(axis=0)
     # A column that varies by rounding alone carries nothing and must not be blown up.
     constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
-    scale = np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
-    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+    return mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
 
 
 def make_pool(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from w2s_groups import sampling
 from w2s_groups.config import Cell
 from w2s_groups.heads.logistic import probabilities
-from w2s_groups.heads.problem import CrossEntropy, Head, Predictor, Problem, Squared
+from w2s_groups.heads.problem import CrossEntropy, Head, Predictor, Problem, Squared, identity
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
@@ -55,11 +54,13 @@ def run_block(
 
     ridge: the loss that every cross-entropy head is fitted with in its place.
     permute_labels: methods are shown the labels of other images, drawn anew for each seed.
-    seeded: what the solver draws is drawn under the cell's seed; fits of two seeds never are one.
+    seeded: the solver is one that draws, under the cell's seed, and that may have to be told
+        beforehand which rows will be asked about; fits of two seeds are never one.
     """
     draws = [_draws(cell, pool, permute_labels) for cell in cells]
     parts = [part for draw, d in draws for part in (d.labelled, d.unlabelled, draw.validation)]
     drawn = np.unique(np.concatenate(parts))
+    seen = np.union1d(drawn, pool.test)
     solved: list[dict[str, Fitted]] = [{} for _ in cells]
     problems: list[dict[str, Problem]] = [{} for _ in cells]
 
@@ -88,7 +89,7 @@ def run_block(
                     last.add(key)
             if seeded:
                 asked = {
-                    (i, name): [replace(problem, seed=cells[i].seed) for problem in wanted]
+                    (i, name): [replace(p, seed=cells[i].seed, asked=seen) for p in wanted]
                     for (i, name), wanted in asked.items()
                 }
             found = iter(fit([problem for wanted in asked.values() for problem in wanted]))
@@ -140,7 +141,7 @@ def _solve_distinct(
     solve: Solver,
 ) -> list[Fitted]:
     """The fitted head of each problem; equal problems are solved once."""
-    keys = [_identity(problem) for problem in asked]
+    keys = [identity(problem) for problem in asked]
     unique = dict(zip(keys, asked, strict=True))
     heads = dict(zip(unique, solve(features, list(unique.values())), strict=True))
     fitted: dict[bytes, Fitted] = {}
@@ -148,17 +149,6 @@ def _solve_distinct(
         of_side = {key: head for key, head in heads.items() if unique[key].side == side}
         fitted |= _fitted(of_side, matrix, drawn)
     return [fitted[key] for key in keys]
-
-
-def _identity(problem: Problem) -> bytes:
-    """Digest of everything that a fit depends on."""
-    digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2, problem.seed)).encode())
-    parts: list[NDArray[Any] | None] = [problem.rows, problem.targets, problem.weights]
-    if problem.init is not None:
-        parts += problem.init.arrays()
-    for part in parts:
-        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
-    return digest.digest()
 
 
 def _fitted(

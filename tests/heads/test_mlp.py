@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2s_groups.errors import InputError
 from w2s_groups.heads import losses, mlp
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, probabilities
-from w2s_groups.heads.mlp import Mlp, as_module, first_layers, layers_of, weights_of
+from w2s_groups.heads.mlp import Layers, Mlp, first_layers
 from w2s_groups.heads.problem import (
     ABSENT,
     GCE,
@@ -71,13 +71,13 @@ def test_the_gradient_is_the_numeric_derivative_of_the_objective(loss: Loss, cla
         (rng.normal(0, 0.5, shape).astype(np.float32), rng.normal(0, 0.5, shape[1]).astype("f4"))
         for shape in ((6, 5), (5, K))
     ]
-    module = as_module(layers)
+    module = Layers(layers)
 
     def logits(positions: NDArray[np.int64]) -> torch.Tensor:
         out: torch.Tensor = module(torch.from_numpy(X[positions]))
         return out
 
-    training = Training(asked, logits, list(module.parameters()), weights_of(module), QUICK)
+    training = Training(asked, logits, list(module.parameters()), list(module.weights), QUICK)
     value = training.objective(np.arange(60))
     assert asked.weights is not None
 
@@ -89,12 +89,13 @@ def test_the_gradient_is_the_numeric_derivative_of_the_objective(loss: Loss, cla
         return float(asked.weights @ each / asked.weights.sum() + penalty)  # type: ignore[operator]
 
     point = [array.astype(float) for layer in layers for array in layer]
+    parameters = [module.weights[0], module.biases[0], module.weights[1], module.biases[1]]
     assert value == pytest.approx(objective(point), rel=1e-5)
     step = 1e-5
-    for k, parameter in enumerate(module.parameters()):
+    for k, parameter in enumerate(parameters):
         gradient = parameter.grad
         assert gradient is not None
-        ours = gradient.numpy().T
+        ours = gradient.numpy()
         for index in list(np.ndindex(point[k].shape))[::3]:
             ends = []
             for sign in (1, -1):
@@ -136,13 +137,13 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(stop: int) -> None:
     """Through a file of tensors and numbers, in the middle of an epoch or at its end."""
     X, asked = features(), problem()
 
-    def start() -> tuple[Training, torch.nn.Sequential]:
-        module = as_module(first_layers([6, 8, 1], asked.seed))
+    def start() -> tuple[Training, Layers]:
+        module = Layers(first_layers([6, 8, 1], asked.seed))
         return Training(
             asked,
             lambda positions: module(torch.from_numpy(X[positions])),
             list(module.parameters()),
-            weights_of(module),
+            list(module.weights),
             QUICK,
         ), module
 
@@ -158,7 +159,7 @@ def test_a_stopped_training_goes_on_to_the_same_bytes(stop: int) -> None:
     again, module = start()
     again.restore(torch.load(file, weights_only=True))
     assert list(again.run()) == values[stop:]
-    for a, b in zip(layers_of(expected), layers_of(module), strict=True):
+    for a, b in zip(expected.layers, module.layers, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
         np.testing.assert_array_equal(a[1], b[1])
 

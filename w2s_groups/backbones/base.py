@@ -128,9 +128,11 @@ def _rgb(image: Image.Image) -> Image.Image:
 class Network(nn.Module):
     """Preprocessed pixels (B, H, W, 3) uint8 -> penultimate features (B, width) float32."""
 
-    def __init__(self, body: nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(self, body: nn.Module, preprocessing: Preprocessing, frozen: bool = True) -> None:
+        """frozen: folded and without gradients; False: the body as it is, to be trained."""
         super().__init__()
-        self.body = folded(body.eval(), preprocessing.shape).requires_grad_(False)
+        body = body.eval()
+        self.body = folded(body, preprocessing.shape).requires_grad_(False) if frozen else body
         self.body.to(memory_format=torch.channels_last)
         # One row of pixels at a time: a last axis of 3 would defeat vector instructions (8 times).
         row = (preprocessing.shape[1], 1)

@@ -158,18 +158,18 @@ def fit(
         layers = init.layers
     else:
         layers = first_layers([X.shape[1], *hidden, len(columns)], problem.seed)
-    module = as_module(layers).to(device)
+    module = Layers(layers).to(device)
     rows = torch.as_tensor(np.asarray(X[problem.rows], dtype=np.float32), device=device)
     training = Training(
         problem,
         lambda positions: module(rows[torch.as_tensor(positions, device=device)]),
         list(module.parameters()),
-        weights_of(module),
+        list(module.weights),
         schedule,
     )
     for _ in training.run():
         pass
-    return Mlp(layers_of(module), columns, n_classes)
+    return Mlp(module.layers, columns, n_classes)
 
 
 def first_layers(sizes: Sequence[int], seed: int) -> tuple[Layer, ...]:
@@ -186,28 +186,23 @@ def first_layers(sizes: Sequence[int], seed: int) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def as_module(layers: Sequence[Layer]) -> nn.Sequential:
-    """The same layers as a module, (b, in) -> (b, out)."""
-    modules: list[nn.Module] = []
-    for weight, bias in layers:
-        n_in, n_out = weight.shape
-        linear = nn.Linear(n_in, n_out, device="meta").to_empty(device="cpu")
-        with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(weight.T))
-            linear.bias.copy_(torch.from_numpy(bias))
-        modules += [nn.ReLU(), linear] if modules else [linear]
-    return nn.Sequential(*modules)
+class Layers(nn.Module):
+    """Layers as what can be trained, (b, in) -> (b, out). weights: what l2 holds back."""
 
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.weights = nn.ParameterList(torch.from_numpy(weight.copy()) for weight, _ in layers)
+        self.biases = nn.ParameterList(torch.from_numpy(bias.copy()) for _, bias in layers)
 
-def layers_of(module: nn.Sequential) -> tuple[Layer, ...]:
-    """What `as_module` took."""
-    return tuple(
-        (layer.weight.detach().cpu().numpy().T.copy(), layer.bias.detach().cpu().numpy().copy())
-        for layer in module
-        if isinstance(layer, nn.Linear)
-    )
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        for depth, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            values = (values.relu() if depth else values) @ weight + bias
+        return values
 
-
-def weights_of(module: nn.Sequential) -> list[nn.Parameter]:
-    """The weights that l2 holds back: biases are free."""
-    return [parameter for name, parameter in module.named_parameters() if name.endswith("weight")]
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """As they are now."""
+        return tuple(
+            (weight.detach().cpu().numpy().copy(), bias.detach().cpu().numpy().copy())
+            for weight, bias in zip(self.weights, self.biases, strict=True)
+        )

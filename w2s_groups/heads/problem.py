@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,6 +102,7 @@ class Problem:
     weights: optional (n,) nonnegative sample weights (the mean becomes Σ w_i loss_i / Σ w_i).
     init: starting point; None is zero. Matters for non-convex losses only.
     seed: of what a fit by steps draws (first weights, order); a linear head draws nothing.
+    asked: all rows that the answer may be asked about, ascending; None: any.
     A class that no target names has coefficients 0 and intercept ABSENT: its exact limit is −∞.
     """
 
@@ -112,6 +114,18 @@ class Problem:
     weights: NDArray[np.float64] | None = None
     init: Predictor | None = None
     seed: int = 0
+    asked: NDArray[np.int64] | None = None
+
+
+def identity(problem: Problem) -> bytes:
+    """Digest of everything that a fit depends on."""
+    digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2, problem.seed)).encode())
+    parts: list[NDArray[Any] | None] = [problem.rows, problem.targets, problem.weights]
+    if problem.init is not None:
+        parts += problem.init.arrays()
+    for part in parts:
+        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    return digest.digest()
 
 
 def linear(init: Predictor | None) -> Head | None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from w2s_groups.errors import InputError
 from w2s_groups.heads.batch_losses import value_and_gradient
@@ -67,10 +68,12 @@ class Training:
         schedule: Schedule,
     ) -> None:
         self.problem, self.logits, self.schedule = problem, logits, schedule
-        self.trained, self.penalised = list(trained), list(penalised)
+        self.trained: list[Tensor] = list(trained)
+        self.penalised = list(penalised)
         self.n = len(problem.rows)
         self.done = 0
-        self.optimiser = torch.optim.Adam(self.trained, lr=schedule.lr)
+        self.means = [torch.zeros_like(p) for p in self.trained]  # of gradients, decaying
+        self.squares = [torch.zeros_like(p) for p in self.trained]
         device = self.trained[0].device
         targets = normalised_targets(problem)[:, target_columns(problem)]
         self.targets = torch.as_tensor(targets, dtype=torch.float32, device=device)
@@ -84,14 +87,17 @@ class Training:
 
     def objective(self, positions: NDArray[np.int64]) -> float:
         """Its value on a batch, an unbiased estimate; the gradient is left in the parameters."""
-        self.optimiser.zero_grad()
+        for parameter in self.trained:
+            parameter.grad = None
         logits = self.logits(positions)
         where = torch.as_tensor(positions, device=logits.device)
         targets, weights = self.targets[where], self.weights[where]
         values, slopes = value_and_gradient(
             self.problem.loss, logits.detach().float().T[None], targets.T[None]
         )
-        logits.backward((slopes[0].T * weights[:, None] / len(positions)).to(logits.dtype))  # type: ignore[no-untyped-call]
+        slopes = slopes[0].T * (weights / len(positions))[:, None]
+        # The gradient of a sum is that of backward(slopes), which would first import sympy.
+        (logits * slopes).sum().backward()  # type: ignore[no-untyped-call]
         value = (values[0] * weights).mean()
         for parameter in self.penalised:
             assert parameter.grad is not None
@@ -114,27 +120,46 @@ class Training:
                     f"lr={self.schedule.lr:g} is too high: the {self.problem.side}'s objective is "
                     f"{value} at step {self.done} of {self.total}; lower it"
                 )
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.schedule.rate(self.done, self.n)
-            self.optimiser.step()
-            self.done += 1
+            self._step()
             yield value
+
+    def _step(self) -> None:
+        """One step of Adam by the gradients that are there, without weight decay."""
+        gradients = [  # a layer that the output does not depend on has none
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            for parameter in self.trained
+        ]
+        count = [torch.tensor(float(self.done)) for _ in self.trained]
+        with torch.no_grad():
+            # The class around this function imports a compiler on its way, for seconds.
+            adam(
+                self.trained, gradients, self.means, self.squares, [], count,
+                foreach=None, capturable=False, differentiable=False, fused=None, amsgrad=False,
+                beta1=0.9, beta2=0.999, lr=self.schedule.rate(self.done, self.n), weight_decay=0.0,
+                eps=1e-8, maximize=False,
+            )  # fmt: skip
+        self.done += 1
 
     def state(self) -> dict[str, Any]:
         """What `restore` goes on from: tensors and numbers alone."""
         return {
             "done": self.done,
-            "trained": [parameter.detach().cpu().clone() for parameter in self.trained],
-            "optimiser": self.optimiser.state_dict(),
+            **{
+                name: [tensor.detach().cpu().clone() for tensor in tensors]
+                for name, tensors in self._tensors().items()
+            },
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken: the same steps, to the last bit on the same machine."""
         with torch.no_grad():
-            for parameter, value in zip(self.trained, state["trained"], strict=True):
-                parameter.copy_(value)
-        self.optimiser.load_state_dict(state["optimiser"])
+            for name, tensors in self._tensors().items():
+                for tensor, value in zip(tensors, state[name], strict=True):
+                    tensor.copy_(value)
         self.done = state["done"]
+
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        return {"trained": self.trained, "means": self.means, "squares": self.squares}
 
 
 def logit_columns(problem: Problem) -> NDArray[np.int64]:

@@ -37,6 +37,7 @@ class AFR(Method):
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
     by_ridge: ClassVar[bool] = False
     by_mlp: ClassVar[bool] = False  # of a last layer
+    by_finetune: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

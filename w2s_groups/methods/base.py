@@ -67,6 +67,7 @@ class Method(ABC):
         is not ranked among the ways to train a student.
     by_ridge: whether ridge regression can take the place of its logistic head.
     by_mlp: whether a network of two layers can: not where it is about a linear or a last layer.
+    by_finetune: whether the network below can be tuned with it.
     tuned: what it chooses from data, and on which; "" for nothing.
     """
 
@@ -78,6 +79,7 @@ class Method(ABC):
     reference: ClassVar[bool] = False
     by_ridge: ClassVar[bool] = True
     by_mlp: ClassVar[bool] = True
+    by_finetune: ClassVar[bool] = True
     tuned: ClassVar[str] = ""
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ class DFR(OneFit):
     reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
     by_mlp: ClassVar[bool] = False  # of a last layer
+    by_finetune: ClassVar[bool] = False
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         assert draws.y_unlabelled is not None

@@ -32,6 +32,7 @@ class GroupDRO(Method):
     needs_truth: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False
     by_mlp: ClassVar[bool] = False  # the gap is of a convex problem
+    by_finetune: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

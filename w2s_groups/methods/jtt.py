@@ -25,6 +25,7 @@ class JTT(Method):
     upweight: float = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
     by_ridge: ClassVar[bool] = False
+    by_finetune: ClassVar[bool] = False  # l2 holds back the head alone, not the network below
 
     def __post_init__(self) -> None:
         super().__post_init__()

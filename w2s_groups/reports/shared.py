@@ -116,6 +116,12 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
     if settings.get("head") == "mlp":
         text += " Every head is a network of two layers, trained by Adam (head = mlp)."
+    tuning = settings.get("finetune")
+    if tuning:
+        text += (
+            " Every network was trained with its head, from the head on its frozen features on "
+            f"(finetune = {tuning['name']})."
+        )
     header = (
         "method",
         "what it fits",
