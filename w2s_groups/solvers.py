@@ -80,8 +80,8 @@ def check(cfg: Config, dataset: Dataset) -> None:
     """InputError where the data do not have what `cfg` wants to train on."""
     if cfg.tuned is not None and not isinstance(dataset, ImageDataset):
         raise InputError(
-            f"finetune={cfg.finetune.name} needs images, and data={dataset.name} are features; "
-            "choose a dataset of images, or set finetune=none"
+            f"finetune={cfg.finetune.name} needs images, and data={dataset.name} has "
+            f"{dataset.NOUN}s; choose a dataset of images, or set finetune=none"
         )
 
 
