@@ -14,7 +14,7 @@ import torch
 
 from w2s_groups import app, job, sweep
 from w2s_groups.config import Config
-from w2s_groups.results import failures, folding, store, stored
+from w2s_groups.results import committed, failures, folding, store
 from w2s_groups.threads import share_of
 
 Load = Callable[..., Config]
@@ -65,7 +65,7 @@ def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: 
     assert "n_u=100000" in done.stdout
     assert len(cells(tmp_path)) == 4
     report = tmp_path / "reports/leaderboard/gaussian"
-    table = stored.read(report)
+    table = committed.read(report)
     assert table["cell"].nunique() == 4
     assert set(table["seed"]) == {0, 1}
     assert "4 cells of 4 jobs; report in" in done.stdout

@@ -19,7 +19,7 @@ from forked import Forked
 from test_app import make_folder
 from test_sweep import arguments, cells, command, environment, places, run
 
-from w2s_groups.results import failures, folding, stored
+from w2s_groups.results import committed, failures, folding
 
 pytestmark = pytest.mark.slow
 
@@ -254,7 +254,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     assert 0 < len(made) < 16, err
     assert "the files of data=squares changed between jobs of this sweep" in out
     apart = sorted((tmp_path / "reports/leaderboard").glob("squares,files=*"))
-    tables = [stored.read(path) for path in apart]
+    tables = [committed.read(path) for path in apart]
     shown = [{f"{key}.json" for key in table["cell"]} for table in tables]
     assert sum(map(len, shown)) == 16
     assert sorted([bool(of <= made), bool(of < old.keys())] for of in shown) == [
@@ -266,7 +266,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     assert len(cells(tmp_path)) == 32
     assert cells(tmp_path).items() >= old.items()
     last = tmp_path / "reports/leaderboard/squares"
-    assert {f"{key}.json" for key in stored.read(last)["cell"]} == cells(
+    assert {f"{key}.json" for key in committed.read(last)["cell"]} == cells(
         tmp_path
     ).keys() - old.keys()
     assert (last / "leaderboard.csv").read_bytes() != first
