@@ -60,23 +60,31 @@ def report(out: Path) -> bytes:
 def test_fifty_kills_lose_nothing_and_double_nothing(
     whole: dict[str, bytes], tmp_path: Path, forked: Forked
 ) -> None:
-    """kill -9 at random moments, each followed by a run that goes on; a sweep that ends before its
-    kill is compared whole, and the next one begins anew."""
+    """kill -9 at random moments, each followed by a run that goes on: half of them some cells
+    further, the others anywhere in a run. A sweep that ends before its kill is compared whole, and
+    the next one begins anew."""
     rng = random.Random(0)
     begun = time.monotonic()
     (tmp_path / "timed").mkdir()
     assert forked.run(tmp_path / "timed", *arguments(tmp_path / "timed", *SWEEP)) == 0
     length = time.monotonic() - begun
     expected = report(tmp_path / "timed")
-    kills = finished = during = 0
+    kills = finished = between = 0
     out = tmp_path / "0"
     out.mkdir()
     while kills < 50:
         before, begun = len(cells(out)), time.monotonic()
-        status = forked.run(out, *arguments(out, *SWEEP), kill_after=rng.uniform(0, length))
+        if kills % 2 and before < 39:
+            further, after = rng.randint(before + 1, 39), rng.uniform(0, 0.02)
+        else:
+            further, after = 0, rng.uniform(0, length)
+        status = forked.run(
+            out, *arguments(out, *SWEEP),
+            kill_after=after, n_files=further, pattern="results/leaderboard/*-v*.json",
+        )  # fmt: skip
         if status == -signal.SIGKILL:
             kills += 1
-            during += before < len(cells(out)) < 40
+            between += before < len(cells(out)) < 40
             assert cells(out).items() <= whole.items()
             continue
         assert status == 0
@@ -86,7 +94,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(
         length = min(length, 2 * (time.monotonic() - begun))  # the machine was busy when timed
         out = tmp_path / str(finished)
         out.mkdir()
-    assert during >= 5  # or the kills all missed what they are for
+    assert between >= 5  # or the kills missed what they are for
     assert forked.run(out, *arguments(out, *SWEEP)) == 0
     assert cells(out) == whole
     assert report(out) == expected
