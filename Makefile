@@ -20,7 +20,7 @@ leaderboard: $(VENV)/.installed  ## the main job: photographs -> features -> gri
 test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests
 	$(BIN)/python -m pytest
 
-test-slow: $(VENV)/.installed-dev  ## the slow tests: simulations at size, real downloads
+test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, sweeps that are killed
 	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
@@ -58,6 +58,11 @@ $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 	@echo "Installing what the tests and linters need into $(VENV) ..."
 	@$(PIP) --editable '.[weights,digits,dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-slow: pyproject.toml | $(VENV)/.installed-dev
+	@echo "Installing every launcher and logger into $(VENV) ..."
+	@$(PIP) --editable '.[weights,digits,dev,joblib,submitit,ray,tensorboard,mlflow,wandb]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 clean:  ## remove the environment and the caches; results and reports stay
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache

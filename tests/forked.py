@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 SERVER = """
-import json, os, signal, sys, time
+import glob, json, os, signal, sys, time
 from w2s_groups import app
 
 for line in sys.stdin:
-    seconds, folder, arguments = json.loads(line)
+    seconds, n_files, pattern, folder, arguments = json.loads(line)
     child = os.fork()
     if not child:
         os.chdir(folder)
@@ -32,16 +32,18 @@ for line in sys.stdin:
             status = end.code or 0
         finally:
             os._exit(status)
-    end = None if seconds is None else time.monotonic() + seconds
+    end = None
     while True:
-        done, status = os.waitpid(child, os.WNOHANG if end else 0)
+        done, status = os.waitpid(child, 0 if seconds is None else os.WNOHANG)
         if done:
             break
-        if time.monotonic() > end:
+        if end is None and len(glob.glob(os.path.join(folder, pattern))) >= n_files:
+            end = time.monotonic() + seconds
+        if end is not None and time.monotonic() > end:
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
             break
-        time.sleep(0.002)
+        time.sleep(0.001)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
@@ -56,11 +58,19 @@ class Forked:
             text=True, env=env,
         )  # fmt: skip
 
-    def run(self, folder: Path, *arguments: str, kill_after: float | None = None) -> int:
-        """One run in `folder`; after that many seconds kill -9."""
+    def run(
+        self,
+        folder: Path,
+        *arguments: str,
+        kill_after: float | None = None,
+        n_files: int = 0,
+        pattern: str = "",
+    ) -> int:
+        """One run in `folder`; kill -9 `kill_after` seconds after `n_files` files are there."""
         assert self.server.stdin
         assert self.server.stdout
-        print(json.dumps([kill_after, str(folder), arguments]), file=self.server.stdin, flush=True)
+        asked = json.dumps([kill_after, n_files, pattern, str(folder), arguments])
+        print(asked, file=self.server.stdin, flush=True)
         return int(self.server.stdout.readline())
 
     def __enter__(self) -> Forked:

@@ -18,7 +18,7 @@ from w2s_groups import app
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
 from w2s_groups.reports import check
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 from w2s_groups.seeds import stream
 
 Load = Callable[..., Config]
@@ -86,7 +86,7 @@ def test_a_run_ends_with_a_table_and_a_report_that_checks(
     assert str(report) in printed
     for name in ("leaderboard.md", "leaderboard.html", "leaderboard.csv", "samples.png"):
         assert (report / name).stat().st_size > 0
-    table = stored.read(report)
+    table = committed.read(report)
     assert set(table.method) == {"teacher", "w2s", "selective", "baseline", "ceiling"}
     assert len(table.cell.unique()) == 4
     test = table[(table.split == "test") & (table.metric == "accuracy")]
@@ -139,7 +139,7 @@ def test_ridge_heads_run_and_say_which_l2_was_chosen(load: Load, tmp_path: Path)
     )
     app.run(load(*overrides, *places(tmp_path, tmp_path, tmp_path)[1:]))
     folder = tmp_path / "reports/leaderboard/gaussian"
-    table = stored.read(folder)
+    table = committed.read(folder)
     chosen = table[table["metric"] == "l2"]
     assert set(chosen["method"]) == {"teacher", "w2s", "baseline", "ceiling"}
     assert len(chosen) == 4 * 4

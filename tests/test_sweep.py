@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from w2s_groups import app, job, sweep
 from w2s_groups.config import Config
-from w2s_groups.results import failures, folding, store, stored
+from w2s_groups.results import committed, failures, folding, store
 from w2s_groups.threads import share_of
 
 Load = Callable[..., Config]
@@ -64,7 +65,7 @@ def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: 
     assert "n_u=100000" in done.stdout
     assert len(cells(tmp_path)) == 4
     report = tmp_path / "reports/leaderboard/gaussian"
-    table = stored.read(report)
+    table = committed.read(report)
     assert table["cell"].nunique() == 4
     assert set(table["seed"]) == {0, 1}
     assert "4 cells of 4 jobs; report in" in done.stdout
@@ -176,6 +177,83 @@ def test_jobs_that_differ_elsewhere_do_not() -> None:
     assert [len(alike) for alike in found] == [1, 1, 1]
     names = [sweep.folder_name(alike, records) for alike in found]
     assert names == ["birds,size=9,l2=0.1", "birds,size=9,l2=1.0", "birds,size=20,l2=0.1"]
+
+
+def read_from(files: str, **settings: Any) -> dict[str, Any]:
+    return {**record(**settings), "content": {"teacher a": files, "rows of a -> b": "same"}}
+
+
+def test_jobs_that_read_other_files_do_not_and_it_is_said() -> None:
+    old, new = read_from("old"), read_from("new", eta_u=[0.25])
+    records = [old, new, read_from("old", eta_u=[0.1])]
+    found = sweep.groups(records)
+    assert found == [[old, records[2]], [new]]
+    assert sweep.changed(records) == ["birds"]
+    names = [sweep.folder_name(alike, records) for alike in found]
+    assert len(set(names)) == 2
+    assert all(name.startswith("birds,files=") for name in names)
+    # Other settings read other things: no file has changed.
+    records = [read_from("old", image_size=32), read_from("new", image_size=64)]
+    assert sweep.changed(records) == []
+    assert [sweep.folder_name([r], records) for r in records] == [
+        "birds,image_size=32",
+        "birds,image_size=64",
+    ]
+    other = {**read_from("x"), "content": {"teacher c": "x"}}
+    assert len(sweep.groups([old, other])) == 1
+    # A record of a version that did not keep what was read.
+    assert len(sweep.groups([old, record()])) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4000000000000 bytes. Error code 12"
+        ),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_memory_that_runs_out_has_a_remedy(error: Exception) -> None:
+    assert "out of memory; lower memory_limit_gb" in failures.reason(error)
+    assert failures.reason(RuntimeError("singular")) == "singular"
+
+
+def test_torch_still_says_what_it_says_when_memory_runs_out() -> None:
+    with pytest.raises(RuntimeError) as failed:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert "out of memory; lower memory_limit_gb" in failures.reason(failed.value)
+
+
+@pytest.mark.slow
+def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
+    code = (
+        "from w2s_groups import app, inputs\n"
+        "load = inputs.load_features\n"
+        "def failing(dataset, cfg):\n"
+        "    if cfg.n_u == [60]:\n"
+        "        raise OSError('the disk went away')\n"
+        "    return load(dataset, cfg)\n"
+        "inputs.load_features = failing\n"
+        "app.main()\n"
+    )
+    asked = arguments(
+        tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=60,100", "data.seed=1,2"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *asked],
+        capture_output=True, text=True, env=environment(), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "0 of 2 cells failed and 2 of 4 jobs were refused" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if line.startswith("refused: ")]
+    assert len(lines) == 2
+    log = lines[0].rpartition("(")[2].rstrip(")")
+    assert "OSError: the disk went away" in lines[0]
+    assert "Traceback" in Path(log).read_text()
+    assert "Traceback" not in done.stderr
 
 
 def test_cores_are_shared_as_the_launcher_shares_them() -> None:

@@ -19,13 +19,13 @@ from forked import Forked
 from test_app import make_folder
 from test_sweep import arguments, cells, command, environment, places, run
 
-from w2s_groups.results import failures, folding, stored
+from w2s_groups.results import committed, failures, folding
 
 pytestmark = pytest.mark.slow
 
-# 8 jobs of 5 cells: a kill falls between jobs, between the cells of one and into the report.
-SWEEP = ("eta_l=0.1,0.5", "eta_u=0.1,0.25,0.4,0.5", "seeds=[0,1,2,3,4]")
-PARTIAL = ("eta_l=0.1", "eta_u=0.1,0.5", "seeds=[0,1,2,3,4]")  # 2 of its jobs
+# 4 jobs of 10 cells: a kill falls between jobs, between the cells of one and into the report.
+SWEEP = ("eta_l=0.1,0.5", "eta_u=[0.1,0.25],[0.4,0.5]", "seeds=[0,1,2,3,4]")
+PARTIAL = ("eta_l=0.1", *SWEEP[1:])  # 2 of its jobs
 
 
 LAUNCHERS = {"workstation": "joblib", "processes": "submitit", "ray_machines": "ray"}
@@ -60,32 +60,41 @@ def report(out: Path) -> bytes:
 def test_fifty_kills_lose_nothing_and_double_nothing(
     whole: dict[str, bytes], tmp_path: Path, forked: Forked
 ) -> None:
-    """kill -9 at random moments, each followed by a run that goes on; a sweep that ends before its
-    kill is compared whole, and the next one begins anew."""
+    """kill -9 at random moments, each followed by a run that goes on: half of them some cells
+    further, the others anywhere in a run. A sweep that ends before its kill is compared whole, and
+    the next one begins anew."""
     rng = random.Random(0)
     begun = time.monotonic()
     (tmp_path / "timed").mkdir()
     assert forked.run(tmp_path / "timed", *arguments(tmp_path / "timed", *SWEEP)) == 0
     length = time.monotonic() - begun
     expected = report(tmp_path / "timed")
-    kills = finished = during = 0
+    kills = finished = between = 0
     out = tmp_path / "0"
     out.mkdir()
     while kills < 50:
-        before = len(cells(out))
-        status = forked.run(out, *arguments(out, *SWEEP), kill_after=rng.uniform(0, length))
+        before, begun = len(cells(out)), time.monotonic()
+        if kills % 2 and before < 39:
+            further, after = rng.randint(before + 1, 39), rng.uniform(0, 0.02)
+        else:
+            further, after = 0, rng.uniform(0, length)
+        status = forked.run(
+            out, *arguments(out, *SWEEP),
+            kill_after=after, n_files=further, pattern="results/leaderboard/*-v*.json",
+        )  # fmt: skip
         if status == -signal.SIGKILL:
             kills += 1
-            during += before < len(cells(out)) < 40
+            between += before < len(cells(out)) < 40
             assert cells(out).items() <= whole.items()
             continue
         assert status == 0
         assert cells(out) == whole
         assert report(out) == expected
         finished += 1
+        length = min(length, 2 * (time.monotonic() - begun))  # the machine was busy when timed
         out = tmp_path / str(finished)
         out.mkdir()
-    assert during >= 5  # or the kills all missed what they are for
+    assert between >= 5  # or the kills missed what they are for
     assert forked.run(out, *arguments(out, *SWEEP)) == 0
     assert cells(out) == whole
     assert report(out) == expected
@@ -110,9 +119,9 @@ def test_every_launcher_gives_the_same_bytes(
     done = run(tmp_path, f"hydra/launcher={launcher}", *PARTIAL)
     assert done.returncode == 0, done.stderr[-2000:]
     found = cells(tmp_path)
-    assert len(found) == 10
+    assert len(found) == 20
     assert found.items() <= whole.items()
-    assert "10 cells of 2 jobs; report in" in done.stdout
+    assert "20 cells of 2 jobs; report in" in done.stdout
     assert report(tmp_path)
 
 
@@ -133,9 +142,8 @@ def test_a_worker_that_dies_costs_its_own_job_alone(
 ) -> None:
     """kill -9 of a process that the launcher started, once another of its cells is stored."""
     needs(launcher)
-    overrides = (*SWEEP, "eta_l=0.1")  # 4 jobs
     process = subprocess.Popen(
-        command(tmp_path, f"hydra/launcher={launcher}", *overrides), env=environment(),
+        command(tmp_path, f"hydra/launcher={launcher}", *SWEEP), env=environment(),
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 300
@@ -155,10 +163,8 @@ def test_a_worker_that_dies_costs_its_own_job_alone(
     assert kept
     assert kept.items() <= whole.items()
 
-    assert forked.run(tmp_path, *arguments(tmp_path, *overrides)) == 0
-    found = cells(tmp_path)
-    assert len(found) == 20
-    assert kept.items() <= found.items() <= whole.items()
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP)) == 0
+    assert cells(tmp_path) == whole
 
 
 def command_line(pid: int) -> str:
@@ -256,7 +262,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     assert 0 < len(made) < 16, err
     assert "the files of data=squares changed between jobs of this sweep" in out
     apart = sorted((tmp_path / "reports/leaderboard").glob("squares,files=*"))
-    tables = [stored.read(path) for path in apart]
+    tables = [committed.read(path) for path in apart]
     shown = [{f"{key}.json" for key in table["cell"]} for table in tables]
     assert sum(map(len, shown)) == 16
     assert sorted([bool(of <= made), bool(of < old.keys())] for of in shown) == [
@@ -268,7 +274,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     assert len(cells(tmp_path)) == 32
     assert cells(tmp_path).items() >= old.items()
     last = tmp_path / "reports/leaderboard/squares"
-    assert {f"{key}.json" for key in stored.read(last)["cell"]} == cells(
+    assert {f"{key}.json" for key in committed.read(last)["cell"]} == cells(
         tmp_path
     ).keys() - old.keys()
     assert (last / "leaderboard.csv").read_bytes() != first

@@ -26,7 +26,7 @@ from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL, Mix
 from w2s_groups.results import store
-from w2s_groups.results.stored import packed
+from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
 
 COARSE = 4  # etas of each axis on which alpha is chosen

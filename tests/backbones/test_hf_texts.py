@@ -20,7 +20,7 @@ from w2s_groups.config import Config
 from w2s_groups.data.base import TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 from w2s_groups.seeds import stream
 from w2s_groups.text_features import extract_texts
 
@@ -287,7 +287,7 @@ def test_a_run_on_texts(
         patch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
         assert np.bincount(cfg.data.load(tmp_path).codes).tolist() == [24] * 4
     assert app.run(cfg) == 0
-    table = stored.read(tmp_path / "reports/leaderboard/comments")
+    table = committed.read(tmp_path / "reports/leaderboard/comments")
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert (test.n == 8).all()
     assert test[test.method == "ceiling"].value.mean() > 0.9

@@ -13,7 +13,7 @@ from test_app import SMALL, make_folder, places
 from w2s_groups import app
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 
 MEANS = """
 from torch import nn
@@ -40,7 +40,7 @@ def test_a_module_teaches_a_file_of_features(
     with caplog.at_level("INFO"):
         assert app.run(load(*overrides)).failed == []
     assert "device=auto: " in caplog.text
-    table = stored.read(tmp_path / "reports/leaderboard/squares")
+    table = committed.read(tmp_path / "reports/leaderboard/squares")
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     # Brightness tells the classes apart, and both see nothing but the mean colour.
     assert test[test.method == "ceiling"].value.min() == 1

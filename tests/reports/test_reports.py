@@ -13,7 +13,7 @@ from tables import LIFT, METHODS, grid_table
 from w2s_groups.reports import check, leaderboard
 from w2s_groups.reports.__main__ import main
 from w2s_groups.reports.shared import _methods
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 
 SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
 PAIR = [
@@ -155,18 +155,18 @@ def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["leaderboard.md", "leaderboard.csv", "leaderboard.html", stored.NAME, "README.md"]
+    "name", ["leaderboard.md", "leaderboard.csv", "leaderboard.html", committed.NAME, "README.md"]
 )
 def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, name: str) -> None:
     folder = repository / "reports/leaderboard/birds"
     path = repository / name if name == "README.md" else folder / name
-    before = stored.unpacked(path) if name == stored.NAME else path.read_text()
+    before = committed.unpacked(path) if name == committed.NAME else path.read_text()
     digit = re.search(r"0\.[0-9]{3}", before)
     assert digit is not None
     after = before.replace(digit[0], "0.123456")
-    path.write_bytes(stored.packed(after) if name == stored.NAME else after.encode())
+    path.write_bytes(committed.packed(after) if name == committed.NAME else after.encode())
     assert main(["--check", "--root", str(repository)]) == 1
-    if name != stored.NAME:
+    if name != committed.NAME:
         assert main(["--root", str(repository)]) == 0
         assert path.read_text() == before
 

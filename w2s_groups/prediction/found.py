@@ -12,7 +12,7 @@ import pandas as pd
 
 from w2s_groups.errors import InputError
 from w2s_groups.files import write_atomic
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 
 SETTINGS, CELLS = "settings.json", "cells.csv.gz"
 TABLES = ("path", "cells", "sizes", "compared", "order")
@@ -43,7 +43,7 @@ def save(found: Found, folder: Path) -> Found:
         if table is None:
             (folder / f"{name}.csv.gz").unlink(missing_ok=True)
         else:
-            write_atomic(folder / f"{name}.csv.gz", stored.packed(to_csv(table)))
+            write_atomic(folder / f"{name}.csv.gz", committed.packed(to_csv(table)))
     return load(folder)
 
 
@@ -57,7 +57,7 @@ def load(folder: Path) -> Found:
     for name in TABLES:
         path = folder / f"{name}.csv.gz"
         optional = name in MEASURED and not path.exists()
-        tables[name] = None if optional else pd.read_csv(io.StringIO(stored.unpacked(path)))
+        tables[name] = None if optional else pd.read_csv(io.StringIO(committed.unpacked(path)))
     return Found(settings, **tables)  # type: ignore[arg-type]
 
 

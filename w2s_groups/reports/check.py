@@ -15,7 +15,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.files import write_atomic
 from w2s_groups.prediction import found, report
 from w2s_groups.reports import leaderboard
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 from w2s_groups.results.schema import to_csv
 
 _PAYLOAD = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]*")
@@ -27,9 +27,9 @@ _BLOCK = re.compile(
 
 def folders(root: Path) -> list[Path]:
     """Folders below `root`/reports that hold a results.csv.gz; InputError if there is none."""
-    holding = sorted(path.parent for path in (root / "reports").rglob(stored.NAME))
+    holding = sorted(path.parent for path in (root / "reports").rglob(committed.NAME))
     if not holding:
-        raise InputError(f"{root / 'reports'} holds no {stored.NAME}: run an experiment first")
+        raise InputError(f"{root / 'reports'} holds no {committed.NAME}: run an experiment first")
     return holding
 
 
@@ -51,7 +51,7 @@ def rewrite(root: Path) -> list[str]:
     for path, fresh in _rebuilt(root):
         if _fault(path, fresh) is not None:
             if isinstance(fresh, str):
-                fresh = stored.packed(fresh) if path.name == stored.NAME else fresh.encode()
+                fresh = committed.packed(fresh) if path.name == committed.NAME else fresh.encode()
             write_atomic(path, fresh)
             written.append(str(path.relative_to(root)))
     return written
@@ -60,7 +60,7 @@ def rewrite(root: Path) -> list[str]:
 def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for folder in folders(root):
         table, settings = _load(folder)
-        yield folder / stored.NAME, to_csv(table)
+        yield folder / committed.NAME, to_csv(table)
         for name, content in leaderboard.build(table, settings).items():
             yield folder / name, content
     for path in sorted((root / "reports").rglob(found.SETTINGS)):
@@ -68,7 +68,7 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
             for name, content in report.files(found.load(path.parent)).items():
                 yield path.parent / name, content.decode() if name.endswith(".md") else content
     for path in sorted((root / "reports").rglob(report.EVERY)):
-        every = pd.read_csv(io.StringIO(stored.unpacked(path)))
+        every = pd.read_csv(io.StringIO(committed.unpacked(path)))
         for name, content in report.files_of_all(path.parent.name, every).items():
             yield path.parent / name, content.decode() if name.endswith(".md") else content
     readme = root / "README.md"
@@ -79,8 +79,8 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
 
 def _block(root: Path, match: re.Match[str]) -> str:
     folder = root / match["folder"]
-    if not (folder / stored.NAME).is_file():
-        raise InputError(f"README.md shows {match['folder']}, which holds no {stored.NAME}")
+    if not (folder / committed.NAME).is_file():
+        raise InputError(f"README.md shows {match['folder']}, which holds no {committed.NAME}")
     table, settings = _load(folder)
     content = leaderboard.readme_block(table, settings)
     return f"{match['begin']}\n{content}\n\n{match['end']}"
@@ -94,7 +94,7 @@ def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         raise InputError(f"{path} cannot be read ({error}): run the experiment again") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path} must hold a JSON object: run the experiment again")
-    return stored.read(folder), settings
+    return committed.read(folder), settings
 
 
 def _fault(path: Path, fresh: str | bytes) -> str | None:
@@ -102,11 +102,15 @@ def _fault(path: Path, fresh: str | bytes) -> str | None:
         return "missing"
     if isinstance(fresh, bytes):
         return "empty" if path.stat().st_size == 0 else None
-    held = stored.unpacked(path) if path.name == stored.NAME else path.read_text(encoding="utf-8")
+    held = (
+        committed.unpacked(path)
+        if path.name == committed.NAME
+        else path.read_text(encoding="utf-8")
+    )
     if path.suffix == ".html":
         fresh, held = (_PAYLOAD.sub("", text) for text in (fresh, held))
     if fresh == held:
         return None
     pairs = zip(fresh.splitlines(), held.splitlines(), strict=False)
     line = next((k for k, (new, old) in enumerate(pairs, 1) if new != old), None)
-    return f"line {line} differs from what {stored.NAME} gives" if line else "length differs"
+    return f"line {line} differs from what {committed.NAME} gives" if line else "length differs"

@@ -19,7 +19,7 @@ from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import of_setup, smallest_n
 from w2s_groups.reports.shared import of_all
-from w2s_groups.results import select, stored
+from w2s_groups.results import committed, select
 from w2s_groups.results.stats import (
     Interval,
     mean_interval,
@@ -93,7 +93,7 @@ def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
 def write(table: pd.DataFrame, settings: Mapping[str, Any], folder: Path) -> None:
     """Write results.csv.gz and settings.json and everything that `build` makes of them."""
     files = build(table, settings)
-    stored.write(table, folder)
+    committed.write(table, folder)
     text = json.dumps(settings, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomic(folder / "settings.json", text.encode())
     for name, content in files.items():

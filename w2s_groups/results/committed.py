@@ -1,4 +1,4 @@
-"""The long table as a file: text, compressed thirty times, that pandas reads by its name."""
+"""The long table committed beside a report: text, compressed thirty times, that pandas reads."""
 
 from __future__ import annotations
 

@@ -1,0 +1,130 @@
+"""A sweep of 1,000 jobs, what a job costs beside one of Hydra's that does nothing; 100,000 cells.
+
+data=gaussian and one cell a job: the smallest there are, so that what a job costs by itself shows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.testing import assert_frame_equal
+
+from w2s_groups.results import folding, parts, store
+
+ROOT = Path(__file__).resolve().parents[1]
+# The same imports, configuration and overrides, and a task that returns at once.
+EMPTY = """
+import hydra
+from w2s_groups import app, compose
+compose.register()
+main = hydra.main(version_base="1.3", config_path=str(compose.conf_dir()), config_name="config")
+main(lambda composed: None)()
+"""
+FEW, MANY, ALL = 2, 20, 100  # seeds swept over, each with ten mixes: 20, 200 and 1,000 jobs
+
+
+def seconds(out: Path, n_seeds: int, *start: str) -> float:
+    """Seconds of a multirun of 10 * n_seeds jobs of one cell."""
+    out.mkdir(exist_ok=True)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [
+            *(sys.executable, *start, "--multirun"),
+            *("data=gaussian", "data.n_pool=400", "data.n_test=200", "data.d_z=4"),
+            *("n_l=40", "n_u=100", "methods=[teacher,w2s]", "eta_l=0.1,0.5"),
+            *("eta_u=0.05,0.15,0.25,0.35,0.5", f"seeds={','.join(map(str, range(n_seeds)))}"),
+        ],
+        cwd=out,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return time.perf_counter() - begun
+
+
+def test_a_thousand_cells_of_a_multirun(benchmark: Any, tmp_path: Path) -> None:
+    """A job against an empty Hydra job of the same configuration, in the same minutes.
+
+    A job whose cell is stored already does all that a job does but solve and store. Runs of two
+    lengths are subtracted, so that the start of Python and the report do not count.
+    """
+    program = ("-m", "w2s_groups")
+    sweep = tmp_path / "sweep"
+    few_new = seconds(tmp_path / "few", FEW, *program)
+    all_new = benchmark.pedantic(seconds, (sweep, ALL, *program), rounds=1)
+    assert len(store.keys(sweep / "results/leaderboard")) == 10 * ALL
+    files = sum(len(names) for _, _, names in os.walk(sweep / "results"))
+    few_stored, many_stored = (seconds(sweep, n, *program) for n in (FEW, MANY))
+    few_empty, many_empty = (seconds(tmp_path / "empty", n, "-c", EMPTY) for n in (FEW, MANY))
+    new = (all_new - few_new) / (10 * (ALL - FEW))
+    stored = (many_stored - few_stored) / (10 * (MANY - FEW))
+    empty = (many_empty - few_empty) / (10 * (MANY - FEW))
+    benchmark.extra_info.update(
+        {
+            "seconds per cell": all_new / (10 * ALL),
+            "files per cell": files / (10 * ALL),
+            "seconds of an empty Hydra job": empty,
+            "seconds of a job whose cell is stored": stored,
+            "ratio": stored / empty,
+            "seconds of a job whose cell is new": new,
+            "ratio of that": new / empty,
+        }
+    )
+    assert stored <= 1.5 * empty
+
+
+def test_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
+    """From one Parquet file, against pandas reading the bare table; and from 100,000 files."""
+    seconds(tmp_path / "one", 1, "-m", "w2s_groups")
+    made = tmp_path / "one/results/leaderboard"
+    one = store.read(made / f"{store.loose(made)[0]}.json")
+    folder = tmp_path / "cells"
+    folder.mkdir()
+    keys = []
+    for seed in range(100_000):
+        cell = {**one.identity["cell"], "seed": seed}
+        identity = {**one.identity, "cell": cell}
+        key = store.cell_key(identity)
+        stored = replace(one, key=key, identity=identity, fields={**one.fields, "seed": seed})
+        # Not store.save, whose fsync is for a cell that took seconds to make.
+        (folder / f"{key}.json").write_bytes(store.encoded(stored))
+        keys.append(key)
+
+    begun = time.perf_counter()
+    from_files = store.load(folder, keys)
+    of_files = time.perf_counter() - begun
+    begun = time.perf_counter()
+    cells, damaged = folding.compact(folder)
+    of_compact = time.perf_counter() - begun
+    assert (cells, damaged) == (100_000, [])
+
+    found = benchmark.pedantic(store.load, (folder, keys), rounds=3)
+    order = ["seed", "method", "split", "metric", "group"]
+    assert_frame_equal(
+        *(t.sort_values(order, ignore_index=True) for t in (found, from_files)), check_dtype=False
+    )
+    bare = tmp_path / "bare.parquet"
+    found.to_parquet(bare, index=False)
+    begun = time.perf_counter()
+    pd.read_parquet(bare)
+    plain = time.perf_counter() - begun
+    (part,) = parts.paths(folder)
+    benchmark.extra_info.update(
+        {
+            "atoms": len(found),
+            "MiB of Parquet": part.stat().st_size / 2**20,
+            "seconds from files": of_files,
+            "seconds to fold the files": of_compact,
+            "ratio of files to Parquet": of_files / benchmark.stats.stats.min,
+            "seconds of pandas on the bare table": plain,
+        }
+    )
+    assert benchmark.stats.stats.min < 10
