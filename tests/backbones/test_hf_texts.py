@@ -19,6 +19,7 @@ from w2s_groups.backbones import get_backbone, get_encoder
 from w2s_groups.config import Config
 from w2s_groups.data.base import TextDataset
 from w2s_groups.errors import InputError
+from w2s_groups.features import TOLERANCE
 from w2s_groups.groups import Groups
 from w2s_groups.results import committed
 from w2s_groups.seeds import stream
@@ -102,6 +103,23 @@ def test_padding_and_workers_change_nothing(tmp_path: Path) -> None:
         extract_texts(texts, encoder, tmp_path / f"w{n}", workers=n, batch_size=7) for n in (1, 4)
     )
     assert np.array_equal(one.matrix, four.matrix)
+
+
+@pytest.mark.parametrize("precision", list(TOLERANCE))
+def test_precision_keeps_the_stated_tolerance(precision: str, tmp_path: Path) -> None:
+    make("bert", tmp_path / "model")
+    encoder = get_encoder(f"hf/{tmp_path / 'model'}")
+    exact = extract_texts(dataset(), encoder, tmp_path / "exact").matrix
+    scale = np.abs(exact).max(axis=1, keepdims=True)
+    one, five = (
+        extract_texts(
+            dataset(), encoder, tmp_path / f"{n}", precision=precision, batch_size=n
+        ).matrix
+        for n in (1, 5)
+    )
+    assert (np.abs(one - five) <= TOLERANCE[precision] * scale).all()
+    assert (np.abs(five - exact) <= TOLERANCE[precision] * scale).all()
+    assert (np.abs(five - exact).max() > 1e-5) == (precision != "float32")
 
 
 def test_an_encoder_whose_features_depend_on_padding_is_refused(tmp_path: Path) -> None:
@@ -286,7 +304,7 @@ def test_a_run_on_texts(
     with monkeypatch.context() as patch:  # the groups are counted without a tokeniser
         patch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
         assert np.bincount(cfg.data.load(tmp_path).codes).tolist() == [24] * 4
-    assert app.run(cfg) == 0
+    assert not app.run(cfg).failed
     table = committed.read(tmp_path / "reports/leaderboard/comments")
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert (test.n == 8).all()
@@ -294,4 +312,5 @@ def test_a_run_on_texts(
     with pytest.raises(InputError, match="reads images and the data set holds texts"):
         app.run(load(*overrides, "student=packaged/squeezenet1_1"))
     np.save(tmp_path / "features.npy", np.eye(96, 4, dtype=np.float32))
-    assert app.run(load(*overrides, f"student=file/{tmp_path}/features.npy", "seeds=0")) == 0
+    by_file = load(*overrides, f"student=file/{tmp_path}/features.npy", "seeds=0")
+    assert not app.run(by_file).failed
