@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from w2s_groups import compose, job, sweep
 from w2s_groups.config import Config
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.reports import leaderboard
 from w2s_groups.results import failures, store
@@ -126,6 +126,8 @@ def run(cfg: Config) -> job.Job:
         leaderboard.write(table, settings, folder)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
+        elif isinstance(done.dataset, TextDataset):
+            leaderboard.write_texts(done.dataset, done.usable, folder)
         print(leaderboard.summary_text(table, settings))
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")

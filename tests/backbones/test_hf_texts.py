@@ -305,6 +305,15 @@ def test_a_run_on_texts(
         patch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
         assert np.bincount(cfg.data.load(tmp_path).codes).tolist() == [24] * 4
     assert not app.run(cfg).failed
+    sheet = (tmp_path / "reports/leaderboard/comments/samples.txt").read_text().splitlines()
+    assert sheet[0] == "comments: 96 texts"
+    for y, a, few in ((0, 0, ""), (0, 1, ", minority"), (1, 0, ", minority"), (1, 1, "")):
+        words = ("bad", "good")[y], ("land", "water")[a]
+        top = sheet.index(f"{words[0]}-on-{'01'[a]}{few}: 24 texts".replace("-on-", "-on-a"))
+        for line in sheet[top + 1 : top + 7]:
+            number = int(line.rsplit(" ", 1)[1])
+            assert f" {words[0]} {words[1]}, {number}" in line
+            assert line.startswith(f"  line {2 + 2 * number}: ")  # two lines a comment
     table = committed.read(tmp_path / "reports/leaderboard/comments")
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert (test.n == 8).all()

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
-from w2s_groups.reports import markdown, page
+from w2s_groups.reports import markdown, page, sample_texts
 from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import of_setup, smallest_n
@@ -111,6 +112,11 @@ def write_samples(dataset: ImageDataset, folder: Path) -> None:
     if plain.is_file():
         whole = page.with_samples(plain.read_text(encoding="utf-8"), sheet)
         write_atomic(folder / "samples_leaderboard.html", whole.encode())
+
+
+def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -> None:
+    """Write samples.txt, which stays on the machine as the images' sheet does."""
+    write_atomic(folder / "samples.txt", sample_texts.sheet(dataset, usable).encode())
 
 
 def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
