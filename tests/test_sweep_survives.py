@@ -116,7 +116,15 @@ def test_every_launcher_gives_the_same_bytes(
     whole: dict[str, bytes], tmp_path: Path, launcher: str
 ) -> None:
     needs(launcher)
-    done = run(tmp_path, f"hydra/launcher={launcher}", *PARTIAL)
+    small = [
+        f"++hydra.launcher.ray.init.{key}" for key in ("num_cpus=2", "include_dashboard=false")
+    ]
+    settings = small if launcher == "ray_machines" else []
+    for _ in range(3):
+        done = run(tmp_path, f"hydra/launcher={launcher}", *settings, *PARTIAL)
+        # Ray gives its own processes 30 seconds to start, which a busy machine may not keep.
+        if "timed out during startup" not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr[-2000:]
     found = cells(tmp_path)
     assert len(found) == 20
