@@ -176,7 +176,7 @@ def test_a_download_is_one_of_the_places(name: str, tmp_path: Path) -> None:
     if own.DOWNLOAD is None:
         with pytest.raises(InputError) as caught:
             own.load(tmp_path)
-        assert str(caught.value).startswith("data.download=true: no host serves ")
+        assert str(caught.value).startswith("data.download=true: no host is known that serves ")
         assert own.GET in str(caught.value)
         assert "set data.root to its folder or data.archive to the file" in str(caught.value)
     else:  # the file that an earlier run fetched is enough, and nothing is asked for

@@ -34,7 +34,7 @@ class Published(OnDisk):
             return super()._located(cache, progress)
         if self.DOWNLOAD is None:
             raise InputError(
-                f"data.download=true: no host serves {self.name} without a form or an account; get "
+                f"data.download=true: no host is known that serves {self.name} without a form; get "
                 f"{self.GET}, and set data.root to its folder or data.archive to the file it came "
                 "in"
             )
