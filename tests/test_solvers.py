@@ -61,7 +61,7 @@ def test_a_head_of_two_layers_is_a_cell_of_its_own_and_the_linear_one_stays_what
     load: Load, setting: tuple[str, ...], tmp_path: Path
 ) -> None:
     first = job.run(load(*out(setting, tmp_path))).keys
-    assert app.run(load(*out(setting, tmp_path), "head=mlp")) == 0
+    assert not app.run(load(*out(setting, tmp_path), "head=mlp")).failed
     linear, two = sorted(cells(tmp_path), key=lambda cell: len(cell["identity"]))
     assert set(linear["identity"]) == ALWAYS
     assert set(two["identity"]) == ALWAYS | {"mlp"}
@@ -108,7 +108,7 @@ def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
 ) -> None:
     """The teacher has no weight of its own to tune: its head alone is trained on."""
     tuned = (*setting, "finetune=full", "finetune.epochs=3", "finetune.lr=0.01")
-    assert app.run(load(*out(tuned, tmp_path))) == 0
+    assert not app.run(load(*out(tuned, tmp_path))).failed
     (cell,) = cells(tmp_path)
     assert set(cell["identity"]) == ALWAYS | {"finetune"}
     assert cell["identity"]["finetune"] == {
