@@ -13,7 +13,7 @@ from test_app import SMALL, make_folder, places
 from w2s_groups import app, job
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 
 Load = Callable[..., Config]
 # A network of colour means in each quarter, with weights to tune.
@@ -68,7 +68,7 @@ def test_a_head_of_two_layers_is_a_cell_of_its_own_and_the_linear_one_stays_what
     assert two["identity"]["mlp"] == {"width": 8, "epochs": 60, "batch_size": 8, "lr": 0.05}
     assert {k: v for k, v in two["identity"].items() if k != "mlp"} == linear["identity"]
     report = tmp_path / "reports/leaderboard/squares"
-    table = stored.read(report)
+    table = committed.read(report)
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert test[test.method == "ceiling"].value.mean() == 1  # brightness is easy to see
     assert "head = mlp" in (report / "leaderboard.md").read_text()
@@ -115,7 +115,7 @@ def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
         "name": "full", "epochs": 3, "batch_size": 32, "lr": 0.01,
     }  # fmt: skip
     report = tmp_path / "reports/leaderboard/squares"
-    table = stored.read(report)
+    table = committed.read(report)
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert test[test.method == "ceiling"].value.mean() == 1
     assert "finetune = full" in (report / "leaderboard.md").read_text()
