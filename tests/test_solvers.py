@@ -13,7 +13,7 @@ from test_app import SMALL, make_folder, places
 from w2s_groups import app, job
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
-from w2s_groups.results import stored
+from w2s_groups.results import committed
 
 Load = Callable[..., Config]
 # A network of colour means in each quarter, with weights to tune.
@@ -61,14 +61,14 @@ def test_a_head_of_two_layers_is_a_cell_of_its_own_and_the_linear_one_stays_what
     load: Load, setting: tuple[str, ...], tmp_path: Path
 ) -> None:
     first = job.run(load(*out(setting, tmp_path))).keys
-    assert app.run(load(*out(setting, tmp_path), "head=mlp")) == 0
+    assert not app.run(load(*out(setting, tmp_path), "head=mlp")).failed
     linear, two = sorted(cells(tmp_path), key=lambda cell: len(cell["identity"]))
     assert set(linear["identity"]) == ALWAYS
     assert set(two["identity"]) == ALWAYS | {"mlp"}
     assert two["identity"]["mlp"] == {"width": 8, "epochs": 60, "batch_size": 8, "lr": 0.05}
     assert {k: v for k, v in two["identity"].items() if k != "mlp"} == linear["identity"]
     report = tmp_path / "reports/leaderboard/squares"
-    table = stored.read(report)
+    table = committed.read(report)
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert test[test.method == "ceiling"].value.mean() == 1  # brightness is easy to see
     assert "head = mlp" in (report / "leaderboard.md").read_text()
@@ -108,14 +108,14 @@ def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
 ) -> None:
     """The teacher has no weight of its own to tune: its head alone is trained on."""
     tuned = (*setting, "finetune=full", "finetune.epochs=3", "finetune.lr=0.01")
-    assert app.run(load(*out(tuned, tmp_path))) == 0
+    assert not app.run(load(*out(tuned, tmp_path))).failed
     (cell,) = cells(tmp_path)
     assert set(cell["identity"]) == ALWAYS | {"finetune"}
     assert cell["identity"]["finetune"] == {
         "name": "full", "epochs": 3, "batch_size": 32, "lr": 0.01,
     }  # fmt: skip
     report = tmp_path / "reports/leaderboard/squares"
-    table = stored.read(report)
+    table = committed.read(report)
     test = table[(table.split == "test") & (table.metric == "accuracy")]
     assert test[test.method == "ceiling"].value.mean() == 1
     assert "finetune = full" in (report / "leaderboard.md").read_text()
