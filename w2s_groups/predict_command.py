@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from w2s_groups import config, features, inputs, job
 from w2s_groups.config import HeadKind
 from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.inputs import Memory
@@ -74,7 +75,8 @@ def check_pool(
 ) -> None:
     """InputError unless the pool serves every cell of the map."""
     requests = [cell.request for cell in cells]
-    check_requests(dataset, usable, cfg.class_balance.value, requests)
+    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
     if cfg.read_from is ReadFrom.test or cfg.measure:
         codes = dataset.codes[usable & (dataset.split == TEST)]
         there = np.bincount(codes, minlength=dataset.groups.n_groups)
