@@ -92,7 +92,8 @@ def markdown(found: Found) -> str:
     """The page of one pair."""
     own = found.settings
     where = (
-        "pool images, each as if it had not been drawn: new images like those of the pool"
+        "pool images, each as if it had not been drawn: new images like those of the pool, of the "
+        "same individuals and places where it has several of each"
         if own["read_from"] == "pool"
         else "test images, which nothing was fitted or chosen on but the settings named best here"
     )
