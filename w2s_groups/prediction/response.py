@@ -68,6 +68,8 @@ def response(
         "images too few or covariances of too low a rank; raise l2"
     )
 
+    eye = torch.eye(len(penalty)).to(side.x)
+
     def inverse(W: Tensor) -> Tensor:
         A = (W @ side.covariance.flatten(1)).view_as(side.covariance[0])
         A += side.mean.T @ (W[:, None] * side.mean)
@@ -75,7 +77,8 @@ def response(
         root, failed = torch.linalg.cholesky_ex(A)
         if int(failed) or not float(root.diagonal().min()) > 1e-7 * float(root.diagonal().max()):
             raise undetermined
-        return torch.cholesky_inverse(root)
+        # cholesky_inverse is LAPACK's potri, twenty times slower than this on two threads.
+        return torch.cholesky_solve(eye, root)
 
     def step(log_delta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         W = counts / n / (1 + (1 - p) * log_delta.exp())
