@@ -11,7 +11,7 @@ import torch
 
 from w2s_groups.prediction.population import Population, Side
 from w2s_groups.prediction.response import response
-from w2s_groups.prediction.scores import make_noise, sampled_scores
+from w2s_groups.prediction.scores import group_means, make_noise, sampled_scores
 from w2s_groups.prediction.spread import spread
 
 DRAWS, N = 400, 4000
@@ -34,9 +34,10 @@ def variance_ratio(
     r = response(side, torch.as_tensor(counts), sizes, l2, names)
     noise = make_noise(people, 200, 0)
     at = rows[:: len(rows) // 100]
+    targets = people.targets[:, None].expand(-1, 200, -1)
     _, seen = sampled_scores(
-        side, spread(side, people.codes, r), people.targets[:, None].expand(-1, 200, -1),
-        noise.labelled, noise, people.codes, (at @ r.Q).float(),
+        side, spread(side, people.codes, r), targets, group_means(side, targets), noise.labelled,
+        noise, people.codes, (at @ r.Q).float(),
     )  # fmt: skip
     assert seen is not None
     penalty = l2 * np.eye(rows.shape[1])

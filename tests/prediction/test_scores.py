@@ -10,7 +10,7 @@ from worlds import THREE, TWO, images
 from w2s_groups.groups import Groups
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.response import response
-from w2s_groups.prediction.scores import beside, make_noise, sampled_scores
+from w2s_groups.prediction.scores import beside, group_means, make_noise, sampled_scores
 from w2s_groups.prediction.spread import spread
 
 SIZE, DRAWS, SAMPLES = 200, 300, 800
@@ -35,6 +35,7 @@ def moments(
         people.teacher,
         s,
         targets,
+        group_means(people.teacher, targets),
         noise.labelled,
         noise,
         people.codes,

@@ -64,7 +64,7 @@ def _risks(d_z: int) -> np.ndarray:
     w = response(teacher, counts(ETA_L, d_z / GAMMA), endless, ALPHA_W, names)
     s_w = spread(teacher, codes, w)
     pulled = teacher.x.T @ ((w.W @ teacher.member)[:, None] * targets)
-    residual = targets - s_w.R @ pulled
+    residual = targets - teacher.x @ w.Q @ pulled
     within, mean = residual_variance(s_w, teacher.member, residual[:, None, :])
     square = teacher.member @ residual**2
     teacher_risk = square[:, 0] + (within + mean)[:, 0, 0, 0] - model.sigma_y**2
@@ -81,7 +81,7 @@ def _risks(d_z: int) -> np.ndarray:
     u = response(student, counts(ETA_U, d_z / NU), endless, ALPHA_S, names)
     s_u = spread(student, codes, u)
     taught = teacher.x @ heads
-    fitted = s_u.R @ (student.x.T @ ((u.W @ student.member)[:, None] * taught))
+    fitted = student.x @ u.Q @ (student.x.T @ ((u.W @ student.member)[:, None] * taught))
     within, mean = residual_variance(s_u, student.member, (taught - fitted)[:, :, None])
     off = (student.member @ (clean - fitted) ** 2).mean(1)
     student_risk = off + (within + mean).mean(1)[:, 0, 0]

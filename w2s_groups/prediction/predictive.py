@@ -13,7 +13,7 @@ from torch import Tensor
 from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Points, Population
 from w2s_groups.prediction.response import response
-from w2s_groups.prediction.scores import beside, make_noise, sampled_scores
+from w2s_groups.prediction.scores import beside, group_means, make_noise, sampled_scores
 from w2s_groups.prediction.spread import spread
 
 Floats = NDArray[np.float64]
@@ -72,6 +72,7 @@ def predict(
 
     side, codes = population.teacher, population.codes
     truth = population.targets[:, None, :].expand(-1, samples, -1)
+    means = group_means(side, truth)
     taught, teacher, p_l = [], [], []
     start: Tensor | None = None
     for counts in mixes_l:
@@ -79,7 +80,7 @@ def predict(
         start = found.delta
         s = spread(side, codes, found)
         seen = (points.teacher @ found.Q).float() if points is not None else None
-        loo, at_points = sampled_scores(side, s, truth, noise.labelled, noise, codes, seen)
+        loo, at_points = sampled_scores(side, s, truth, means, noise.labelled, noise, codes, seen)
         taught.append(loo)
         teacher.append(_accuracy(population, points, loo, at_points))
         p_l.append(found.p)
@@ -87,15 +88,16 @@ def predict(
 
     side = population.student
     student: list[list[Floats]] = [[] for _ in mixes_l]
+    taught_means = [group_means(side, targets) for targets in taught]
     start = None
     for counts in mixes_u:
         found = response(side, counts, population.sizes, l2_s, population.names, start)
         start = found.delta
         s = spread(side, codes, found)
         seen = (points.student @ found.Q).float() if points is not None else None
-        for i, targets in enumerate(taught):
+        for i, (targets, means) in enumerate(zip(taught, taught_means, strict=True)):
             drawn = beside(noise, p_l[i], found.p, codes)
-            loo, at_points = sampled_scores(side, s, targets, drawn, noise, codes, seen)
+            loo, at_points = sampled_scores(side, s, targets, means, drawn, noise, codes, seen)
             student[i].append(_accuracy(population, points, loo, at_points))
         step()
     n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))

@@ -14,7 +14,7 @@ from torch import Tensor
 from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Side
 
-TOL = 1e-6  # relative change of δ at which the fixed point counts as reached
+TOL = 1e-5  # relative change of δ at which the fixed point counts as reached
 MAX_STEPS = 500
 LARGEST = 30.0  # log δ from which on heads follow single images wherever they are
 MEMORY = 5  # earlier steps that the next one is extrapolated from

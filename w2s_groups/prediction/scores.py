@@ -33,27 +33,41 @@ def sampled_scores(
     side: Side,
     s: Spread,
     targets: Tensor,
+    means: Tensor,
     drawn: Tensor,
     noise: Noise,
     codes: Tensor,
     seen: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Scores (N, S, K) of every row without itself, and (T, S, K) at the points."""
+    """Scores (N, S, K) of every row without itself, and (T, S, K) at the points.
+
+    means: `group_means` of the targets.
+    """
     N, S, K = targets.shape
-    x, R = side.single, s.R.float()
+    x, R = side.single, s.R
     flat = targets.reshape(N, S * K)
-    pulled = x.T @ ((s.response.W @ side.member)[:, None] * flat).float()
-    residual = ((flat - (R @ pulled).double()) / s.loo[:, None]).reshape(N, S, K)
+    pulled = torch.tensordot(s.response.W.to(means), means, dims=1)
+    residual = ((flat - (R @ pulled).to(flat)) / s.loo[:, None]).reshape(N, S, K)
     within, mean = residual_variance(s, side.member, residual)
     wobble = torch.einsum("nskl,nsl->nsk", square_root(within)[codes], noise.row)
     wobble += torch.einsum("gskl,gsl->gsk", square_root(mean), noise.group)[codes]
     e = s.amplitude[codes][:, None, None] * (residual + wobble) * drawn[:, :, None]
     e = e.reshape(N, S * K)
     pushed = x.T @ e.float()
-    moved = ((R @ pushed).double() - s.own[:, None] * e) / s.loo[:, None]
+    moved = ((R @ pushed).to(e) - s.own[:, None] * e) / s.loo[:, None]
     loo = targets - residual + moved.reshape(N, S, K)
     at = None if seen is None else (seen @ (pulled + pushed)).reshape(-1, S, K)
     return loo, at
+
+
+def group_means(side: Side, targets: Tensor) -> Tensor:
+    """(G, d + 1, S K) means of x_i t_i over each group, float32: once for all mixes of a side."""
+    flat = targets.flatten(1).float()
+    found = []
+    for weight in side.member.float():
+        rows = weight > 0
+        found.append((weight[rows, None] * side.single[rows]).T @ flat[rows])
+    return torch.stack(found)
 
 
 def make_noise(population: Population, samples: int, seed: int) -> Noise:

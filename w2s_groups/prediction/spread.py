@@ -18,9 +18,9 @@ from w2s_groups.prediction.response import Response
 class Spread:
     """One side's response as seen from the rows of the population.
 
-    R (N, d + 1) x_iᵀQ; loo (N,) 1 − w_i x_iᵀQx_i, by which a row's residual is divided to be that
-    of the fit without it; own (N,) x_iᵀQx_i where a row can be drawn itself, else 0; amplitude
-    (G,) of a row's noise per unit of residual. feedback (2G, 2G): variances of the residuals
+    R (N, d + 1) x_iᵀQ in float32; loo (N,) 1 − w_i x_iᵀQx_i, by which a row's residual is divided
+    to be that of the fit without it; own (N,) x_iᵀQx_i where a row can be drawn itself, else 0;
+    amplitude (G,) of a row's noise per unit of residual. feedback (2G, 2G): variances of the residuals
     within groups and of their group means -> what they add to themselves; source (2G, 2G): the
     same from mean squares and within-group variances of the mean residuals. keep, pull (G,): the
     mean square and the variance of the factor between a row's residual and the one without it.
@@ -39,8 +39,10 @@ class Spread:
 def spread(side: Side, codes: Tensor, response: Response) -> Spread:
     """Source: equations 5-8."""
     Q, W, p, kappa = response.Q, response.W, response.p, response.kappa
-    R = side.x @ Q
-    quad = (R * side.x).sum(1)
+    # Float32: a fraction of the noise hangs on these products, which are most of the work here.
+    single = Q.float()
+    R = side.single @ single
+    quad = torch.linalg.vecdot(R, side.single).to(Q)
     w = W / response.sizes.clamp(min=1)
     finite = torch.isfinite(response.sizes)
     rows = (side.member > 0).sum(1).clamp(min=1)
@@ -48,8 +50,6 @@ def spread(side: Side, codes: Tensor, response: Response) -> Spread:
     keep = 1 - p * (1 - (1 - shrunk) ** 2)
     pull = p * (1 - p) * shrunk**2
     m = side.mean
-    # Float32: a fraction of the noise hangs on these traces, and they are half of the work here.
-    single = Q.float()
     SQ = torch.stack([part.float() @ single for part in side.covariance])
     within = (SQ.flatten(1) @ SQ.mT.flatten(1).T).to(Q)
     Qm = m @ Q
