@@ -131,6 +131,13 @@ def test_the_gaussian_model_runs_every_method(load: Load, tmp_path: Path) -> Non
     assert not (tmp_path / "reports/leaderboard/gaussian/samples.png").exists()
 
 
+def test_a_teacher_alone_has_a_report_without_gains(load: Load, tmp_path: Path) -> None:
+    small = ("data=gaussian", "data.n_pool=400", "data.n_test=200", "data.d_z=4", "n_l=40")
+    alone = ("methods=[teacher]", "n_u=100", "seeds=[0,1]", "eta_u=0.5")
+    app.run(load(*small, *alone, *places(tmp_path, tmp_path, tmp_path)[1:]))
+    assert (tmp_path / "reports/leaderboard/gaussian/leaderboard.html").stat().st_size > 1000
+
+
 def test_ridge_heads_run_and_say_which_l2_was_chosen(load: Load, tmp_path: Path) -> None:
     overrides = (
         *("data=gaussian", "data.n_pool=400", "data.n_test=200", "data.d_z=4"),

@@ -20,10 +20,10 @@ class Spread:
 
     R (N, d + 1) x_iᵀQ in float32; loo (N,) 1 − w_i x_iᵀQx_i, by which a row's residual is divided
     to be that of the fit without it; own (N,) x_iᵀQx_i where a row can be drawn itself, else 0;
-    amplitude (G,) of a row's noise per unit of residual. feedback (2G, 2G): variances of the residuals
-    within groups and of their group means -> what they add to themselves; source (2G, 2G): the
-    same from mean squares and within-group variances of the mean residuals. keep, pull (G,): the
-    mean square and the variance of the factor between a row's residual and the one without it.
+    amplitude (G,) of a row's noise per unit of residual. source (2G, 2G): from mean squares and
+    within-group variances of the residuals to the variances that they cause, within groups and of
+    group means. keep, pull (G,): the mean square and the variance of the factor between a row's
+    residual and the one without it.
     """
 
     response: Response

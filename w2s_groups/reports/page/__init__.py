@@ -89,11 +89,12 @@ def _panel(grid: Grid, content: Sequence[Section], key: str) -> str:
     for section in content[1:]:
         if section.kind == "main":
             parts.append(_section(section, 3, main_table(section, key), table=False))
-            maps = Section("Maps over η_ℓ and η_u")
-            parts.append(_section(maps, 3, heat.draw(grid, key)))
+            if len(grid.methods) > 1:  # the teacher alone has no gain to map
+                maps = Section("Maps over η_ℓ and η_u")
+                parts.append(_section(maps, 3, heat.draw(grid, key)))
             continue
         picture = ""
-        if section.kind == "gain":
+        if section.kind == "gain" and len(grid.methods) > 1:
             picture = gains.draw(grid, key)
         elif section.kind == "kept":
             picture = mix.draw(grid)
