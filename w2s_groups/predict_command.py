@@ -30,6 +30,7 @@ from w2s_groups.results import store
 from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
 
+FINER = 4  # times the samples, where bands are held against draws
 COARSE = 4  # etas of each axis on which alpha is chosen
 
 log = logging.getLogger("w2s_groups")
@@ -107,7 +108,7 @@ def _pair(
     labelled, unlabelled = [(n_l, eta) for eta in eta_l], [(n_u, eta) for eta in eta_u]
     path = pd.concat(
         [
-            engine.table(_coarse(labelled), _coarse(unlabelled), alpha, at, f"alpha={alpha:g}")
+            engine.table(_coarse(labelled), _coarse(unlabelled), alpha, None, f"alpha={alpha:g}")
             for alpha in cfg.alpha
         ],
         ignore_index=True,
@@ -121,7 +122,8 @@ def _pair(
         mixes_l = sorted({(trained.n_l, point[0]) for point in trained.points})
         mixes_u = sorted({(trained.n_u, point[1]) for point in trained.points})
         # Heads are measured on the test images, so that is where they are predicted to be compared.
-        predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells")
+        fine = Engine(pool, FINER * cfg.samples, device)
+        predicted = fine.table(mixes_l, mixes_u, alpha, fine.test(), "measured cells")
         compared = table.compare(predicted, table.measurements(trained))
         order = table.order(predicted, trained, seed=0)
     settings = {

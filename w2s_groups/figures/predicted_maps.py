@@ -104,14 +104,14 @@ def _gain(
     if measured is not None and len(measured):
         ax.scatter(
             measured["eta_l"], measured["eta_u"], c=measured["measured"], cmap="RdBu", vmin=-reach,
-            vmax=reach, s=42, edgecolors="black", linewidths=0.9, zorder=3, clip_on=False,
+            vmax=reach, s=95, edgecolors="black", linewidths=0.9, zorder=3, clip_on=False,
         )  # fmt: skip
         clear = measured[measured["measured"].abs() > 2 * measured["measured_error"]]
         for _, point in clear.iterrows():
-            ax.annotate(
-                "+" if point["measured"] > 0 else "−", (point["eta_l"], point["eta_u"]),
-                xytext=(6, 3), textcoords="offset points", fontsize=8,
-                path_effects=[withStroke(linewidth=2, foreground="white")],
+            ax.text(
+                point["eta_l"], point["eta_u"], "+" if point["measured"] > 0 else "−", fontsize=9,
+                ha="center", va="center_baseline", clip_on=False, zorder=4,
+                path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )  # fmt: skip
     _frame(ax, row, 2, "gain of the student", "")
     _bar(figure, mesh, [ax], "gain")

@@ -58,7 +58,7 @@ def _short(network: str) -> str:
 
 
 def _panel(ax: Axes, part: pd.DataFrame) -> None:
-    ends = part[["predicted", "measured"]].to_numpy()
+    ends = part[part["method"].isin(NAMES)][["predicted", "measured"]].to_numpy()
     low, high = float(np.nanmin(ends)) - 0.02, float(np.nanmax(ends)) + 0.02
     ax.plot([low, high], [low, high], color=style.MUTED, linewidth=1.0, label="equal")
     notes = []

@@ -95,7 +95,7 @@ def markdown(found: Found) -> str:
         "pool images, each as if it had not been drawn: new images like those of the pool, of the "
         "same individuals and places where it has several of each"
         if own["read_from"] == "pool"
-        else "test images, which nothing was fitted or chosen on but the settings named best here"
+        else "test images, on which nothing was fitted and no alpha chosen"
     )
     parts = [
         f"# Predicted: {own['teacher']} → {own['student']} on {own['data']}",
@@ -105,7 +105,8 @@ def markdown(found: Found) -> str:
         "says where it fails.",
         "![maps over both minority fractions](map.png)",
         f"## Regularisation\n\nThe map is of alpha = {own['alpha']:g}, the highest worst-group "
-        "accuracy of the student over a coarse grid (l2 = alpha times the width of the features).",
+        "accuracy of the student on pool images, over a coarse grid (l2 = alpha times the width of "
+        "the features).",
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),

@@ -13,8 +13,12 @@ from w2s_groups.errors import InputError, unknown_name
 
 
 class ReadFrom(Enum):
-    """Images that accuracies are predicted for: the pool's own, each as if not drawn, or test."""
+    """Images that accuracies are predicted for: the pool's own, each as if not drawn, or test.
 
+    auto: test where heads are measured on them, else pool.
+    """
+
+    auto = "auto"
     pool = "pool"
     test = "test"
 
@@ -42,6 +46,8 @@ class PredictConfig(Config):
         for name in ("n_l_path", "n_u_path"):
             values = getattr(self, name)
             setattr(self, name, _numbers(name, values, int, 2, 2**31 - 1) if values else [])
+        if self.read_from is ReadFrom.auto:
+            self.read_from = ReadFrom.test if self.measure else ReadFrom.pool
         self.measure_eta = _etas("measure_eta", self.measure_eta)
         for name in ("n_l", "n_u"):
             if len(getattr(self, name)) > 1:
