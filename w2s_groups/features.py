@@ -162,6 +162,8 @@ def best_device(device: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
+    """How the items of a data set go through a network: `extract`'s settings, once checked."""
+
     backbone: Backbone | TextEncoder
     device: str
     precision: str

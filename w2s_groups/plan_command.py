@@ -18,6 +18,7 @@ from w2s_groups.groups import Groups
 from w2s_groups.pool import Pool, make_pool
 from w2s_groups.prediction import predictive
 from w2s_groups.prediction.forecast import METRICS, estimate, metric_values
+from w2s_groups.prediction.found import short, to_csv
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.settings import Addition, PlanConfig
 from w2s_groups.risks import gain
@@ -46,9 +47,8 @@ def run(cfg: PlanConfig) -> None:
     pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
     mixes = additions(cfg, pool.groups, pool.priors, cell.request.eta_l, cell.request.eta_u)
     table = options(pool, mixes, cfg, features.best_device(cfg.device))
-    folder = root / dataset.name / f"{_short(teacher)}__{_short(student)}"
-    csv = table.to_csv(index=False, float_format="%.5f", lineterminator="\n")
-    write_atomic(folder / "plan.csv", csv.encode())
+    folder = root / dataset.name / f"{short(teacher)}__{short(student)}"
+    write_atomic(folder / "plan.csv", to_csv(table).encode())
     print(text(table, cfg, (teacher, student), dataset.name))
     print(f"table in {folder / 'plan.csv'}")
 
@@ -190,7 +190,3 @@ def text(table: pd.DataFrame, cfg: PlanConfig, pair: tuple[str, str], data: str)
             f"{second['change_worst_group']:+.3f}"
         )
     return "\n".join(parts)
-
-
-def _short(network: str) -> str:
-    return network.rpartition("/")[2]

@@ -22,7 +22,7 @@ from w2s_groups.inputs import Memory
 from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.prediction import report, table
 from w2s_groups.prediction.engine import Engine
-from w2s_groups.prediction.found import Found, save, to_csv
+from w2s_groups.prediction.found import Found, save, short, to_csv
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL, Mix
@@ -54,7 +54,7 @@ def run(cfg: PredictConfig) -> None:
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
         started = time.monotonic()
         found = _pair(cfg, pool, (teacher, student), cells, memory, device)
-        folder = root / dataset.name / f"{_short(teacher)}__{_short(student)}"
+        folder = root / dataset.name / f"{short(teacher)}__{short(student)}"
         found = save(found, folder)
         for name, content in report.files(found).items():
             write_atomic(folder / name, content)
@@ -122,8 +122,7 @@ def _pair(
         mixes_l = sorted({(trained.n_l, point[0]) for point in trained.points})
         mixes_u = sorted({(trained.n_u, point[1]) for point in trained.points})
         # Heads are measured on the test images, so that is where they are predicted to be compared.
-        fine = Engine(pool, FINER * cfg.samples, device)
-        predicted = fine.table(mixes_l, mixes_u, alpha, fine.test(), "measured cells")
+        predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells", FINER)
         compared = table.compare(predicted, table.measurements(trained))
         order = table.order(predicted, trained, seed=0)
     settings = {
@@ -209,7 +208,3 @@ def _measure(
         )
     [grid] = grids(found, done.settings.get("class_priors"))
     return grid
-
-
-def _short(network: str) -> str:
-    return network.rpartition("/")[2]

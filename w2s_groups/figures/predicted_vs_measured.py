@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from w2s_groups.figures import style
+from w2s_groups.prediction.found import short
 from w2s_groups.prediction.table import match
 
 PER_ROW = 3
@@ -38,7 +39,7 @@ def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
             & (cells["metric"] == metric)
         ]
         _panel(ax, part)
-        ax.set_title(f"{_short(teacher)} → {_short(student)}", fontsize=9.5)
+        ax.set_title(f"{short(teacher)} → {short(student)}", fontsize=9.5)
         if k + columns >= len(pairs):
             ax.set_xlabel(f"predicted {label}")
             ax.tick_params(labelbottom=True)
@@ -51,10 +52,6 @@ def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
         labelcolor=style.INK,
     )  # fmt: skip
     return figure
-
-
-def _short(network: str) -> str:
-    return network.rpartition("/")[2]
 
 
 def _panel(ax: Axes, part: pd.DataFrame) -> None:

@@ -51,8 +51,12 @@ class Engine:
         alpha: float,
         at: Points | None,
         label: str,
+        finer: int = 1,
     ) -> pd.DataFrame:
-        """Rows of table.predictions, with alpha; `label` names the progress bar."""
+        """Rows of table.predictions, with alpha; `label` names the progress bar.
+
+        finer: times the samples.
+        """
         with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
 
             def progress(done: int, _: int) -> None:
@@ -61,7 +65,7 @@ class Engine:
             found = predictive.predict(
                 self.population, self._counts(labelled), self._counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=self.samples, progress=progress,
+                samples=finer * self.samples, progress=progress,
             )  # fmt: skip
         rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
         return rows.assign(alpha=alpha)

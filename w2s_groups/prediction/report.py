@@ -41,8 +41,8 @@ def files_of_all(data: str, compared: pd.DataFrame) -> dict[str, bytes]:
     """Of several pairs on one dataset. compared: rows of table.compare, with teacher, student."""
     parts = [
         f"# Predicted against measured on {data}",
-        "Every pair, at the alpha of its best predicted worst group; accuracies on the test "
-        f"images. {LEGEND}",
+        f"{compared['n'].max()} measured draws a cell of every pair, each at the alpha that was "
+        f"chosen for it on the pool among those asked for; accuracies on the test images. {LEGEND}",
     ]
     for metric in METRICS:
         rows = []

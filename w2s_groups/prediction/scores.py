@@ -71,6 +71,7 @@ def group_means(side: Side, targets: Tensor) -> Tensor:
 
 
 def make_noise(population: Population, samples: int, seed: int) -> Noise:
+    """Noise of S = samples, an even number, for every mix of a population."""
     side, (N, K), G = population.teacher, population.targets.shape, population.n_groups
 
     def normal(name: str, *shape: int) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from w2s_groups.groups import Groups
 from w2s_groups.methods import METHODS as METHODS_BY_NAME
@@ -17,7 +17,6 @@ from w2s_groups.prediction.agreement import ERRORS, NEAR
 from w2s_groups.prediction.forecast import forecast
 from w2s_groups.prediction.predictive import Prediction
 from w2s_groups.results.select import base_of
-from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
 from w2s_groups.risks import gain
 from w2s_groups.seeds import stream
@@ -72,7 +71,7 @@ def _spread(values: Floats, shape: tuple[int, int]) -> Floats:
 
 
 def measurements(grid: Grid) -> pd.DataFrame:
-    """Rows as in `predictions`, of trained heads: mean, its 95 % interval, its standard error.
+    """Rows as in `predictions`, of trained heads: mean and its standard error.
 
     draws: the value of each seed, NaN for one that is missing.
     """
@@ -80,20 +79,16 @@ def measurements(grid: Grid) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for metric in METRICS:
         value = grid.metric(metric)
-        by_method = (value[:, teacher], value[:, student])
-        for method, draws in zip(
-            METHODS, (*by_method, gain(by_method[1], by_method[0])), strict=True
-        ):
-            seen = mean_interval(draws)
+        weak, strong = value[:, teacher], value[:, student]
+        for method, draws in zip(METHODS, (weak, strong, gain(strong, weak)), strict=True):
             for p, (eta_l, eta_u) in enumerate(grid.points):
                 there = draws[p][np.isfinite(draws[p])]
                 error = there.std(ddof=1) / np.sqrt(len(there)) if len(there) > 1 else np.nan
                 rows.append(
                     {
                         "n_l": grid.n_l, "eta_l": eta_l, "n_u": grid.n_u, "eta_u": eta_u,
-                        "method": method, "metric": metric, "mean": float(seen.mean[p]),
-                        "low": float(seen.low[p]), "high": float(seen.high[p]), "error": error,
-                        "draws": draws[p],
+                        "method": method, "metric": metric, "error": error,
+                        "mean": there.mean() if len(there) else np.nan, "draws": draws[p],
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
@@ -127,8 +122,10 @@ def order(predicted: pd.DataFrame, grid: Grid, seed: int, resamples: int = 1000)
 
 
 def _spearman(x: Floats, y: Floats) -> float:
-    ranks = rankdata(x), rankdata(y)
-    return float(np.corrcoef(*ranks)[0, 1]) if min(np.ptp(r) for r in ranks) else np.nan
+    """NaN where either is constant, or for fewer than three cells."""
+    if len(x) < 3 or not (np.ptp(x) and np.ptp(y)):
+        return np.nan
+    return float(spearmanr(x, y).statistic)
 
 
 def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +176,5 @@ def match(cells: pd.DataFrame) -> Match:
         1 - float(((y - x) ** 2).sum()) / scatter if scatter else np.nan,
         float(is_near(cells).mean()),
         float(cells["inside"].sum() / max(cells["n"].sum(), 1)),
-        float(cells["predicted"].corr(cells["measured"], method="spearman"))
-        if len(cells) > 2
-        else np.nan,
+        _spearman(x, y),
     )
