@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help leaderboard test test-slow lint check smoke bench reports figures clean
+.PHONY: help leaderboard test test-slow test-cuda lint check smoke bench reports figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests
 
 test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, sweeps that are killed
 	$(BIN)/python -m pytest -m slow
+
+test-cuda: $(VENV)/.installed-dev  ## a GPU gives the answers of the CPU
+	$(BIN)/python -m pytest -m cuda tests/test_cuda.py
 
 lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from grid_data import features
+from grid_data import features, on_every_device
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -62,8 +63,8 @@ def pool(**sizes: int) -> Pool:
 class Recorder:
     """Solver that keeps what it solved and counts the operations of its matrix products."""
 
-    def __init__(self, tol: float) -> None:
-        self.tol = tol
+    def __init__(self, tol: float, device: str) -> None:
+        self.tol, self.device = tol, device
         self.flops = self.seconds = 0.0
         self.solved: list[tuple[Problem, Head]] = []
 
@@ -72,7 +73,7 @@ class Recorder:
     ) -> list[Head]:
         start = time.perf_counter()
         heads: dict[int, Head] = {}
-        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY):
+        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY, device=self.device):
             heads |= dict(zip(block.positions, block.heads, strict=True))
             self.flops += block.flops
         self.seconds += time.perf_counter() - start
@@ -81,13 +82,19 @@ class Recorder:
         return ordered
 
 
-def run_grid(data: Pool, size: int, seeds: int, tol: float = TOL) -> Recorder:
-    """Every cell of a size x size grid, one block a seed, as the app runs it."""
-    recorder = Recorder(tol)
+def run_grid(data: Pool, size: int, seeds: int, tol: float = TOL, device: str = "cpu") -> Recorder:
+    """Every cell of a size x size grid, one block a seed; on a GPU all seeds in one block."""
+    recorder = Recorder(tol, device)
     etas = np.linspace(0.05, 0.5, size)
-    for seed in range(seeds):
-        cells = [Cell(Request(N_L, N_U, float(a), float(b)), seed) for a in etas for b in etas]
-        run_block(cells, data, methods(), recorder)
+    cells = [
+        Cell(Request(N_L, N_U, float(a), float(b)), seed)
+        for seed in range(seeds)
+        for a in etas
+        for b in etas
+    ]
+    at_once = len(cells) // seeds if device == "cpu" else len(cells)
+    for start in range(0, len(cells), at_once):
+        run_block(cells[start : start + at_once], data, methods(), recorder)
     return recorder
 
 
@@ -114,45 +121,51 @@ def by_scikit_learn(X: NDArray[np.float64], problem: Problem) -> Head:
     return Head(fit.coef_.T, fit.intercept_)
 
 
-def by_adam(X: NDArray[np.float32], problem: Problem) -> Head:
+def by_adam(X: NDArray[np.float32], problem: Problem, device: str) -> Head:
     torch.manual_seed(0)
-    x, t = torch.from_numpy(X), torch.from_numpy(problem.targets[: len(X)]).float()
-    layer = torch.nn.Linear(X.shape[1], 2)
+    x = torch.from_numpy(X).to(device)
+    t = torch.from_numpy(problem.targets[: len(X)]).float().to(device)
+    layer = torch.nn.Linear(X.shape[1], 2).to(device)
     batch, epochs = 100, 20
     optimiser = torch.optim.Adam(layer.parameters(), lr=1e-3)
     steps = epochs * -(-len(X) // batch)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(batch):
+        for rows in torch.randperm(len(X)).to(device).split(batch):
             optimiser.zero_grad()
             torch.nn.functional.cross_entropy(layer(x[rows]), t[rows]).backward()
             optimiser.step()
             schedule.step()
-    weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
+    weight, bias = (p.detach().double().cpu().numpy() for p in (layer.weight, layer.bias))
     return Head((weight[1] - weight[0])[:, None], bias[1:] - bias[:1])
 
 
-def product_rate(m: int, D: int, columns: int) -> float:
+def product_rate(m: int, D: int, columns: int, device: str) -> float:
     """Operations a second of the three float32 products of an iteration, at these shapes."""
-    X, V = torch.randn(m, D), torch.randn(columns, D)
-    R, P = torch.randn(columns, m), torch.randn(D, D)
+    X, V = torch.randn(m, D, device=device), torch.randn(columns, D, device=device)
+    R, P = torch.randn(columns, m, device=device), torch.randn(D, D, device=device)
     flops = 2.0 * columns * (2 * m * D + D * D)
     best = np.inf
     for _ in range(20):
         start = time.perf_counter()
         V @ X.T, R @ X, V @ P
+        if device == "cuda":
+            torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
     return flops / best
 
 
-def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
+@on_every_device
+def test_logistic_grid_against_one_fit_at_a_time(device: str, benchmark: Any) -> None:
     data, size, seeds = pool(), 9, 10
-    recorder = benchmark.pedantic(run_grid, (data, size, seeds), rounds=1, iterations=1)
+    if device == "cuda":
+        run_grid(data, 3, 1, TOL, device)  # a GPU's libraries load on their first use
+    recorder = benchmark.pedantic(run_grid, (data, size, seeds, TOL, device), rounds=1)
     ours = benchmark.stats["min"]
     start = time.perf_counter()
-    run_grid(data, size, seeds, 1e-6)
+    run_grid(data, size, seeds, 1e-6, device)
     at_default = time.perf_counter() - start
-    by_adam(data.features["teacher"][:200], recorder.solved[0][0])  # torch warms up once
+    by_adam(data.features["teacher"][:200], recorder.solved[0][0], device)  # torch warms up once
     test, y_test = data.test, data.y[data.test]
     distinct: dict[str, list[tuple[Problem, Head]]] = {}
     for problem, head in recorder.solved:
@@ -165,7 +178,7 @@ def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
         rows: dict[str, list[list[float]]] = {"ours": [], "scikit-learn": [], "Adam": []}
         for name, solver, dtype in (
             ("scikit-learn", by_scikit_learn, np.float64),
-            ("Adam", by_adam, np.float32),
+            ("Adam", partial(by_adam, device=device), np.float32),
         ):
             spent = 0.0
             for problem, head in chosen:
@@ -189,12 +202,14 @@ def test_logistic_grid_against_one_fit_at_a_time(benchmark: Any) -> None:
         name: sum(len(distinct[m]) * t for m, t in times.items()) for name, times in seconds.items()
     }
     rate = recorder.flops / recorder.seconds
-    students = [problem for problem, _ in distinct["w2s"][: size**2]]  # those of the first seed
+    together = size**2 if device == "cpu" else size**2 * seeds
+    students = [problem for problem, _ in distinct["w2s"][:together]]
     union = np.unique(np.concatenate([problem.rows for problem in students]))
-    peak = product_rate(len(union), data.features["student"].shape[1] + 1, size**2)
+    peak = product_rate(len(union), data.features["student"].shape[1] + 1, together, device)
     problems = [problem for problem, _ in recorder.solved if problem.side == "student"][:200]
     benchmark.extra_info.update(
         {
+            "seconds in the solver": recorder.seconds,
             "seconds at tol 1e-6, as the app is set": at_default,
             "heads": {method: len(pairs) for method, pairs in distinct.items()},
             "seconds a fit": {

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
+import torch
 from numpy.typing import NDArray
 
 from w2s_groups.seeds import stream
 
 Array = NDArray[np.float64]
+# Every benchmark of a grid runs on the CPU, and on a GPU where there is one.
+on_every_device = pytest.mark.parametrize(
+    "device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+)
 
 
 @dataclass(frozen=True, eq=False)

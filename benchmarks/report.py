@@ -1,5 +1,6 @@
 """`python benchmarks/report.py`: run every benchmark once and write reports/benchmarks.md from it.
 
+On a machine with a GPU the page is reports/benchmarks_cuda.md, and `-k cuda` runs what uses it.
 Further arguments go to pytest: `-k solver`, or `-m slow` for the ones that take minutes.
 """
 
@@ -14,6 +15,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pillow")
@@ -31,7 +34,8 @@ def main(arguments: list[str]) -> int:
             check=False,
         ).returncode  # fmt: skip
         found = json.loads(stored.read_text()) if stored.stat().st_size else {"benchmarks": []}
-    (ROOT / "reports" / "benchmarks.md").write_text(render(found["benchmarks"], status))
+    name = "benchmarks_cuda.md" if torch.cuda.is_available() else "benchmarks.md"
+    (ROOT / "reports" / name).write_text(render(found["benchmarks"], status))
     return status
 
 
@@ -43,7 +47,7 @@ def render(benchmarks: list[dict[str, Any]], status: int) -> str:
         "",
         "Every ratio is of two measurements of this one run.",
         "",
-        f"Machine: {platform.machine()}, {cpu()}, {os.cpu_count()} cores, "
+        f"Machine: {platform.machine()}, {cpu()}, {os.cpu_count()} cores, {gpu()}"
         f"Python {platform.python_version()}, "
         + ", ".join(f"{package} {version(package)}" for package in PACKAGES)
         + ".",
@@ -66,6 +70,11 @@ def render(benchmarks: list[dict[str, Any]], status: int) -> str:
 def text(value: object) -> str:
     """Floats to four digits; lists and the rest as they are."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def gpu() -> str:
+    """Name of the GPU with a comma behind it, where there is one."""
+    return f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else ""
 
 
 def cpu() -> str:

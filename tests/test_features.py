@@ -138,6 +138,12 @@ def test_auto_is_the_best_device_and_gives_the_same_key(
     assert auto.key == key
 
 
+def test_asking_for_the_width_first_leaves_parameters_that_a_gpu_can_use() -> None:
+    backbone = get_backbone(SPEC, SIZE)
+    assert backbone.width > 0
+    assert not any(p.is_inference() for p in backbone.network.parameters())
+
+
 OVERFLOWS = """
 from torch import nn
 

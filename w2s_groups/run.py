@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from w2s_groups import sampling
 from w2s_groups.config import Cell
-from w2s_groups.heads.logistic import probabilities
+from w2s_groups.heads.logistic import decisions, probabilities
 from w2s_groups.heads.problem import CrossEntropy, Head, Predictor, Problem, Squared, identity
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
@@ -207,7 +207,7 @@ def _test_accuracy(
         }
         logits = _logits(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
-            predicted = probabilities(head, values).argmax(axis=1)
+            predicted = decisions(head, values)
             result[key] = accuracy_by_group(
                 predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
             )

@@ -226,8 +226,9 @@ class Backbone:
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, H, W, 3) uint8 from `preprocess`, stacked -> (B, width) float32 on the CPU."""
+        network = self.network  # loaded out here: parameters made in inference mode fail on a GPU
         with torch.inference_mode():
-            features: torch.Tensor = self.network(batch)
+            features: torch.Tensor = network(batch)
         return features
 
 

@@ -92,5 +92,6 @@ class TextEncoder:
     @cached_property
     def width(self) -> int:
         """Number of features d. Loads the network; a cached matrix tells its own."""
+        network = self.network  # loaded out here, as in Backbone.forward
         with torch.inference_mode():
-            return int(self.network(self.batch([self._of_length(2)])).shape[1])
+            return int(network(self.batch([self._of_length(2)])).shape[1])

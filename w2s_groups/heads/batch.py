@@ -10,12 +10,13 @@ gradient is right to about 1e-9 and errors do not pile up.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from w2s_groups.heads.batch_losses import spread, value_and_gradient
+from w2s_groups.heads.history import History
 from w2s_groups.heads.problem import Loss
 from w2s_groups.heads.products import add_lower, lower_flops
 
@@ -47,29 +48,35 @@ class _Iterate(Batch):
     best: Tensor
     best_at: Tensor
     stalled: Tensor
-    S: list[Tensor] = field(default_factory=list)
-    Y: list[Tensor] = field(default_factory=list)
-    PY: list[Tensor] = field(default_factory=list)
-    rho: list[Tensor] = field(default_factory=list)
+    history: History
 
     def keep(self, mask: Tensor) -> None:
+        self.history.keep(mask)
         for f in fields(self):
-            old = getattr(self, f.name)
-            new = [x[mask] for x in old] if isinstance(old, list) else old[mask]
-            setattr(self, f.name, new)
+            if f.name != "history":
+                setattr(self, f.name, getattr(self, f.name)[mask])
 
 
 class Descent:
     """Minimises every head of a batch over one feature block."""
 
-    def __init__(self, X: Tensor, penalty: Tensor, loss: Loss, K: int) -> None:
-        """X: (m, D), float32 or float64; penalty: (D,) float64 diagonal of the l2 term."""
+    def __init__(
+        self, X: Tensor, penalty: Tensor, loss: Loss, K: int, before: Descent | None = None
+    ) -> None:
+        """X: (m, D), float32 or float64; penalty: (D,) float64 diagonal of the l2 term.
+
+        before: the descent whose preconditioner serves to begin with, on the same features.
+        """
         self.X, self.loss, self.K = X, loss, K
         self.penalty = penalty.repeat(K)
         self.flops = 0.0
-        self.P = X.new_empty(0)
+        self.P: Tensor | None = None
         self.curvature = 0.0
-        self.due = 0.0  # flops at which the preconditioner may be renewed
+        if before is not None and before.P is not None:
+            self.P, self.curvature = before.P.to(X.dtype), before.curvature
+        m, D = X.shape
+        self.cost = lower_flops(m + D, D) + 4 / 3 * D**3  # flops of a preconditioner
+        self.due = self.cost / 2  # flops at which the preconditioner may be renewed
 
     def logits(self, V: Tensor) -> Tensor:
         """(P, K, m) logits of V (P, K·D)."""
@@ -137,7 +144,8 @@ class Descent:
         Z = self.logits(batch.V)
         value, R = self.evaluate(Z, batch.targets, batch.weights)
         G = self.gradient(R, batch.V)
-        self._precondition(Z, batch.weights)
+        if self.P is None:
+            self._precondition(Z, batch.weights)
         n, device = len(batch.V), Z.device
         return _Iterate(
             batch.V,
@@ -152,11 +160,12 @@ class Descent:
             torch.full((n,), torch.inf, dtype=G.dtype, device=device),
             torch.zeros(n, dtype=torch.int64, device=device),
             torch.zeros(n, dtype=torch.bool, device=device),
+            History(n, G.shape[1], HISTORY, G),
         )
 
     def _precondition(self, Z: Tensor, weights: Tensor) -> None:
         """P = (Xᵀ diag(h) X + penalty)⁻¹, h the heads' average weighted curvature of each row."""
-        m, D = self.X.shape
+        D = self.X.shape[1]
         h = (spread(Z) * weights.squeeze(1)).mean(0)
         self.curvature = float(h.sum())
         B = self.X.new_zeros(D, D)
@@ -174,9 +183,8 @@ class Descent:
         P = torch.zeros_like(B)
         add_lower(P, inverse, inverse)
         self.P = P.tril_() + P.tril(-1).T
-        cost = lower_flops(m + D, D) + 4 / 3 * D**3
-        self.flops += cost
-        self.due = self.flops + cost / 2
+        self.flops += self.cost
+        self.due = self.flops + self.cost / 2
 
     def _renew_preconditioner(self, at: _Iterate) -> None:
         """Once the fits have sharpened, the Hessian is far below its start: factorise it again.
@@ -189,38 +197,25 @@ class Descent:
         h = (spread(at.Z) * at.weights.squeeze(1)).mean(0)
         if float(h.sum()) < 0.6 * self.curvature:
             self._precondition(at.Z, at.weights)
-            at.PG, at.PY = self._apply(at.G), [self._apply(y) for y in at.Y]
+            at.PG = self._apply(at.G)
+            at.history.renew(self._apply)
 
     def _apply(self, G: Tensor) -> Tensor:
+        assert self.P is not None
         D = self.X.shape[1]
         rows = G.reshape(-1, D)
         self.flops += 2.0 * rows.shape[0] * D**2
-        return (rows @ self.P).view(G.shape)
-
-    def _direction(self, at: _Iterate) -> Tensor:
-        """Two-loop recursion around P; P·(each part of q) is at hand, so it costs no product."""
-        q, r, alphas = at.G.clone(), at.PG.clone(), []
-        for s, y, py, rho in zip(at.S[::-1], at.Y[::-1], at.PY[::-1], at.rho[::-1], strict=True):
-            alpha = (rho * torch.linalg.vecdot(s, q))[:, None]
-            q.addcmul_(alpha, y, value=-1)
-            r.addcmul_(alpha, py, value=-1)
-            alphas.append(alpha)
-        if at.S:
-            size = torch.linalg.vecdot(at.Y[-1], at.PY[-1]) * at.rho[-1]
-            r *= torch.where(size > 0, 1 / size, torch.ones_like(size))[:, None]
-        for s, y, rho, alpha in zip(at.S, at.Y, at.rho, alphas[::-1], strict=True):
-            r.addcmul_(alpha - (rho * torch.linalg.vecdot(y, r))[:, None], s)
-        return r.neg_()
+        found: Tensor = (rows @ self.P).view(G.shape)
+        return found
 
     def _step(self, at: _Iterate) -> None:
-        d = self._direction(at)
+        d = at.history.direction(at.G, at.PG)
         XD = self.logits(d)
         slope, linear, square = self._along(at, d, XD)
         uphill = ~(slope < 0)
         if bool(uphill.any()):
             # A curvature pair spoilt by rounding or non-convexity: that head starts a new history.
-            for rho in at.rho:
-                rho[uphill] = 0
+            at.history.forget(uphill)
             d[uphill] = -at.PG[uphill]
             XD[uphill] = self.logits(d[uphill])
             slope, linear, square = self._along(at, d, XD)
@@ -233,12 +228,7 @@ class Descent:
         PG = self._apply(G)
         y, py = G - at.G, PG - at.PG
         at.G, at.PG = G, PG
-        sy = torch.linalg.vecdot(s, y)
-        noise = 1e-9 * s.norm(dim=1) * y.norm(dim=1)
-        rho = torch.where(sy > noise, 1 / sy, torch.zeros_like(sy))
-        for history, new in ((at.S, s), (at.Y, y), (at.PY, py), (at.rho, rho)):
-            history.append(new)
-            del history[:-HISTORY]
+        at.history.add(s, y, py)
 
     def _along(self, at: _Iterate, d: Tensor, XD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Slope of the objective along d, and the l2 term's linear and quadratic parts (P,)."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.batch import Batch, Descent
-from w2s_groups.heads.blocks import Block, Task, expand, gather, tasks_of
+from w2s_groups.heads.blocks import CPU, GPU, Block, Task, expand, gather, tasks_of
 from w2s_groups.heads.problem import (
     Head,
     Problem,
@@ -62,9 +62,14 @@ class Solved:
     flops: float
 
 
-def plan(features: Features, problems: Sequence[Problem], memory_limit: int = MEMORY_LIMIT) -> Plan:
+def plan(
+    features: Features,
+    problems: Sequence[Problem],
+    memory_limit: int = MEMORY_LIMIT,
+    device: str = "cpu",
+) -> Plan:
     """Number of distinct heads, blocks and peak bytes of `solve`, without solving."""
-    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit, device)
     peaks = [block.bytes(features[block.side].shape[1]) for block in blocks]
     peaks += [
         ridge_bytes(groups, len(features[side]), features[side].shape[1], memory_limit)
@@ -113,7 +118,7 @@ def iterate(
     """
     if not tol > 0:
         raise InputError(f"tol={tol} must be positive")
-    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit, device)
     ended = _counter(progress, len(problems))
     return itertools.chain(
         *(
@@ -148,7 +153,7 @@ def _solved(
 
 
 def _prepare(
-    features: Features, problems: Sequence[Problem], memory_limit: int
+    features: Features, problems: Sequence[Problem], memory_limit: int, device: str
 ) -> tuple[list[Task], list[Block], list[tuple[str, list[Group]]]]:
     for problem in problems:
         if problem.side not in features:
@@ -176,6 +181,7 @@ def _prepare(
         {side: shape[0] for side, shape in shapes.items()},
         {side: shape[1] for side, shape in shapes.items()},
         memory_limit,
+        CPU if device == "cpu" else GPU,
     )
     return tasks, blocks, ridges
 
@@ -244,7 +250,7 @@ def _solve_block(
         FLOAT32_LIMIT,
         lambda index: ended(block.tasks[i] for i in index.tolist()),
     )
-    exact = Descent(A64, penalty, block.loss, block.K)
+    exact = Descent(A64, penalty, block.loss, block.K, before=fast)
     _, R = exact.evaluate(exact.logits(V), targets, weights)
     norms = exact.gradient(R, V).abs().amax(1)
     late = ~(norms <= tol)

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
+from scipy.special import expit, softmax
 
 from w2s_groups.errors import InputError
-from w2s_groups.heads.losses import Array, curvature, log_probabilities, value_and_gradient
+from w2s_groups.heads.losses import Array, curvature, value_and_gradient
 from w2s_groups.heads.problem import (
     Head,
     Predictor,
@@ -65,9 +66,18 @@ def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
 
 def probabilities(head: Predictor, logits: Array) -> Array:
     """(n, C) from the head's (n, K) logits, as `predict_proba`; scores sum to 1 too."""
-    if not head.scores:
-        return np.exp(log_probabilities(logits))
-    return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
+    if head.scores:
+        return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
+    if logits.shape[1] == 1:
+        return np.asarray(expit(np.concatenate([-logits, logits], axis=1)))
+    return np.asarray(softmax(logits, axis=1))
+
+
+def decisions(head: Predictor, logits: Array) -> NDArray[np.int64]:
+    """(n,) most probable class by (n, K) logits; the first of those that tie."""
+    if logits.shape[1] == 1:
+        return np.asarray(logits[:, 0] > (0.5 if head.scores else 0.0), dtype=np.int64)
+    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
 
 
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
-from scipy.stats import entropy
+from scipy.special import entr
 
 from w2s_groups.heads.problem import GCE, Problem
 from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
@@ -43,7 +43,7 @@ def most_confident(proba: NDArray[np.float64], keep: float) -> NDArray[np.int64]
     proba: (n, C). Ties go to the earlier row. Source: LDL25, enhanced W2S, selection step.
     """
     n_keep = max(1, int(np.floor(keep * len(proba) + 0.5)))
-    order = np.argsort(entropy(proba, axis=1), kind="stable")
+    order = np.argsort(entr(proba).sum(axis=1), kind="stable")
     return np.sort(order[:n_keep])
 
 
