@@ -19,7 +19,8 @@ from w2s_groups.heads.problem import check_features, n_logits, one_hot
 class Side:
     """Rows x (N, d + 1) of one network, float64, the last column 1 for the free intercept.
 
-    member: (G, N) 1/N_g on the rows of each group, so that member @ values are group means.
+    member: (G, N) weights of the rows of each group, of sum 1, so that member @ values are group
+    means; 1/N_g where all rows count alike.
     """
 
     x: Tensor
@@ -41,7 +42,7 @@ class Side:
         parts = []
         for weight, mean in zip(self.member, self.mean, strict=True):
             rows = self.x[weight > 0] - mean
-            parts.append(rows.T @ rows / max(len(rows), 1))
+            parts.append((weight[weight > 0] * rows.T) @ rows)
         return torch.stack(parts)
 
 

@@ -14,6 +14,7 @@ from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Points, Population
 from w2s_groups.prediction.response import response
 from w2s_groups.prediction.scores import beside, group_means, make_noise, sampled_scores
+from w2s_groups.prediction.selected import Selection, Student, refits
 from w2s_groups.prediction.spread import spread
 
 Floats = NDArray[np.float64]
@@ -25,11 +26,22 @@ class Prediction:
 
     teacher: (L, S, G) for L labelled mixes. student: (L, U, S, G) for U unlabelled mixes. Sample s
     of a student was taught by sample s of its teacher. n: (G,) images that they are read from.
+    With a selection, retrained (L, U, S, G): the student refitted on what it is surest of, and
+    kept (L, U, S, G): the share of each group of the unlabelled set that this is.
     """
 
     teacher: Floats
     student: Floats
     n: NDArray[np.int64]
+    retrained: Floats | None = None
+    kept: Floats | None = None
+
+    def refit_pair(self) -> Prediction:
+        """Students (L U, S, G) as teachers, each with its refit (L U, 1, S, G) as their student."""
+        if self.retrained is None:
+            raise InputError("no refit was predicted; call predict with selection=Selection(keep)")
+        before, after = (v.reshape(-1, *v.shape[2:]) for v in (self.student, self.retrained))
+        return Prediction(before, after[:, None], self.n)
 
 
 def predict(
@@ -42,14 +54,16 @@ def predict(
     points: Points | None = None,
     samples: int = 64,
     seed: int = 0,
+    selection: Selection | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
     """Predicted accuracies of every labelled mix with every unlabelled mix.
 
     counts_l (L, G), counts_u (U, G): images of each group. l2_w, l2_s: l2 of the ridge heads, as
     heads.Problem has it. points: where accuracies are read; None: the population's own rows, each
-    as if it had not been drawn. samples: an even number. progress: called with (done, total) of
-    L + U mixes. Source: docs/prediction.md.
+    as if it had not been drawn. samples: an even number. selection: of what students are refitted
+    on; None: they are not. progress: called with (done, total) of L + U mixes. Source:
+    docs/prediction.md.
     """
     if samples < 2 or samples % 2:
         raise InputError(f"samples={samples} must be an even number, 2 or more: they come in pairs")
@@ -88,6 +102,8 @@ def predict(
 
     side = population.student
     student: list[list[Floats]] = [[] for _ in mixes_l]
+    retrained: list[list[Floats]] = [[] for _ in mixes_l]
+    kept: list[list[Floats]] = [[] for _ in mixes_l]
     taught_means = [group_means(side, targets) for targets in taught]
     start = None
     for counts in mixes_u:
@@ -95,13 +111,29 @@ def predict(
         start = found.delta
         s = spread(side, codes, found)
         seen = (points.student @ found.Q).float() if points is not None else None
+        students = []
         for i, (targets, means) in enumerate(zip(taught, taught_means, strict=True)):
             drawn = beside(noise, p_l[i], found.p, codes)
             loo, at_points = sampled_scores(side, s, targets, means, drawn, noise, codes, seen)
             student[i].append(_accuracy(population, points, loo, at_points))
+            if selection is not None:
+                students.append(Student(targets, loo, drawn))
+        if selection is not None:
+            again = refits(
+                side, codes, counts, l2_s, population.names, s, students, selection,
+                points.student if points is not None else None,
+            )  # fmt: skip
+            for i, one in enumerate(again):
+                retrained[i].append(_accuracy(population, points, one.loo, one.at))
+                kept[i].append(one.kept.cpu().numpy())
         step()
     n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
-    return Prediction(np.stack(teacher), np.stack([np.stack(row) for row in student]), n)
+
+    def stacked(cells: list[list[Floats]]) -> Floats:
+        return np.stack([np.stack(row) for row in cells])
+
+    more = () if selection is None else (stacked(retrained), stacked(kept))
+    return Prediction(np.stack(teacher), stacked(student), n, *more)
 
 
 def _accuracy(
