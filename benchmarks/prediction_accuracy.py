@@ -3,7 +3,9 @@
     python benchmarks/prediction_accuracy.py data=birds_mammals draws=60 samples=128
 
 Every ordered pair of the packaged networks at l2 = alpha d, alpha in 1e-3, 1e-2, 1e-1, on a 5 x 5
-grid of eta. An hour on two cores at 60 draws; draws=20 and pairs=1 take minutes.
+grid of eta. An hour on two cores at 60 draws; draws=20 and pairs=1 take minutes. keep=0.5 refits
+every student on the surest half of its images too, by the teacher's decisions: rows "refit", its
+gain over the student ("gain2"), Spearman's correlation over cells, and the kept shares by group.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 import numpy as np
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from scipy.stats import spearmanr
 
 from w2s_groups import compose, inputs
 from w2s_groups.heads.grid import solve
@@ -23,6 +26,7 @@ from w2s_groups.prediction.agreement import agreement
 from w2s_groups.prediction.forecast import METRICS
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.predictive import predict
+from w2s_groups.prediction.selected import Selection
 from w2s_groups.risks import accuracy_by_group
 from w2s_groups.sampling import Request, draw, group_counts
 
@@ -50,8 +54,18 @@ def scores(head, X):
     return np.concatenate([1 - z, z], axis=1) if z.shape[1] == 1 else z
 
 
-def measured(pool, n_l, n_u, l2_w, l2_s, draws):
-    """Accuracies of teacher (D, L, G) and student (D, L, U, G) by group of the test images."""
+def surest(head, X, rows, keep):
+    """The share `keep` of rows, ascending, of the largest margin between two scores."""
+    top = np.sort(scores(head, X[rows]), axis=1)
+    order = np.argsort(top[:, -2] - top[:, -1], kind="stable")
+    return np.sort(rows[order[: max(1, int(keep * len(rows) + 0.5))]])
+
+
+def measured(pool, n_l, n_u, l2_w, l2_s, draws, keep=None):
+    """Accuracies of teacher (D, L, G) and student (D, L, U, G) by group of the test images.
+
+    With keep, of its refit (D, L, U, G) too, and the share of each group that is kept (D, L, U, G).
+    """
     D, C = pool.drawable, pool.n_classes
 
     def rows(eta_l, eta_u, seed):
@@ -64,7 +78,11 @@ def measured(pool, n_l, n_u, l2_w, l2_s, draws):
             said, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
         )[0]
 
-    teacher, student = [], []
+    def by_group(rows):
+        return np.bincount(pool.codes[rows], minlength=pool.groups.n_groups)
+
+    teacher, student, refit, share = [], [], [], []
+    shape = (len(ETAS), len(ETAS), pool.groups.n_groups)
     for seed in range(draws):
         labelled = [rows(eta, ETAS[0], seed)[0] for eta in ETAS]
         unlabelled = [rows(ETAS[0], eta, seed)[1] for eta in ETAS]
@@ -73,14 +91,40 @@ def measured(pool, n_l, n_u, l2_w, l2_s, draws):
             [Problem("teacher", r, one_hot(pool.y[r], C), Squared(), l2_w) for r in labelled],
         )
         taught = [scores(head, pool.features["teacher"]) for head in heads]
+        cells = [(targets, rows) for targets in taught for rows in unlabelled]
         students = solve(
-            pool.features,
-            [Problem("student", r, t[r], Squared(), l2_s) for t in taught for r in unlabelled],
+            pool.features, [Problem("student", r, t[r], Squared(), l2_s) for t, r in cells]
         )
         teacher.append([accuracy(head, "teacher") for head in heads])
-        flat = np.array([accuracy(head, "student") for head in students])
-        student.append(flat.reshape(len(ETAS), len(ETAS), -1))
-    return np.array(teacher), np.array(student)
+        student.append(np.reshape([accuracy(head, "student") for head in students], shape))
+        if keep is not None:
+            kept = [
+                surest(head, pool.features["student"], r, keep)
+                for head, (_, r) in zip(students, cells, strict=True)
+            ]
+            labels = [t[k].argmax(axis=1) for (t, _), k in zip(cells, kept, strict=True)]
+            again = solve(
+                pool.features,
+                [
+                    Problem("student", k, one_hot(y, C), Squared(), l2_s)
+                    for k, y in zip(kept, labels, strict=True)
+                ],
+            )
+            refit.append(np.reshape([accuracy(head, "student") for head in again], shape))
+            shares = [by_group(k) / by_group(r) for (_, r), k in zip(cells, kept, strict=True)]
+            share.append(np.reshape(shares, shape))
+    found = (teacher, student) if keep is None else (teacher, student, refit, share)
+    return tuple(np.array(part) for part in found)
+
+
+def line(label, metric, name, q, signs=""):
+    rms = np.sqrt(np.mean((q.predicted - q.measured) ** 2))
+    rho = spearmanr(q.predicted.ravel(), q.measured.ravel()).statistic
+    print(
+        f"{label} {metric:11} {name:7} {q.near.mean():5.3f} {q.covered.mean():6.3f} {rms:6.4f} "
+        f"{rho:5.2f} {signs}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -88,8 +132,10 @@ def main() -> None:
     draws, samples = int(given.pop("draws", 20)), int(given.pop("samples", 128))
     pairs = list(itertools.permutations(NETWORKS, 2))[: int(given.pop("pairs", 6))]
     data = given.pop("data", "birds_mammals")
+    keep = float(given.pop("keep")) if "keep" in given else None
+    selection = None if keep is None else Selection(keep)
     cfg, dataset, matrices, usable = load(data, [f"{k}={v}" for k, v in given.items()])
-    print(f"{'teacher -> student':46} alpha metric      part    near  cover  rms    signs")
+    print(f"{'teacher -> student':46} alpha metric      part    near  cover  rms    rho   signs")
     for teacher, student in pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
@@ -106,18 +152,31 @@ def main() -> None:
         )
         for alpha in ALPHAS:
             l2 = alpha * d_w, alpha * d_s
-            P = predict(people, counts_l, counts_u, *l2, points=seen, samples=samples)
-            fitted = measured(pool, n_l, n_u, *l2, draws)
+            P = predict(
+                people, counts_l, counts_u, *l2, points=seen, samples=samples, selection=selection
+            )
+            label = f"{teacher[9:] + ' -> ' + student[9:]:46} {alpha:<5g}"
+            fitted = measured(pool, n_l, n_u, *l2, draws, keep)
             for metric in METRICS:
-                found = agreement(P, *fitted, metric, pool.groups, pool.priors)
-                for name in ("teacher", "student", "gain"):
-                    q = getattr(found, name)
-                    rms = np.sqrt(np.mean((q.predicted - q.measured) ** 2))
-                    signs = f"{found.right.sum()}/{found.clear.sum()}" if name == "gain" else ""
+                found = agreement(P, *fitted[:2], metric, pool.groups, pool.priors)
+                line(label, metric, "teacher", found.teacher)
+                line(label, metric, "student", found.student)
+                line(label, metric, "gain", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+                if keep is None:
+                    continue
+                before, after = (part.reshape(draws, -1, part.shape[-1]) for part in fitted[1:3])
+                found = agreement(
+                    P.refit_pair(), before, after[:, :, None], metric, pool.groups, pool.priors
+                )
+                line(label, metric, "refit", found.student)
+                line(label, metric, "gain2", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+            if keep is not None:
+                for g, name in enumerate(pool.groups.names):
+                    share, said = fitted[3][..., g].mean(axis=0), P.kept[..., g].mean(axis=-1)
+                    rms = np.sqrt(np.mean((share - said) ** 2))
                     print(
-                        f"{teacher[9:] + ' -> ' + student[9:]:46} {alpha:<5g} {metric:11} "
-                        f"{name:7} {q.near.mean():5.3f} {q.covered.mean():6.3f} {rms:6.4f} {signs}",
-                        flush=True,
+                        f"{label} kept of {name}: {share.min():.3f} to {share.max():.3f} of the "
+                        f"group, predicted {said.min():.3f} to {said.max():.3f}, rms {rms:.4f}"
                     )
 
 

@@ -101,11 +101,11 @@ def refits(
         fitted = (x @ theta).to(t).reshape(N, S, K)
         residual = (t - fitted) / divide
         noise = ((w * wave[codes])[:, None] * mask * student.drawn)[:, :, None]
-        moved = torch.zeros_like(residual)
-        pushed = torch.zeros_like(theta)
-        for _ in range(2):  # the second time with residuals that vary as heads do
+        moved, pushed = torch.zeros_like(residual), torch.zeros_like(theta)
+        for last in (False, True):  # the second time with residuals that vary as heads do
             e = noise * (residual - moved)
-            pushed = ridge.solve(ridge.pull(e), pushed)
+            pull = ridge.pull(e)
+            pushed = ridge.solve(pull, pushed) if last else Q @ pull
             moved = ((x @ pushed).to(t).reshape(N, S, K) - own[:, None, None] * e) / divide
         without = t - residual + moved
         without = torch.where(mask[:, :, None], without, fitted + moved)
