@@ -35,7 +35,7 @@ def places(out: Path) -> tuple[str, ...]:
 def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Folder of the report of a run that measured too, and what it printed."""
     out = tmp_path_factory.mktemp("predict")
-    cfg = load(*SMALL, "measure=true", *places(out), of="predict")
+    cfg = load(*SMALL, "measure=true", "keep=0.5", *places(out), of="predict")
     with pytest.MonkeyPatch.context() as patch:
         said: list[str] = []
         patch.setattr("builtins.print", lambda *parts: said.append(" ".join(map(str, parts))))
@@ -45,8 +45,8 @@ def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 
 def test_every_cell_is_in_the_table(run: tuple[Path, str]) -> None:
     found = load_found(run[0])
-    assert len(found.cells) == 3 * 3 * 3 * 3  # eta_l, eta_u, method, metric
-    assert len(found.path) == 2 * len(found.cells)  # every alpha
+    assert len(found.cells) == 3 * 3 * 5 * 3  # eta_l, eta_u, method, metric
+    assert len(found.path) == 2 * 3 * 3 * 3 * 3  # every alpha, no refits
     for cells in (found.cells, found.path):
         assert cells["mean"].between(-1, 1).all()
         assert (cells["low"] <= cells["mean"] + 1e-5).all()
@@ -82,6 +82,20 @@ def test_what_is_trained_is_where_it_was_predicted(run: tuple[Path, str]) -> Non
     assert share > 0.85
 
 
+def test_refits_have_maps_of_their_own(run: tuple[Path, str]) -> None:
+    folder, said = run
+    found = load_found(folder)
+    assert found.settings["keep"] == 0.5
+    cells = found.cells.set_index(["method", "metric", "eta_l", "eta_u"])["mean"]
+    w2s, refit, gain = (cells.loc[name] for name in ("w2s", "retrained", "retrained_gain"))
+    # The mean of differences is the difference of means; five decimals are stored.
+    assert (refit - w2s - gain).abs().max() < 2e-5
+    assert gain.nunique() > 10
+    assert "![maps of the refit](map_retrained.png)" in (folder / "README.md").read_text()
+    assert (folder / "map_retrained.png").stat().st_size > 5000
+    assert "refitted on the surest 50 % of its images" in said
+
+
 def test_committed_pages_follow_from_their_tables(run: tuple[Path, str]) -> None:
     for name, content in report.files(load_found(run[0])).items():
         if name.endswith(".md"):
@@ -109,6 +123,8 @@ def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str
         (("n_u=5000",), "the pool has"),
         (("alpha=[]",), "alpha=\\[\\] is empty"),
         (("alpha=-1",), "alpha=-1 must be a number"),
+        (("keep=2",), "keep=2 must be a number"),
+        (("keep=[0.2,0.5]",), "a map has one keep"),
         (("read_from=test", "data.n_test=1"), "need test images of every group"),
     ],
 )

@@ -24,6 +24,7 @@ from w2s_groups.prediction import report, table
 from w2s_groups.prediction.engine import Engine
 from w2s_groups.prediction.found import Found, save, short, to_csv
 from w2s_groups.prediction.population import Points
+from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL, Mix
 from w2s_groups.results import store
@@ -114,7 +115,10 @@ def _pair(
         ignore_index=True,
     )
     alpha = best_alpha(path)
-    cells = engine.table(labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}")
+    selection = None if cfg.keep is None else Selection(cfg.keep)
+    cells = engine.table(
+        labelled, unlabelled, alpha, at, f"map, alpha={alpha:g}", selection=selection
+    )
     sizes = _sizes(engine, cfg, (eta_l[0], eta_l[-1]), (eta_u[0], eta_u[-1]), alpha, at)
     compared = order = None
     if cfg.measure:
@@ -128,7 +132,7 @@ def _pair(
     settings = {
         "data": cfg.data.name, "teacher": pair[0], "student": pair[1], "n_l": n_l, "n_u": n_u,
         "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
-        "head": cfg.head.value, "draws": len(cfg.seeds),
+        "head": cfg.head.value, "draws": len(cfg.seeds), "keep": cfg.keep,
     }  # fmt: skip
     return Found(settings, path, cells, sizes, compared, order)
 

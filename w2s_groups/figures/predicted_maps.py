@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from w2s_groups.figures import style
-from w2s_groups.prediction.table import METRICS
+from w2s_groups.prediction.table import METRICS, RETRAINED
 
 LABELS = {
     "average": "average accuracy",
@@ -38,11 +38,7 @@ def draw(cells: pd.DataFrame, measured: pd.DataFrame | None = None) -> Figure:
         chance = _grid(of_metric[of_metric["method"] == "gain"], "positive")
         if not np.isfinite(gain[2]).any():
             for column in range(4):
-                axes[row, column].text(
-                    0.5, 0.5, "a group is absent", transform=axes[row, column].transAxes,
-                    ha="center", color=style.MUTED,
-                )  # fmt: skip
-                _frame(axes[row, column], row, column, "", LABELS[metric] if not column else "")
+                _absent(axes[row, column], row, column, LABELS[metric] if not column else "")
             continue
         low = min(np.nanmin(teacher[2]), np.nanmin(student[2]))
         high = max(np.nanmax(teacher[2]), np.nanmax(student[2]))
@@ -52,15 +48,45 @@ def draw(cells: pd.DataFrame, measured: pd.DataFrame | None = None) -> Figure:
             mesh = ax.contourf(*part[:2], part[2].T, levels=levels, cmap="viridis")
             _frame(ax, row, column, f"{title}, expected", LABELS[metric])
         _bar(figure, mesh, list(axes[row, :2]), "accuracy")
-        _gain(figure, axes[row, 2], gain, row, _of(measured, metric))
-        ax = axes[row, 3]
-        mesh = ax.contourf(
-            *chance[:2], chance[2].T, levels=np.linspace(0, 1, 11), cmap="RdBu", vmin=0, vmax=1
-        )
-        _frame(ax, row, 3, "chance that a draw gains", "")
-        _bar(figure, mesh, [ax], "Pr[gain > 0]")
-    _legend(figure, measured is not None)
+        _gain(figure, axes[row, 2], gain, student[2], _of(measured, metric))
+        _frame(axes[row, 2], row, 2, "gain of the student", "")
+        _chance(figure, axes[row, 3], chance)
+        _frame(axes[row, 3], row, 3, "chance that a draw gains", "")
+    _legend(figure, measured is not None, "student")
     return figure
+
+
+def draw_retrained(cells: pd.DataFrame) -> Figure:
+    """The same of students refitted on what they are surest of, and their gain over the student."""
+    figure = style.new_figure(10.5, 3.1 * len(METRICS) + 0.8)
+    axes = figure.subplots(len(METRICS), 3, sharex=True, sharey=True, squeeze=False)
+    for row, metric in enumerate(METRICS):
+        of_metric = cells[cells["metric"] == metric]
+        after, gained = (of_metric[of_metric["method"] == name] for name in RETRAINED)
+        accuracy, gain, chance = (
+            _grid(after, "mean"), _grid(gained, "mean"), _grid(gained, "positive")
+        )  # fmt: skip
+        if not np.isfinite(gain[2]).any():
+            for column, label in enumerate((LABELS[metric], "", "")):
+                _absent(axes[row, column], row, column, label)
+            continue
+        low, high = np.nanmin(accuracy[2]), np.nanmax(accuracy[2])
+        levels = MaxNLocator(12).tick_values(low, max(high, low + 1e-3))
+        ax = axes[row, 0]
+        mesh = ax.contourf(*accuracy[:2], accuracy[2].T, levels=levels, cmap="viridis")
+        _frame(ax, row, 0, "refit, expected", LABELS[metric])
+        _bar(figure, mesh, [ax], "accuracy")
+        _gain(figure, axes[row, 1], gain, accuracy[2], None)
+        _frame(axes[row, 1], row, 1, "gain over the student", "")
+        _chance(figure, axes[row, 2], chance)
+        _frame(axes[row, 2], row, 2, "chance that a draw gains", "")
+    _legend(figure, False, "refit")
+    return figure
+
+
+def _absent(ax: Axes, row: int, column: int, label: str) -> None:
+    ax.text(0.5, 0.5, "a group is absent", transform=ax.transAxes, ha="center", color=style.MUTED)
+    _frame(ax, row, column, "", label)
 
 
 def _grid(
@@ -85,7 +111,7 @@ def _gain(
     figure: Figure,
     ax: Axes,
     gain: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    row: int,
+    accuracy: NDArray[np.float64],
     measured: pd.DataFrame | None,
 ) -> None:
     eta_l, eta_u, values = gain
@@ -99,7 +125,7 @@ def _gain(
     if np.nanmin(values) < 0 < np.nanmax(values):
         ax.contour(eta_l, eta_u, values.T, [0.0], colors="black", linewidths=1.6)
     if np.isfinite(values).all():
-        best = eta_u[values.argmax(axis=1)]
+        best = eta_u[accuracy.argmax(axis=1)]
         ax.plot(eta_l, best, color="black", linestyle="--", linewidth=1.2, clip_on=False)
     if measured is not None and len(measured):
         ax.scatter(
@@ -113,8 +139,18 @@ def _gain(
                 ha="center", va="center_baseline", clip_on=False, zorder=4,
                 path_effects=[withStroke(linewidth=1.5, foreground="white")],
             )  # fmt: skip
-    _frame(ax, row, 2, "gain of the student", "")
     _bar(figure, mesh, [ax], "gain")
+
+
+def _chance(
+    figure: Figure,
+    ax: Axes,
+    chance: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+) -> None:
+    mesh = ax.contourf(
+        *chance[:2], chance[2].T, levels=np.linspace(0, 1, 11), cmap="RdBu", vmin=0, vmax=1
+    )
+    _bar(figure, mesh, [ax], "Pr[gain > 0]")
 
 
 def _frame(ax: Axes, row: int, column: int, title: str, metric: str) -> None:
@@ -134,10 +170,10 @@ def _bar(figure: Figure, mesh: object, axes: list[Axes], label: str) -> None:
     bar.ax.tick_params(labelcolor=style.INK, labelsize=8)
 
 
-def _legend(figure: Figure, measured: bool) -> None:
+def _legend(figure: Figure, measured: bool, who: str) -> None:
     handles = [
         Line2D([], [], color="black", linewidth=1.6, label="predicted gain = 0"),
-        Line2D([], [], color="black", linestyle="--", label=r"$\eta_u$ of the best student"),
+        Line2D([], [], color="black", linestyle="--", label=rf"$\eta_u$ of the best {who}"),
     ]
     if measured:
         disc = Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="")

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from w2s_groups.pool import Pool
 from w2s_groups.prediction import predictive, table
 from w2s_groups.prediction.population import Points, points, population
+from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.table import Mix
 from w2s_groups.sampling import group_counts
 
@@ -52,6 +53,7 @@ class Engine:
         at: Points | None,
         label: str,
         finer: int = 1,
+        selection: Selection | None = None,
     ) -> pd.DataFrame:
         """Rows of table.predictions, with alpha; `label` names the progress bar.
 
@@ -65,7 +67,7 @@ class Engine:
             found = predictive.predict(
                 self.population, self._counts(labelled), self._counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=finer * self.samples, progress=progress,
+                samples=finer * self.samples, selection=selection, progress=progress,
             )  # fmt: skip
         rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
         return rows.assign(alpha=alpha)

@@ -23,7 +23,8 @@ MEASURED = ("compared", "order")
 class Found:
     """path: rows of some cells at every alpha; cells: of the map, at the chosen one; sizes: of the
     gain against sizes; compared, order: of prediction.table's functions, None where nothing was
-    trained. settings: data, teacher, student, n_l, n_u, samples, read_from, alpha, head, draws.
+    trained. settings: data, teacher, student, n_l, n_u, samples, read_from, alpha, head, draws,
+    keep (None: cells have no row of a refit).
     """
 
     settings: dict[str, Any]

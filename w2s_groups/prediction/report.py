@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
 from w2s_groups.prediction.found import Found
-from w2s_groups.prediction.table import METRICS, match, wrong_sign
+from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
 from w2s_groups.results.schema import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
@@ -31,6 +33,10 @@ def files(found: Found) -> dict[str, bytes]:
         "map.pdf": style.pdf(maps),
         "sizes.png": style.png(sizes, dpi=120),
     }
+    if has_refit(found):
+        content["map_retrained.png"] = style.png(
+            predicted_maps.draw_retrained(found.cells), dpi=120
+        )
     if found.compared is not None:
         pair = {name: found.settings[name] for name in ("teacher", "student")}
         content |= _scatter(found.compared.assign(**pair))
@@ -78,6 +84,12 @@ def summary(found: Found) -> str:
         "best eta_u for each eta_l (ranges hold 95 % of draws)",
         best(found).to_string(index=False),
     ]
+    if has_refit(found):
+        parts += [
+            f"refitted on the surest {100 * own['keep']:g} % of its images, by the teacher's "
+            "decisions; gain over the student",
+            best_refit(found).to_string(index=False),
+        ]
     if found.compared is not None and found.order is not None:
         parts += [
             f"against {own['draws']} measured draws a cell of {own['head']} heads, on test images",
@@ -110,8 +122,16 @@ def markdown(found: Found) -> str:
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),
-        "## Sizes\n\n![gain against the sizes of both sets](sizes.png)",
     ]
+    if has_refit(found):
+        parts += [
+            "## Selective retraining\n\nThe student refitted, by the squared loss and the "
+            f"teacher's decisions, on the {100 * own['keep']:g} % of its images that it is surest "
+            "of. Gains are those over the student.",
+            "![maps of the refit](map_retrained.png)",
+            _table(best_refit(found)),
+        ]
+    parts.append("## Sizes\n\n![gain against the sizes of both sets](sizes.png)")
     if found.compared is not None and found.order is not None:
         heads = own["head"]
         if heads != "ridge":
@@ -143,6 +163,22 @@ def by_alpha(found: Found) -> pd.DataFrame:
 
 def best(found: Found) -> pd.DataFrame:
     """The eta_u of the best student at a few eta_l, by average and by worst group."""
+    return _best(found, METHODS, ("teacher", "student"))
+
+
+def has_refit(found: Found) -> bool:
+    """Whether refits were predicted too."""
+    return bool(found.cells["method"].isin(RETRAINED).any())
+
+
+def best_refit(found: Found) -> pd.DataFrame:
+    """As `best`, of the refit: the student is what it gains over."""
+    return _best(found, ("w2s", *RETRAINED), ("student", "refit"))
+
+
+def _best(found: Found, methods: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    """methods: what is gained over, what gains, and the gain; names: of the first two."""
+    before, after, gains = methods
     eta_l = np.sort(found.cells["eta_l"].unique())
     shown = eta_l[np.unique(np.linspace(0, len(eta_l) - 1, ROWS).round().astype(int))]
     rows = []
@@ -150,17 +186,17 @@ def best(found: Found) -> pd.DataFrame:
         of_metric = found.cells[found.cells["metric"] == metric].set_index("method")
         for value in shown:
             here = of_metric[of_metric["eta_l"] == value]
-            student = here.loc["w2s"]
+            student = here.loc[after]
             at = student["eta_u"].to_numpy()[student["mean"].to_numpy().argmax()]
             cell = here[here["eta_u"] == at]
-            gain = cell.loc["gain"]
+            gain = cell.loc[gains]
             rows.append(
                 {
                     "metric": NAMES[metric],
                     "eta_l": f"{value:g}",
                     "best eta_u": f"{at:g}",
-                    "teacher": f"{cell.loc['teacher', 'mean']:.3f}",
-                    "student": f"{cell.loc['w2s', 'mean']:.3f}",
+                    names[0]: f"{cell.loc[before, 'mean']:.3f}",
+                    names[1]: f"{cell.loc[after, 'mean']:.3f}",
                     "gain": f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]",
                     "Pr[gain > 0]": f"{gain['positive']:.2f}",
                 }

@@ -28,10 +28,12 @@ class PredictConfig(Config):
     """One map. n_l and n_u: the map's; n_l_path and n_u_path: of the gain against sizes.
 
     alpha: candidates for the ridge weight of features divided by sqrt(d): l2 = alpha d.
+    keep: share of the unlabelled set on which students are refitted; None: they are not.
     measure: train heads at measure_eta too, with `seeds` draws a cell.
     """
 
     alpha: Any = MISSING
+    keep: Any = MISSING
     samples: int = MISSING
     read_from: ReadFrom = MISSING
     n_l_path: Any = MISSING
@@ -42,6 +44,11 @@ class PredictConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.alpha = _numbers("alpha", self.alpha, float, 1e-9, 1e6)
+        if self.keep is not None:
+            shares = _numbers("keep", self.keep, float, 1e-6, 1.0)
+            if len(shares) > 1:
+                raise InputError(f"keep={shares}: a map has one keep; run again for another")
+            self.keep = shares[0]
         _even("samples", self.samples)
         for name in ("n_l_path", "n_u_path"):
             values = getattr(self, name)

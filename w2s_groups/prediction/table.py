@@ -23,6 +23,7 @@ from w2s_groups.seeds import stream
 
 METRICS = ("average", "minority", "worst_group")
 METHODS = ("teacher", "w2s", "gain")
+RETRAINED = ("retrained", "retrained_gain")  # of a selection; the gain is that over the student
 CELL = ["n_l", "eta_l", "n_u", "eta_u"]
 
 Floats = NDArray[np.float64]
@@ -48,26 +49,33 @@ def predictions(
     """Rows of every cell (labelled mix, unlabelled mix): columns CELL, method, metric and
 
     mean, low, high (of 95 % of draws), error (of the mean, from the number of samples), and for
-    the gain `positive`, the chance that it is above 0.
+    each gain `positive`, the chance that it is above 0.
     """
     cells = [(*left, *right) for left, right in itertools.product(labelled, unlabelled)]
+    shape = (len(labelled), len(unlabelled))
     parts = []
     for metric in METRICS:
         seen = forecast(found, metric, groups, priors)
-        shape = (len(labelled), len(unlabelled))
-        for method, estimate in zip(METHODS, (seen.teacher, seen.student, seen.gain), strict=True):
+        columns = [*zip(METHODS, (seen.teacher, seen.student, seen.gain), strict=True)]
+        chance = {METHODS[-1]: seen.positive}
+        if found.retrained is not None:
+            again = forecast(found.refit_pair(), metric, groups, priors)
+            columns += zip(RETRAINED, (again.student, again.gain), strict=True)
+            chance[RETRAINED[-1]] = again.positive
+        for method, estimate in columns:
             part = pd.DataFrame(cells, columns=CELL)
             part["method"], part["metric"] = method, metric
             for name in ("mean", "low", "high", "error"):
                 part[name] = _spread(getattr(estimate, name), shape)
-            part["positive"] = seen.positive.ravel() if method == "gain" else np.nan
+            part["positive"] = chance[method].ravel() if method in chance else np.nan
             parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
 def _spread(values: Floats, shape: tuple[int, int]) -> Floats:
-    """Values (L,) of teachers, or (L, U), as one column of all cells."""
-    return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape).ravel()
+    """Values (L,) of teachers, or of every cell, as one column of all cells."""
+    whole = values[:, None] if values.ndim == 1 else values.reshape(shape)
+    return np.broadcast_to(whole, shape).ravel()
 
 
 def measurements(grid: Grid) -> pd.DataFrame:
