@@ -68,7 +68,7 @@ def test_directions_are_those_of_the_recursion() -> None:
             del pairs[0], H[0]
         if step == 5:
             P = definite(WIDTH)
-            history.renew(lambda y: y @ P)
+            history.renew(P.__rmatmul__)
         if step != 2:
             counted = [[p for p in own if p[0] @ p[1] > 0] for own in pairs]
             pairs, all_pairs = counted, pairs
