@@ -1,11 +1,14 @@
-"""Predictions against fitted heads on a packaged data set: the numbers of docs/prediction.md, 6.
+"""Predictions against fitted heads on a packaged data set: the numbers of docs/prediction.md, 6, 9.
 
     python benchmarks/prediction_accuracy.py data=birds_mammals draws=60 samples=128
+    python benchmarks/prediction_accuracy.py data=birds_mammals head=logistic etas=.05,.25,.5
 
-Every ordered pair of the packaged networks at l2 = alpha d, alpha in 1e-3, 1e-2, 1e-1, on a 5 x 5
-grid of eta. An hour on two cores at 60 draws; draws=20 and pairs=1 take minutes. keep=0.5 refits
-every student on the surest half of its images too, by the teacher's decisions: rows "refit", its
-gain over the student ("gain2"), Spearman's correlation over cells, and the kept shares by group.
+Every ordered pair of the packaged networks on a grid of eta: ridge heads at l2 = alpha d, alpha in
+1e-3, 1e-2, 1e-1; logistic heads at l2 in the same. Beside the latter, as `guide`, the forecast of
+ridge heads at each alpha, held against the same logistic heads. An hour on two cores at 60 draws;
+draws=20 and pairs=1 take minutes. With head=ridge, keep=0.5 refits every student on the
+surest half of its images too, by the teacher's decisions: rows "refit", its gain over the student
+("gain2"), and the kept shares by group.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ from scipy.stats import spearmanr
 
 from w2s_groups import compose, inputs
 from w2s_groups.heads.grid import solve
-from w2s_groups.heads.problem import Problem, Squared, one_hot
+from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.problem import CrossEntropy, Problem, Squared, one_hot
 from w2s_groups.pool import make_pool
 from w2s_groups.prediction.agreement import agreement
 from w2s_groups.prediction.forecast import METRICS
+from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.predictive import predict
 from w2s_groups.prediction.selected import Selection
@@ -33,7 +38,7 @@ from w2s_groups.sampling import Request, draw, group_counts
 NETWORKS = [
     f"packaged/{name}" for name in ("squeezenet1_1", "efficientnet_lite0", "efficientnet_lite2")
 ]
-ALPHAS = (1e-3, 1e-2, 1e-1)
+ALPHAS = (1e-3, 1e-2, 1e-1)  # and logistic heads' l2
 ETAS = (0.05, 0.15, 0.25, 0.35, 0.5)
 
 
@@ -49,19 +54,14 @@ def load(data: str, extra: list[str]):
     return cfg, dataset, *inputs.load_features(dataset, cfg)[:2]
 
 
-def scores(head, X):
-    z = X.astype(np.float64) @ head.coef + head.intercept
-    return np.concatenate([1 - z, z], axis=1) if z.shape[1] == 1 else z
-
-
 def surest(head, X, rows, keep):
     """The share `keep` of rows, ascending, of the largest margin between two scores."""
-    top = np.sort(scores(head, X[rows]), axis=1)
+    top = np.sort(predict_proba(head, X[rows]), axis=1)
     order = np.argsort(top[:, -2] - top[:, -1], kind="stable")
     return np.sort(rows[order[: max(1, int(keep * len(rows) + 0.5))]])
 
 
-def measured(pool, n_l, n_u, l2_w, l2_s, draws, keep=None):
+def measured(pool, loss, etas, n_l, n_u, l2_w, l2_s, draws, keep=None):
     """Accuracies of teacher (D, L, G) and student (D, L, U, G) by group of the test images.
 
     With keep, of its refit (D, L, U, G) too, and the share of each group that is kept (D, L, U, G).
@@ -73,7 +73,7 @@ def measured(pool, n_l, n_u, l2_w, l2_s, draws, keep=None):
         return D[found.labelled], D[found.unlabelled]
 
     def accuracy(head, side):
-        said = scores(head, pool.features[side][pool.test]).argmax(axis=1)
+        said = predict_proba(head, pool.features[side][pool.test]).argmax(axis=1)
         return accuracy_by_group(
             said, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
         )[0]
@@ -82,19 +82,17 @@ def measured(pool, n_l, n_u, l2_w, l2_s, draws, keep=None):
         return np.bincount(pool.codes[rows], minlength=pool.groups.n_groups)
 
     teacher, student, refit, share = [], [], [], []
-    shape = (len(ETAS), len(ETAS), pool.groups.n_groups)
+    shape = (len(etas), len(etas), pool.groups.n_groups)
     for seed in range(draws):
-        labelled = [rows(eta, ETAS[0], seed)[0] for eta in ETAS]
-        unlabelled = [rows(ETAS[0], eta, seed)[1] for eta in ETAS]
+        labelled = [rows(eta, etas[0], seed)[0] for eta in etas]
+        unlabelled = [rows(etas[0], eta, seed)[1] for eta in etas]
         heads = solve(
             pool.features,
-            [Problem("teacher", r, one_hot(pool.y[r], C), Squared(), l2_w) for r in labelled],
+            [Problem("teacher", r, one_hot(pool.y[r], C), loss, l2_w) for r in labelled],
         )
-        taught = [scores(head, pool.features["teacher"]) for head in heads]
+        taught = [predict_proba(head, pool.features["teacher"]) for head in heads]
         cells = [(targets, rows) for targets in taught for rows in unlabelled]
-        students = solve(
-            pool.features, [Problem("student", r, t[r], Squared(), l2_s) for t, r in cells]
-        )
+        students = solve(pool.features, [Problem("student", r, t[r], loss, l2_s) for t, r in cells])
         teacher.append([accuracy(head, "teacher") for head in heads])
         student.append(np.reshape([accuracy(head, "student") for head in students], shape))
         if keep is not None:
@@ -106,7 +104,7 @@ def measured(pool, n_l, n_u, l2_w, l2_s, draws, keep=None):
             again = solve(
                 pool.features,
                 [
-                    Problem("student", k, one_hot(y, C), Squared(), l2_s)
+                    Problem("student", k, one_hot(y, C), loss, l2_s)
                     for k, y in zip(kept, labels, strict=True)
                 ],
             )
@@ -127,15 +125,42 @@ def line(label, metric, name, q, signs=""):
     )
 
 
+def show(label, alpha, prediction, fitted, pool):
+    """Lines of teacher, student and gain; of refits too where there are some."""
+    label = f"{label:56} {alpha:<5g}"
+    for metric in METRICS:
+        found = agreement(prediction, *fitted[:2], metric, pool.groups, pool.priors)
+        line(label, metric, "teacher", found.teacher)
+        line(label, metric, "student", found.student)
+        line(label, metric, "gain", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+        if len(fitted) == 2:
+            continue
+        before, after = (part.reshape(len(part), -1, part.shape[-1]) for part in fitted[1:3])
+        found = agreement(
+            prediction.refit_pair(), before, after[:, :, None], metric, pool.groups, pool.priors
+        )
+        line(label, metric, "refit", found.student)
+        line(label, metric, "gain2", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+    if len(fitted) == 2:
+        return
+    for g, name in enumerate(pool.groups.names):
+        share, said = fitted[3][..., g].mean(axis=0), prediction.kept[..., g].mean(axis=-1)
+        rms = np.sqrt(np.mean((share - said) ** 2))
+        print(
+            f"{label} kept of {name}: {share.min():.3f} to {share.max():.3f} of the "
+            f"group, predicted {said.min():.3f} to {said.max():.3f}, rms {rms:.4f}"
+        )
+
+
 def main() -> None:
     given = dict(arg.split("=", 1) for arg in sys.argv[1:])
     draws, samples = int(given.pop("draws", 20)), int(given.pop("samples", 128))
     pairs = list(itertools.permutations(NETWORKS, 2))[: int(given.pop("pairs", 6))]
-    data = given.pop("data", "birds_mammals")
+    data, head = given.pop("data", "birds_mammals"), given.pop("head", "ridge")
     keep = float(given.pop("keep")) if "keep" in given else None
-    selection = None if keep is None else Selection(keep)
+    etas = [float(eta) for eta in given.pop("etas").split(",")] if "etas" in given else ETAS
     cfg, dataset, matrices, usable = load(data, [f"{k}={v}" for k, v in given.items()])
-    print(f"{'teacher -> student':46} alpha metric      part    near  cover  rms    rho   signs")
+    print(f"{'teacher -> student':56} alpha metric      part    near  cover  rms    rho   signs")
     for teacher, student in pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
@@ -147,37 +172,36 @@ def main() -> None:
         d_w, d_s = (pool.features[side].shape[1] for side in sides)
         n_l, n_u = cfg.n_l[0], cfg.n_u[0]
         counts_l, counts_u = (
-            np.stack([group_counts(pool.groups, pool.priors, n, eta) for eta in ETAS])
+            np.stack([group_counts(pool.groups, pool.priors, n, eta) for eta in etas])
             for n in (n_l, n_u)
         )
-        for alpha in ALPHAS:
-            l2 = alpha * d_w, alpha * d_s
-            P = predict(
-                people, counts_l, counts_u, *l2, points=seen, samples=samples, selection=selection
+        label = f"{teacher[9:]} -> {student[9:]}"
+        ridge = {
+            alpha: predict(
+                people,
+                counts_l,
+                counts_u,
+                alpha * d_w,
+                alpha * d_s,
+                points=seen,
+                samples=samples,
+                selection=None if keep is None else Selection(keep),
             )
-            label = f"{teacher[9:] + ' -> ' + student[9:]:46} {alpha:<5g}"
-            fitted = measured(pool, n_l, n_u, *l2, draws, keep)
-            for metric in METRICS:
-                found = agreement(P, *fitted[:2], metric, pool.groups, pool.priors)
-                line(label, metric, "teacher", found.teacher)
-                line(label, metric, "student", found.student)
-                line(label, metric, "gain", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
-                if keep is None:
-                    continue
-                before, after = (part.reshape(draws, -1, part.shape[-1]) for part in fitted[1:3])
-                found = agreement(
-                    P.refit_pair(), before, after[:, :, None], metric, pool.groups, pool.priors
-                )
-                line(label, metric, "refit", found.student)
-                line(label, metric, "gain2", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
-            if keep is not None:
-                for g, name in enumerate(pool.groups.names):
-                    share, said = fitted[3][..., g].mean(axis=0), P.kept[..., g].mean(axis=-1)
-                    rms = np.sqrt(np.mean((share - said) ** 2))
-                    print(
-                        f"{label} kept of {name}: {share.min():.3f} to {share.max():.3f} of the "
-                        f"group, predicted {said.min():.3f} to {said.max():.3f}, rms {rms:.4f}"
-                    )
+            for alpha in ALPHAS
+        }
+        for alpha in ALPHAS:
+            if head == "ridge":
+                l2 = alpha * d_w, alpha * d_s
+                fitted = measured(pool, Squared(), etas, n_l, n_u, *l2, draws, keep)
+                show(label, alpha, ridge[alpha], fitted, pool)
+                continue
+            fitted = measured(pool, CrossEntropy(), etas, n_l, n_u, alpha, alpha, draws)
+            own = predict_logistic(
+                people, counts_l, counts_u, alpha, alpha, points=seen, samples=samples
+            )
+            show(label, alpha, own, fitted, pool)
+            for guide, found in ridge.items():
+                show(f"{label} guide {guide:g}", alpha, found, fitted, pool)
 
 
 if __name__ == "__main__":

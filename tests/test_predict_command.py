@@ -12,6 +12,7 @@ from w2s_groups import predict_command
 from w2s_groups.config import Config
 from w2s_groups.errors import InputError
 from w2s_groups.prediction import report
+from w2s_groups.prediction.found import Found
 from w2s_groups.prediction.found import load as load_found
 
 Load = Callable[..., Config]
@@ -115,6 +116,29 @@ def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str
     assert "best eta_u for each eta_l" in said
 
 
+def test_logistic_heads_are_predicted_where_they_are_trained(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Pictures are those of ridge heads, drawn above.
+    def page(found: Found) -> dict[str, bytes]:
+        return {"README.md": report.markdown(found).encode()}
+
+    monkeypatch.setattr(report, "files", page)
+    small = ("eta_l=[0.1,0.5]", "measure_eta=[0.1]", "n_l_path=[]", "n_u_path=[]", "alpha=[1e-1]")
+    more = (*small, "head=logistic", "samples=16", "measure=true")
+    cfg = load(*SMALL, *more, *places(tmp_path), of="predict")
+    predict_command.run(cfg)  # type: ignore[arg-type]
+    folder = tmp_path / "reports/predict/gaussian/weak__strong"
+    cells = load_found(folder).compared
+    assert cells is not None
+    average = cells[cells["metric"] == "average"]
+    far = (average["predicted"] - average["measured"]).abs()
+    error = np.hypot(average["measured_error"], average["predicted_error"])
+    assert (far <= np.maximum(0.01, 3 * error)).all()
+    text = (folder / "README.md").read_text()
+    assert text.count("Logistic heads on") == text.count("12 draws a cell of logistic heads,") == 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -123,6 +147,7 @@ def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str
         (("n_u=5000",), "the pool has"),
         (("alpha=[]",), "alpha=\\[\\] is empty"),
         (("alpha=-1",), "alpha=-1 must be a number"),
+        (("keep=0.5", "head=logistic"), "keep=0.5 with head=logistic: refits are predicted"),
         (("keep=2",), "keep=2 must be a number"),
         (("keep=[0.2,0.5]",), "a map has one keep"),
         (("read_from=test", "data.n_test=1"), "need test images of every group"),

@@ -23,6 +23,7 @@ from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.prediction import report, table
 from w2s_groups.prediction.engine import Engine
 from w2s_groups.prediction.found import Found, save, short, to_csv
+from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
@@ -43,6 +44,8 @@ def run(cfg: PredictConfig) -> None:
     check_writable(root, "reports_dir")
     memory = Memory(8)
     dataset = inputs.load_dataset(cfg)
+    if cfg.head is HeadKind.logistic:
+        check_two_classes(len(dataset.groups.class_names))
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     cells = config.cells(replace(cfg, seeds=[0]), original)
     check_pool(dataset, np.ones(len(dataset.y), dtype=bool), cfg, cells)
@@ -99,7 +102,7 @@ def _pair(
     memory: Memory,
     device: str,
 ) -> Found:
-    engine = Engine(pool, cfg.samples, device)
+    engine = Engine(pool, cfg.samples, device, cfg.head)
     n_l, n_u = cfg.n_l[0], cfg.n_u[0]
     eta_l = list(dict.fromkeys(cell.request.eta_l for cell in grid))
     eta_u = list(dict.fromkeys(cell.request.eta_u for cell in grid))
@@ -184,9 +187,9 @@ def _sizes(
 def _measure(
     cfg: PredictConfig, engine: Engine, pair: tuple[str, str], alpha: float, memory: Memory
 ) -> Grid:
-    """Heads trained at measure_eta, with the l2 that alpha stands for where they are ridge."""
+    """Heads trained at measure_eta, with the l2 that alpha stands for where such are predicted."""
     methods = dict(cfg.methods)
-    if cfg.head is HeadKind.ridge:
+    if cfg.head is not HeadKind.mlp:
         methods = {
             name: replace(
                 method, l2=engine.l2("teacher" if name == "teacher" else "student", alpha)

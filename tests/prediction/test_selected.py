@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from worlds import THREE, TWO, images, scores
+from worlds import THREE, TWO, images
 
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 from w2s_groups.heads.grid import solve
+from w2s_groups.heads.logistic import predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.methods.selective import most_confident as by_entropy
 from w2s_groups.prediction import selected
@@ -62,17 +63,17 @@ def test_the_whole_pool_has_the_one_refit_there_is(
     for k in range(2):
         targets = np.column_stack([1 - taught[:, k], taught[:, k]])
         [student] = solve({"student": wide}, [Problem("student", every, targets, Squared(), L2)])
-        margin = np.abs(2 * scores(student, wide)[:, 1] - 1)
+        margin = np.abs(2 * predict_proba(student, wide)[:, 1] - 1)
         rows = np.sort(np.argsort(-margin, kind="stable")[:96])
         labels = one_hot(targets.argmax(1), 2) if hard else targets
         [head] = solve(
             {"student": wide}, [Problem("student", rows, labels[rows], Squared(), L2)], tol=1e-10
         )
-        np.testing.assert_allclose(found.at[:, k, 0], scores(head, at[1])[:, 1], atol=1e-4)
+        np.testing.assert_allclose(found.at[:, k, 0], predict_proba(head, at[1])[:, 1], atol=1e-4)
         share = np.bincount(pool[2][rows], minlength=4) / 60
         np.testing.assert_allclose(found.kept[k], share, atol=1e-12)
         outside = np.setdiff1d(every, rows)
-        own = scores(head, wide[outside])[:, 1]
+        own = predict_proba(head, wide[outside])[:, 1]
         np.testing.assert_allclose(found.loo[outside, k, 0], own, atol=1e-4)
     # Leverages are those of the mean over samples: exact where all have selected the same.
     same = torch.as_tensor(taught[:, [1, 1]])[..., None]
@@ -148,15 +149,17 @@ def measured(
         return solve(sides, [Problem(side, rows, targets, Squared(), L2)])[0]
 
     def accuracy(head) -> list[float]:
-        right = scores(head, at).argmax(axis=1) == groups.class_of[there]
+        right = predict_proba(head, at).argmax(axis=1) == groups.class_of[there]
         return [right[there == g].mean() for g in range(G)]
 
     found = []
     for seed in range(draws):
         d = draw(groups, codes, np.full(C, 1 / C), request, seed)
-        taught = scores(fit("teacher", d.labelled, one_hot(y[d.labelled], C)), narrow[d.unlabelled])
+        taught = predict_proba(
+            fit("teacher", d.labelled, one_hot(y[d.labelled], C)), narrow[d.unlabelled]
+        )
         student = fit("student", d.unlabelled, taught)
-        top = np.sort(scores(student, wide[d.unlabelled]), axis=1)
+        top = np.sort(predict_proba(student, wide[d.unlabelled]), axis=1)
         order = np.argsort(top[:, -2] - top[:, -1], kind="stable")
         kept = np.sort(order[: round(keep * len(order))])
         again = fit("student", d.unlabelled[kept], one_hot(taught[kept].argmax(axis=1), C))

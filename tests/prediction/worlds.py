@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from w2s_groups.groups import Groups
 from w2s_groups.heads.grid import solve
-from w2s_groups.heads.problem import Head, Problem, Squared, one_hot
+from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.problem import Head, Loss, Problem, Squared, one_hot
 from w2s_groups.sampling import Request, draw
 from w2s_groups.seeds import stream
 
@@ -33,12 +34,6 @@ def images(n: int, groups: Groups, name: str, d: int = 24) -> tuple[Floats, Floa
     return narrow.astype(np.float32), wide.astype(np.float32), codes
 
 
-def scores(head: Head, X: Floats) -> NDArray[np.float64]:
-    """(N, C) scores of a ridge head."""
-    z = X.astype(np.float64) @ head.coef + head.intercept
-    return np.concatenate([1 - z, z], axis=1) if z.shape[1] == 1 else z
-
-
 def fitted(
     pool: tuple[Floats, Floats, NDArray],
     at: tuple[Floats, Floats, NDArray],
@@ -46,27 +41,32 @@ def fitted(
     request: Request,
     l2: float,
     draws: int,
+    loss: Loss | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(draws, G) accuracies at `at` of teachers and students that the heads' solver has fitted."""
+    """(draws, G) accuracies at `at` of teachers and students that the heads' solver has fitted.
+
+    loss: None for the squared one.
+    """
+    loss = Squared() if loss is None else loss
     sides = {"teacher": pool[0], "student": pool[1]}
     C, codes = len(groups.class_names), pool[2]
     y = groups.class_of[codes]
     drawn = [draw(groups, codes, np.full(C, 1 / C), request, seed) for seed in range(draws)]
     teachers = solve(
         sides,
-        [Problem("teacher", d.labelled, one_hot(y[d.labelled], C), Squared(), l2) for d in drawn],
+        [Problem("teacher", d.labelled, one_hot(y[d.labelled], C), loss, l2) for d in drawn],
     )
-    taught = [scores(t, pool[0][d.unlabelled]) for d, t in zip(drawn, teachers, strict=True)]
+    taught = [predict_proba(t, pool[0][d.unlabelled]) for d, t in zip(drawn, teachers, strict=True)]
     students = solve(
         sides,
         [
-            Problem("student", d.unlabelled, targets, Squared(), l2)
+            Problem("student", d.unlabelled, targets, loss, l2)
             for d, targets in zip(drawn, taught, strict=True)
         ],
     )
 
     def accuracy(head: Head, X: Floats) -> NDArray[np.float64]:
-        right = scores(head, X).argmax(axis=1) == groups.class_of[at[2]]
+        right = predict_proba(head, X).argmax(axis=1) == groups.class_of[at[2]]
         return np.array([right[at[2] == g].mean() for g in range(groups.n_groups)])
 
     return (

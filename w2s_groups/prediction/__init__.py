@@ -1,1 +1,1 @@
-"""Accuracies of ridge teachers and students on one's own features, without training one head."""
+"""Accuracies of linear teachers and students on one's own features, without training a head."""

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from w2s_groups.config import HeadKind
 from w2s_groups.pool import Pool
-from w2s_groups.prediction import predictive, table
+from w2s_groups.prediction import table
+from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import Points, points, population
+from w2s_groups.prediction.predictive import predict
 from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.table import Mix
 from w2s_groups.sampling import group_counts
 
 
 class Engine:
-    """samples: of each cell's draws. device: where the products run."""
+    """samples: of each cell's draws. device: where the products run. head: logistic or else ridge,
+    that are predicted."""
 
-    def __init__(self, pool: Pool, samples: int, device: str) -> None:
+    def __init__(
+        self, pool: Pool, samples: int, device: str, head: HeadKind = HeadKind.ridge
+    ) -> None:
         self.pool, self.samples, self.device = pool, samples, device
+        self.logistic = head is HeadKind.logistic
         rows = pool.drawable
         self.population = population(
             pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
@@ -37,8 +45,8 @@ class Engine:
         )  # fmt: skip
 
     def l2(self, side: str, alpha: float) -> float:
-        """The heads' l2 that alpha stands for on one side."""
-        return float(alpha * self.pool.features[side].shape[1])
+        """The heads' l2 that alpha stands for on one side: of logistic heads, alpha itself."""
+        return float(alpha if self.logistic else alpha * self.pool.features[side].shape[1])
 
     def fits(self, labelled: Mix, unlabelled: Mix) -> bool:
         """Whether the pool holds both sets at once."""
@@ -57,17 +65,19 @@ class Engine:
     ) -> pd.DataFrame:
         """Rows of table.predictions, with alpha; `label` names the progress bar.
 
-        finer: times the samples.
+        finer: times the samples. selection: of ridge heads.
         """
-        with tqdm(total=len(labelled) + len(unlabelled), unit="mix", desc=label) as bar:
+        run = predict_logistic if self.logistic else partial(predict, selection=selection)
+        with tqdm(unit="mix", desc=label) as bar:
 
-            def progress(done: int, _: int) -> None:
+            def progress(done: int, total: int) -> None:
+                bar.total = total
                 bar.update(done - bar.n)
 
-            found = predictive.predict(
+            found = run(
                 self.population, self._counts(labelled), self._counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=finer * self.samples, selection=selection, progress=progress,
+                samples=finer * self.samples, progress=progress,
             )  # fmt: skip
         rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
         return rows.assign(alpha=alpha)

@@ -65,25 +65,12 @@ def predict(
     on; None: they are not. progress: called with (done, total) of L + U mixes. Source:
     docs/prediction.md.
     """
-    if samples < 2 or samples % 2:
-        raise InputError(f"samples={samples} must be an even number, 2 or more: they come in pairs")
     for field, value in (("l2_w", l2_w), ("l2_s", l2_s)):
         if not 0 <= value < np.inf:
             raise InputError(f"{field}={value} must be a finite number, 0 or more")
-    mixes_l, mixes_u = (
-        torch.as_tensor(_counts(name, counts, population), device=population.codes.device)
-        for name, counts in (("counts_l", counts_l), ("counts_u", counts_u))
-    )
-    _check_disjoint(population, mixes_l, mixes_u)
+    mixes_l, mixes_u = checked_mixes(population, counts_l, counts_u, samples)
     noise = make_noise(population, samples, seed)
-    done, total = 0, len(mixes_l) + len(mixes_u)
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
+    step = counter(progress, len(mixes_l) + len(mixes_u))
     side, codes = population.teacher, population.codes
     truth = population.targets[:, None, :].expand(-1, samples, -1)
     means = group_means(side, truth)
@@ -96,7 +83,7 @@ def predict(
         seen = (points.teacher @ found.Q).float() if points is not None else None
         loo, at_points = sampled_scores(side, s, truth, means, noise.labelled, noise, codes, seen)
         taught.append(loo)
-        teacher.append(_accuracy(population, points, loo, at_points))
+        teacher.append(accuracy(population, points, loo, at_points))
         p_l.append(found.p)
         step()
 
@@ -115,7 +102,7 @@ def predict(
         for i, (targets, means) in enumerate(zip(taught, taught_means, strict=True)):
             drawn = beside(noise, p_l[i], found.p, codes)
             loo, at_points = sampled_scores(side, s, targets, means, drawn, noise, codes, seen)
-            student[i].append(_accuracy(population, points, loo, at_points))
+            student[i].append(accuracy(population, points, loo, at_points))
             if selection is not None:
                 students.append(Student(targets, loo, drawn))
         if selection is not None:
@@ -124,7 +111,7 @@ def predict(
                 points.student if points is not None else None,
             )  # fmt: skip
             for i, one in enumerate(again):
-                retrained[i].append(_accuracy(population, points, one.loo, one.at))
+                retrained[i].append(accuracy(population, points, one.loo, one.at))
                 kept[i].append(one.kept.cpu().numpy())
         step()
     n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
@@ -136,16 +123,50 @@ def predict(
     return Prediction(np.stack(teacher), stacked(student), n, *more)
 
 
-def _accuracy(
-    population: Population, points: Points | None, loo: Tensor, at_points: Tensor | None
+def checked_mixes(
+    population: Population, counts_l: ArrayLike, counts_u: ArrayLike, samples: int
+) -> tuple[Tensor, Tensor]:
+    """counts_l (L, G), counts_u (U, G) as tensors; InputError unless the pool holds any two."""
+    if samples < 2 or samples % 2:
+        raise InputError(f"samples={samples} must be an even number, 2 or more: they come in pairs")
+    mixes_l, mixes_u = (
+        torch.as_tensor(_counts(name, counts, population), device=population.codes.device)
+        for name, counts in (("counts_l", counts_l), ("counts_u", counts_u))
+    )
+    _check_disjoint(population, mixes_l, mixes_u)
+    return mixes_l, mixes_u
+
+
+def counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    """A call of it counts one more of `total` done."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    return step
+
+
+def accuracy(
+    population: Population,
+    points: Points | None,
+    loo: Tensor,
+    at_points: Tensor | None,
+    threshold: float = 0.5,
 ) -> Floats:
-    """(S, G) share of each group's images whose score says their class."""
+    """(S, G) share of each group's images whose score says their class.
+
+    loo (N, S, K), at_points (T, S, K); threshold: above which one score says the second class.
+    """
     scores = loo if at_points is None else at_points
     if points is None:
         member, truth = population.teacher.member, population.class_of[population.codes]
     else:
         member, truth = points.member, points.classes
-    said = (scores[..., 0] > 0.5).long() if scores.shape[-1] == 1 else scores.argmax(-1)
+    said = (scores[..., 0] > threshold).long() if scores.shape[-1] == 1 else scores.argmax(-1)
     right = (member @ (said == truth[:, None]).to(member)).T
     return torch.where((member > 0).any(1), right, torch.nan).cpu().numpy()
 

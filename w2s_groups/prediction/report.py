@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def summary(found: Found) -> str:
     own = found.settings
     parts = [
         f"{own['teacher']} -> {own['student']} on {own['data']}, n_l={own['n_l']}, "
-        f"n_u={own['n_u']}: ridge heads, predicted",
+        f"n_u={own['n_u']}: {predicted_heads(own)} heads, predicted",
         f"student by alpha, mean over some cells (highest worst group: alpha={own['alpha']:g})",
         by_alpha(found).to_string(index=False),
         "best eta_u for each eta_l (ranges hold 95 % of draws)",
@@ -100,9 +101,16 @@ def summary(found: Found) -> str:
     return "\n\n".join(parts)
 
 
+def predicted_heads(settings: dict[str, Any]) -> str:
+    """The kind of head that `predict` predicted: ridge where it has no theory of the trained."""
+    return "logistic" if settings["head"] == "logistic" else "ridge"
+
+
 def markdown(found: Found) -> str:
     """The page of one pair."""
     own = found.settings
+    heads = predicted_heads(own)
+    weight = "l2 = alpha" if heads == "logistic" else "l2 = alpha times the width of the features"
     where = (
         "pool images, each as if it had not been drawn: new images like those of the pool, of the "
         "same individuals and places where it has several of each"
@@ -111,14 +119,14 @@ def markdown(found: Found) -> str:
     )
     parts = [
         f"# Predicted: {own['teacher']} → {own['student']} on {own['data']}",
-        f"Ridge heads on n_l = {own['n_l']} labelled and n_u = {own['n_u']} unlabelled images, "
+        f"{heads.capitalize()} heads on n_l = {own['n_l']} labelled and n_u = {own['n_u']} "
+        "unlabelled images, "
         f"predicted from the features alone ({own['samples']} sampled draws a cell); no head was "
         f"trained for it. Accuracies are those of {where}. `docs/prediction.md` derives it and "
         "says where it fails.",
         "![maps over both minority fractions](map.png)",
         f"## Regularisation\n\nThe map is of alpha = {own['alpha']:g}, the highest worst-group "
-        "accuracy of the student on pool images, over a coarse grid (l2 = alpha times the width of "
-        "the features).",
+        f"accuracy of the student on pool images, over a coarse grid ({weight}).",
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),
@@ -133,15 +141,15 @@ def markdown(found: Found) -> str:
         ]
     parts.append("## Sizes\n\n![gain against the sizes of both sets](sizes.png)")
     if found.compared is not None and found.order is not None:
-        heads = own["head"]
-        if heads != "ridge":
-            heads += " (another loss: only their order can agree)"
+        trained = own["head"]
+        if trained != heads:
+            trained += " (another loss: only their order can agree)"
         parts += [
-            f"## Measured\n\n{own['draws']} draws a cell of {heads} heads, read from the test "
+            f"## Measured\n\n{own['draws']} draws a cell of {trained} heads, read from the test "
             f"images, and predicted for these. {LEGEND}",
             _table(met(found.compared)),
             *(f"![{NAMES[metric]}](predicted_vs_measured_{metric}.png)" for metric in METRICS),
-            "How far the predicted ridge student puts the cells in the order of each trained "
+            f"How far the predicted {heads} student puts the cells in the order of each trained "
             "method's means: Spearman's correlation, with its 95 % interval over resampled seeds.",
             _table(ordered(found.order)),
         ]

@@ -49,17 +49,9 @@ def response(
     l2 >= 0: weight of ‖θ‖², as heads.Problem has it, intercept free. start: (G,) δ to begin at.
     InputError where a group is too small, or l2 so small that heads have no mean.
     """
+    p = shares(side, counts, sizes, names)
     counts = counts.to(side.x)
-    rows = (side.member > 0).sum(1)
-    short = (counts > sizes) | ((counts > 0) & (rows == 0))
-    if bool(short.any()):
-        g = int(short.nonzero()[0])
-        raise InputError(
-            f"counts ask for {int(counts[g])} images of {names[g]} and the pool has "
-            f"{int(min(sizes[g], rows[g]))}; lower n, or choose an eta that needs fewer of them"
-        )
     n = float(counts.sum())
-    p = counts / torch.where(counts > 0, sizes, torch.ones_like(sizes))
     penalty = torch.full_like(side.x[0], l2)
     penalty[-1] = 0.0  # the intercept is free
 
@@ -104,6 +96,20 @@ def response(
         f"l2={l2:g} with {int(n)} images and {side.x.shape[1] - 1} features: the fixed point was "
         f"not reached in {MAX_STEPS} steps, too close to interpolation; raise l2"
     )
+
+
+def shares(side: Side, counts: Tensor, sizes: Tensor, names: Sequence[str]) -> Tensor:
+    """(G,) share of each group that a draw takes; InputError where a group has too few images."""
+    counts = counts.to(side.x)
+    rows = (side.member > 0).sum(1)
+    short = (counts > sizes) | ((counts > 0) & (rows == 0))
+    if bool(short.any()):
+        g = int(short.nonzero()[0])
+        raise InputError(
+            f"counts ask for {int(counts[g])} images of {names[g]} and the pool has "
+            f"{int(min(sizes[g], rows[g]))}; lower n, or choose an eta that needs fewer of them"
+        )
+    return counts / torch.where(counts > 0, sizes, torch.ones_like(sizes))
 
 
 def _delta(h: Tensor, p: Tensor) -> Tensor:

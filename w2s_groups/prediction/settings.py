@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from w2s_groups.config import Config, _etas, _numbers
+from w2s_groups.config import Config, HeadKind, _etas, _numbers
 from w2s_groups.errors import InputError, unknown_name
 
 
@@ -27,7 +27,8 @@ class ReadFrom(Enum):
 class PredictConfig(Config):
     """One map. n_l and n_u: the map's; n_l_path and n_u_path: of the gain against sizes.
 
-    alpha: candidates for the ridge weight of features divided by sqrt(d): l2 = alpha d.
+    alpha: candidates for the ridge weight of features divided by sqrt(d): l2 = alpha d; with
+    head=logistic for l2 itself.
     keep: share of the unlabelled set on which students are refitted; None: they are not.
     measure: train heads at measure_eta too, with `seeds` draws a cell.
     """
@@ -49,6 +50,11 @@ class PredictConfig(Config):
             if len(shares) > 1:
                 raise InputError(f"keep={shares}: a map has one keep; run again for another")
             self.keep = shares[0]
+            if self.head is HeadKind.logistic:
+                raise InputError(
+                    f"keep={self.keep:g} with head=logistic: refits are predicted for ridge heads "
+                    "alone; set head=ridge or keep=null"
+                )
         _even("samples", self.samples)
         for name in ("n_l_path", "n_u_path"):
             values = getattr(self, name)
