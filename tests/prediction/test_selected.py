@@ -111,16 +111,16 @@ def test_endless_data_give_the_population_refit(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(found.at[:, 0, 0], x @ theta, atol=1e-3)
 
 
-def run(groups: Groups, request: Request, selection: Selection, samples: int = 100) -> Prediction:
+def run(groups: Groups, request: Request, selection: Selection, l2: float = L2) -> Prediction:
     priors = np.full(len(groups.class_names), 1.0)
     return predict(
         population(*images(150, groups, "pool"), groups),
         group_counts(groups, priors, request.n_l, request.eta_l)[None],
         group_counts(groups, priors, request.n_u, request.eta_u)[None],
-        L2,
-        L2,
+        l2,
+        l2,
         points=points(*images(200, groups, "points"), groups),
-        samples=samples,
+        samples=100,
         selection=selection,
     )
 
@@ -137,7 +137,7 @@ def test_all_images_with_their_scores_are_the_student_again() -> None:
 
 
 def measured(
-    groups: Groups, request: Request, keep: float, draws: int
+    groups: Groups, request: Request, keep: float, draws: int, l2: float = L2
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(draws, G) accuracies of fitted students and refits at the points, and kept shares."""
     narrow, wide, codes = images(150, groups, "pool")
@@ -146,7 +146,7 @@ def measured(
     y = groups.class_of[codes]
 
     def fit(side: str, rows: np.ndarray, targets: np.ndarray):
-        return solve(sides, [Problem(side, rows, targets, Squared(), L2)])[0]
+        return solve(sides, [Problem(side, rows, targets, Squared(), l2)])[0]
 
     def accuracy(head) -> list[float]:
         right = predict_proba(head, at).argmax(axis=1) == groups.class_of[there]
@@ -191,6 +191,18 @@ def test_refits_of_fitted_heads(groups: Groups, request_: Request, draws: int) -
     assert P.kept is not None
     off = P.kept[0, 0].mean(axis=0) - shares.mean(axis=0)
     assert (abs(off) < np.maximum(0.01, 3.5 * error)).all()
+
+
+def test_as_many_kept_images_as_features() -> None:
+    """Where it is known to fail: docs/prediction.md, 6. Two rounds of residuals do not settle."""
+    request = Request(40, 100, 0.3, 0.3)
+    off = {}
+    for l2 in (1e-2, 1e-3):
+        P = run(TWO, request, Selection(0.5), l2)
+        assert P.retrained is not None
+        off[l2] = P.retrained.mean() - measured(TWO, request, 0.5, 60, l2)[1].mean()
+    assert abs(off[1e-2]) < 0.02
+    assert off[1e-3] > 0.03
 
 
 def test_selection_is_that_of_the_method_for_two_classes() -> None:
