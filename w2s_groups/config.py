@@ -7,7 +7,6 @@ inside one run, and every cell is validated before the first one runs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from w2s_groups.checks import ORIGINAL, etas, names, numbers
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
@@ -37,9 +37,6 @@ class HeadKind(Enum):
     logistic = "logistic"
     ridge = "ridge"
     mlp = "mlp"
-
-
-ORIGINAL = "original"
 
 
 class Precision(Enum):
@@ -106,31 +103,31 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("teacher", "student"):
-            setattr(self, name, _names(name, getattr(self, name)))
+            setattr(self, name, names(name, getattr(self, name)))
         for name in ("eta_l", "eta_u"):
-            setattr(self, name, _etas(name, getattr(self, name)))
-        _numbers("eta_val", self.eta_val, float, 0.0, 0.5)
+            setattr(self, name, etas(name, getattr(self, name)))
+        numbers("eta_val", self.eta_val, float, 0.0, 0.5)
         if self.eta_o is not None:
-            _numbers("eta_o", self.eta_o, float, 0.0, 0.5)
-        _numbers("n_val", self.n_val, int, 0, 2**31 - 1)
+            numbers("eta_o", self.eta_o, float, 0.0, 0.5)
+        numbers("n_val", self.n_val, int, 0, 2**31 - 1)
         if not self.pairs:
             raise InputError(
                 f"teacher={self.teacher} and student={self.student} leave no pair of different "
                 "networks; name another one"
             )
         for name, low in (("n_l", 2), ("n_u", 2), ("seeds", 0)):
-            setattr(self, name, _numbers(name, getattr(self, name), int, low, 2**31 - 1))
-        _numbers("l2", self.l2, float, 1e-12, 1e6)
-        self.l2_path = _numbers("l2_path", self.l2_path, float, 1e-12, 1e6) if self.l2_path else []
+            setattr(self, name, numbers(name, getattr(self, name), int, low, 2**31 - 1))
+        numbers("l2", self.l2, float, 1e-12, 1e6)
+        self.l2_path = numbers("l2_path", self.l2_path, float, 1e-12, 1e6) if self.l2_path else []
         self._check_head()
-        _numbers("tol", self.tol, float, 1e-12, 1e-1)
+        numbers("tol", self.tol, float, 1e-12, 1e-1)
         if self.image_size is not None:
-            _numbers("image_size", self.image_size, int, 32, 4096)
-        _numbers("batch_size", self.batch_size, int, 1, 65536)
-        _numbers("workers", self.workers, int, 0, 256)
+            numbers("image_size", self.image_size, int, 32, 4096)
+        numbers("batch_size", self.batch_size, int, 1, 65536)
+        numbers("workers", self.workers, int, 0, 256)
         if self.threads is not None:
-            _numbers("threads", self.threads, int, 1, 4096)
-        _numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
+            numbers("threads", self.threads, int, 1, 4096)
+        numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
         if not self.methods:
             raise InputError("methods is empty: name at least methods=[teacher]")
         self.methods |= self._variants()
@@ -252,45 +249,6 @@ def _changed(method: Any, name: str, chosen: dict[str, Any]) -> Any:
     return replace(method, **converted)
 
 
-def _names(name: str, value: Any) -> list[str]:
-    """One network or several, each once."""
-    values = [value] if isinstance(value, str) else list(value)
-    if not values or not all(isinstance(v, str) for v in values):
-        raise InputError(f"{name}={value} must be the name of a network or a list of names")
-    if len(set(values)) < len(values):
-        raise InputError(f"{name}={value} repeats a network; list each once")
-    return values
-
-
-def _etas(name: str, value: Any) -> list[Any]:
-    """Minority fractions in [0, 1/2]; "original" stays until the data are known."""
-    values = [value] if isinstance(value, str) or not isinstance(value, Sequence) else list(value)
-    named = [v for v in values if v == ORIGINAL]
-    others = [v for v in values if v != ORIGINAL]
-    if len(named) > 1:
-        raise InputError(f"{name}={value} repeats a value; list each once")
-    numbers = iter(_numbers(name, others, float, 0.0, 0.5) if others or not named else [])
-    return [v if v == ORIGINAL else next(numbers) for v in values]
-
-
-def _numbers(name: str, value: Any, kind: type, low: float, high: float) -> list[Any]:
-    """The value or list of values as a list without repeats, each checked against its range."""
-    values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    if not values:
-        raise InputError(f"{name}=[] is empty; give at least one value")
-    for v in values:
-        whole = isinstance(v, int) and not isinstance(v, bool)
-        if not (whole or (kind is float and isinstance(v, float))) or not low <= v <= high:
-            raise InputError(
-                f"{name}={v!r} must be {'a whole number' if kind is int else 'a number'} in "
-                f"[{low:g}, {high:g}]; change {name}"
-            )
-    converted = [kind(v) for v in values]
-    if len(set(converted)) < len(converted):
-        raise InputError(f"{name}={value} repeats a value; list each once")
-    return converted
-
-
 @dataclass(frozen=True)
 class Cell:
     """One point of the grid: a draw and its seed."""
@@ -306,7 +264,7 @@ def cells(config: Config, original: float) -> list[Cell]:
     repeats another value.
     """
     eta_l, eta_u = (
-        _numbers(
+        numbers(
             name, [original if v == ORIGINAL else v for v in getattr(config, name)], float, 0.0, 0.5
         )
         for name in ("eta_l", "eta_u")

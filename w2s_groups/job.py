@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from w2s_groups import config, features, inputs, solvers
+from w2s_groups.checks import ORIGINAL
 from w2s_groups.config import Cell, ClassBalance, Config, HeadKind, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.data.ondisk import OnDisk
@@ -82,7 +83,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
     solvers.check(cfg, dataset)
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
-    if config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
+    if ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
         own = "of the data's own train split" if cfg.eta_o is None else "as set by eta_o"
         log.info("original stands for a minority fraction of %.5g, %s", original, own)
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
@@ -273,7 +274,7 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
         shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
     # Variants follow from `vary`.
     shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
-    named = config.ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
+    named = ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
     shown["eta_o"] = original if named else None
     for unused, default in (
         *(("vary", {}), ("n_val", 0), ("eta_o", None)),

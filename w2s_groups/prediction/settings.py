@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from w2s_groups.config import Config, HeadKind, _etas, _numbers
+from w2s_groups.checks import etas, numbers
+from w2s_groups.config import Config, HeadKind
 from w2s_groups.errors import InputError, unknown_name
 
 
@@ -44,9 +45,9 @@ class PredictConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.alpha = _numbers("alpha", self.alpha, float, 1e-9, 1e6)
+        self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         if self.keep is not None:
-            shares = _numbers("keep", self.keep, float, 1e-6, 1.0)
+            shares = numbers("keep", self.keep, float, 1e-6, 1.0)
             if len(shares) > 1:
                 raise InputError(f"keep={shares}: a map has one keep; run again for another")
             self.keep = shares[0]
@@ -58,10 +59,10 @@ class PredictConfig(Config):
         _even("samples", self.samples)
         for name in ("n_l_path", "n_u_path"):
             values = getattr(self, name)
-            setattr(self, name, _numbers(name, values, int, 2, 2**31 - 1) if values else [])
+            setattr(self, name, numbers(name, values, int, 2, 2**31 - 1) if values else [])
         if self.read_from is ReadFrom.auto:
             self.read_from = ReadFrom.test if self.measure else ReadFrom.pool
-        self.measure_eta = _etas("measure_eta", self.measure_eta)
+        self.measure_eta = etas("measure_eta", self.measure_eta)
         for name in ("n_l", "n_u"):
             if len(getattr(self, name)) > 1:
                 raise InputError(
@@ -96,7 +97,7 @@ class PlanConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.alpha = _numbers("alpha", self.alpha, float, 1e-9, 1e6)
+        self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         _even("samples", self.samples)
         for name in ("n_l", "n_u", "eta_l", "eta_u", "teacher", "student"):
             if len(getattr(self, name)) > 1:
