@@ -1,7 +1,7 @@
 """Predictions against fitted heads on a packaged data set: the numbers of docs/prediction.md, 6, 9.
 
     python benchmarks/prediction_accuracy.py data=birds_mammals draws=60 samples=128
-    python benchmarks/prediction_accuracy.py data=birds_mammals head=logistic etas=.05,.25,.5
+    python benchmarks/prediction_accuracy.py data=birds_mammals head=logistic etas=.05,.2,.5
 
 Every ordered pair of the packaged networks on a grid of eta: ridge heads at l2 = alpha d, alpha in
 1e-3, 1e-2, 1e-1; logistic heads at l2 in the same. Beside the latter, as `guide`, the forecast of
