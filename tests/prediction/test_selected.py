@@ -111,6 +111,23 @@ def test_endless_data_give_the_population_refit(monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(found.at[:, 0, 0], x @ theta, atol=1e-3)
 
 
+def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selected, "TOL", 1e-6)
+    people, l2 = population(*images(60, TWO, "pool"), TWO), 0.01
+    counts = torch.tensor([40, 20, 20, 30])
+    side, codes, t = people.student, people.codes, people.targets
+    r = response(side, counts, people.sizes, l2, people.names)
+    assert float(r.delta.min()) > 0.2  # so that a wrong weight shows
+    targets = t[:, None].expand(-1, 2, -1)
+    still = Student(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
+    s, every = spread(side, codes, r), Selection(1.0, hard=False)
+    [found] = refits(side, codes, counts, l2, people.names, s, [still], every, side.x)
+    mean = side.x @ (r.Q @ (side.x.T @ ((r.W @ side.member)[:, None] * t)))
+    np.testing.assert_allclose(found.at[:, 0], mean, atol=1e-4)
+    without = t - (t - mean) / s.loo[:, None]
+    np.testing.assert_allclose(found.loo[:, 0], without, atol=1e-4)
+
+
 def run(groups: Groups, request: Request, selection: Selection, l2: float = L2) -> Prediction:
     priors = np.full(len(groups.class_names), 1.0)
     return predict(
