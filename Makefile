@@ -17,8 +17,8 @@ help:  ## list the targets
 leaderboard: $(VENV)/.installed  ## the main job: photographs -> features -> grid -> reports/
 	$(BIN)/python -m w2s_groups experiment=leaderboard $(ARGS)
 
-test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests, on up to four cores
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, sweeps that are killed
 	$(BIN)/python -m pytest -m slow

@@ -1,11 +1,18 @@
 """Fixtures that tests of several folders use."""
 
+import os
 from collections.abc import Callable
 
 import hydra
 import pytest
+import torch
 
 from w2s_groups import compose, config
+
+# Tests run side by side, one on each core: two threads each would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
