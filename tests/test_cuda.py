@@ -5,6 +5,8 @@ Run by `make test-cuda`; the machine of the other tests has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +34,10 @@ from w2s_groups.heads.problem import (
     one_hot,
 )
 from w2s_groups.heads.training import Schedule
+from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.predictive import predict
+from w2s_groups.prediction.predictive import Prediction, predict
+from w2s_groups.prediction.selected import Selection
 from w2s_groups.sampling import group_counts
 from w2s_groups.seeds import stream
 
@@ -98,8 +102,17 @@ def test_mlp() -> None:
     np.testing.assert_allclose(here.logits(X, rows), there.logits(X, rows), atol=1e-3)
 
 
-@pytest.mark.parametrize("groups", [TWO, THREE], ids=["two classes", "three classes"])
-def test_prediction(groups: Groups) -> None:
+@pytest.mark.parametrize(
+    ("groups", "forecast"),
+    [
+        (TWO, predict),
+        (THREE, predict),
+        (TWO, partial(predict, selection=Selection(0.5))),
+        (TWO, predict_logistic),
+    ],
+    ids=["two classes", "three classes", "refits", "logistic"],
+)
+def test_prediction(groups: Groups, forecast: Callable[..., Prediction]) -> None:
     priors = np.ones(len(groups.class_names))
     counts = [
         np.stack([group_counts(groups, priors, n, eta) for eta in (0.2, 0.4)]) for n in (120, 180)
@@ -107,13 +120,14 @@ def test_prediction(groups: Groups) -> None:
     pool, at = images(150, groups, "pool"), images(200, groups, "points")
     for with_points in (True, False):
         here, there = (
-            predict(
+            forecast(
                 population(*pool, groups, device=device), *counts, 0.05, 0.05,
                 points=points(*at, groups, device=device) if with_points else None,
             )
             for device in BOTH
         )  # fmt: skip
-        for side in ("teacher", "student"):
+        sides = ["teacher", "student"] + ["retrained"] * (here.retrained is not None)
+        for side in sides:
             cpu, gpu = getattr(here, side), getattr(there, side)
             # A score at the threshold may fall on either side: single images of 150 or 200.
             assert np.abs(cpu - gpu).max() <= 2 / 150

@@ -39,7 +39,7 @@ def predict_logistic(
 
     The student's targets are the teacher's probabilities. Two classes. l2_w, l2_s > 0: as
     heads.Problem has them. progress: called with (done, total) of L + L U heads. Source:
-    docs/prediction.md, 9.
+    docs/prediction.md, 10.
     """
     check_two_classes(max(population.targets.shape[1], 2))
     for field, value in (("l2_w", l2_w), ("l2_s", l2_s)):
