@@ -1,4 +1,4 @@
-"""The table of docs/prediction.md names functions and tests that exist, and states its equations."""
+"""The table of docs/prediction.md names what exists, and the page states every equation."""
 
 import importlib
 import re
