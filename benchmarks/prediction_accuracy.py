@@ -1,4 +1,4 @@
-"""Predictions against fitted heads on a packaged data set: the numbers of docs/prediction.md, 6 and 10.
+"""Predictions against fitted heads on a packaged set: the numbers of docs/prediction.md, 6 and 10.
 
     python benchmarks/prediction_accuracy.py data=birds_mammals draws=60 samples=128
     python benchmarks/prediction_accuracy.py data=birds_mammals head=logistic etas=.05,.2,.5
