@@ -68,14 +68,24 @@ def agreement(
     found = forecast(prediction, metric, groups, class_prior, level)
     gain = risks.gain(s, w[:, :, None])
     gained = _quantity(found.gain, gain)
-    clear = np.abs(gained.measured) > ERRORS * gained.error
+    clear = is_clear(gained.measured, gained.error)
     right = clear & (np.sign(gained.predicted) == np.sign(gained.measured))
     return Agreement(_quantity(found.teacher, w), _quantity(found.student, s), gained, clear, right)
+
+
+def is_near(predicted: Floats, measured: Floats, error: Floats) -> Mask:
+    """Whether a mean is predicted within NEAR, or ERRORS standard errors of what was measured."""
+    return np.asarray(np.abs(predicted - measured) <= np.maximum(NEAR, ERRORS * error))
+
+
+def is_clear(measured: Floats, error: Floats) -> Mask:
+    """Whether a measured gain is more than ERRORS standard errors from 0."""
+    return np.asarray(np.abs(measured) > ERRORS * error)
 
 
 def _quantity(of: Estimate, values: Floats) -> Quantity:
     measured = values.mean(axis=0)
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    near = np.abs(of.mean - measured) <= np.maximum(NEAR, ERRORS * error)
+    near = is_near(of.mean, measured, error)
     covered = ((values >= of.low) & (values <= of.high)).mean(axis=0)
     return Quantity(of.mean, measured, error, near, covered)

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from w2s_groups.groups import Groups
 from w2s_groups.methods import METHODS as METHODS_BY_NAME
-from w2s_groups.prediction.agreement import ERRORS, NEAR
+from w2s_groups.prediction.agreement import is_clear, is_near
 from w2s_groups.prediction.forecast import forecast
 from w2s_groups.prediction.predictive import Prediction
 from w2s_groups.results.select import base_of
@@ -164,16 +164,21 @@ def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def is_near(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    """Whether a prediction is within 0.01, or two standard errors, of the measured mean."""
-    far = (cells["predicted"] - cells["measured"]).abs()
-    return np.asarray(far <= np.maximum(NEAR, ERRORS * cells["measured_error"].fillna(0)))
+def near_cells(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    """Of rows of `compare`: agreement.is_near; a single draw has no standard error."""
+    predicted, measured, error = (
+        cells[c].to_numpy() for c in ("predicted", "measured", "measured_error")
+    )
+    return is_near(predicted, measured, np.nan_to_num(error))
 
 
 def wrong_sign(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows of gains that are predicted on the other side of 0, and measured two errors from it."""
-    clear = cells["measured"].abs() > ERRORS * cells["measured_error"]
-    return np.asarray(clear & (np.sign(cells["predicted"]) != np.sign(cells["measured"])))
+    """Rows of gains that are predicted on the other side of 0 than clearly measured."""
+    predicted, measured, error = (
+        cells[c].to_numpy() for c in ("predicted", "measured", "measured_error")
+    )
+    wrong = np.sign(predicted) != np.sign(measured)
+    return np.asarray(is_clear(measured, error) & wrong)
 
 
 def match(cells: pd.DataFrame) -> Match:
@@ -182,7 +187,7 @@ def match(cells: pd.DataFrame) -> Match:
     scatter = float(((y - y.mean()) ** 2).sum())
     return Match(
         1 - float(((y - x) ** 2).sum()) / scatter if scatter else np.nan,
-        float(is_near(cells).mean()),
+        float(near_cells(cells).mean()),
         float(cells["inside"].sum() / max(cells["n"].sum(), 1)),
         _spearman(x, y),
     )
