@@ -33,7 +33,7 @@ from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
 
 FINER = 4  # times the samples, where bands are held against draws
-COARSE = 4  # etas of each axis on which alpha is chosen
+COARSE = 3  # etas of each axis on which alpha is chosen
 
 log = logging.getLogger("w2s_groups")
 
