@@ -26,6 +26,7 @@ from w2s_groups.groups import Groups
 from w2s_groups.heads.grid import iterate, plan
 from w2s_groups.heads.logistic import objective_value, predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
+from w2s_groups.job import at_once
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
@@ -83,7 +84,7 @@ class Recorder:
 
 
 def run_grid(data: Pool, size: int, seeds: int, tol: float = TOL, device: str = "cpu") -> Recorder:
-    """Every cell of a size x size grid, one block a seed; on a GPU all seeds in one block."""
+    """Every cell of a size x size grid, in the blocks of the app."""
     recorder = Recorder(tol, device)
     etas = np.linspace(0.05, 0.5, size)
     cells = [
@@ -92,9 +93,9 @@ def run_grid(data: Pool, size: int, seeds: int, tol: float = TOL, device: str = 
         for a in etas
         for b in etas
     ]
-    at_once = len(cells) // seeds if device == "cpu" else len(cells)
-    for start in range(0, len(cells), at_once):
-        run_block(cells[start : start + at_once], data, methods(), recorder)
+    block = at_once(size**2, device)
+    for start in range(0, len(cells), block):
+        run_block(cells[start : start + block], data, methods(), recorder)
     return recorder
 
 
@@ -202,7 +203,7 @@ def test_logistic_grid_against_one_fit_at_a_time(device: str, benchmark: Any) ->
         name: sum(len(distinct[m]) * t for m, t in times.items()) for name, times in seconds.items()
     }
     rate = recorder.flops / recorder.seconds
-    together = size**2 if device == "cpu" else size**2 * seeds
+    together = at_once(size**2, device)
     students = [problem for problem, _ in distinct["w2s"][:together]]
     union = np.unique(np.concatenate([problem.rows for problem in students]))
     peak = product_rate(len(union), data.features["student"].shape[1] + 1, together, device)

@@ -35,8 +35,9 @@ from w2s_groups.tuning.solver import Side
 
 # Raised whenever the same configuration would give other numbers: part of every cell's key.
 NUMERICS = 4
-# Cells that are solved together: enough for shared products to pay, few enough to store often.
-BLOCK = 128
+# Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
+# times as many take a GPU twice as long (docs/speed.md).
+BLOCK, GPU_BLOCK = 128, 1024
 
 log = logging.getLogger("w2s_groups")
 
@@ -182,7 +183,7 @@ def _run_cells(
         )  # fmt: skip
     cells = list(planned)
     per_seed = len(cells) // len(cfg.seeds)
-    size = per_seed * (1 if solvers.by_steps(cfg) else max(1, BLOCK // per_seed))
+    size = per_seed if solvers.by_steps(cfg) else at_once(per_seed, device)
     if len(cells) > 1:
         log.info(
             "heads of %d cells at a time, in at most memory_limit_gb=%g beside the features",
@@ -201,6 +202,11 @@ def _run_cells(
             if left:
                 _run_block([planned[c] for c in block], block, left, pool, cfg, solver, folder)
                 bar.update(len(left))
+
+
+def at_once(per_seed: int, device: str) -> int:
+    """Cells of a block: whole seeds of `per_seed` cells, at least one of them."""
+    return per_seed * max(1, (BLOCK if device == "cpu" else GPU_BLOCK) // per_seed)
 
 
 def _run_block(

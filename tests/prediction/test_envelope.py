@@ -9,8 +9,9 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import expit
 from scipy.stats import norm
+from worlds import identity
 
-from w2s_groups.prediction.envelope import drawn_slope, envelope, identity, logistic
+from w2s_groups.prediction.envelope import drawn_slope, envelope, logistic
 
 # δ, spread and share of a row, from mild to heads that follow single images.
 ROWS = [(0.3, 0.5, 0.0), (2.0, 1.5, 0.3), (40.0, 2.0, 0.5), (700.0, 3.0, 0.9), (5.0, 0.0, 1.0)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.linalg import hadamard
-from worlds import THREE, TWO, fitted, images
+from worlds import THREE, TWO, fitted, identity, images
 
 from w2s_groups.errors import InputError
 from w2s_groups.heads.grid import solve
@@ -84,7 +84,7 @@ def test_the_squared_loss_gives_the_ridge_theory(share: float) -> None:
     side, codes, targets, counts = alike(share)
     sizes = 1 / side.member.max(dim=1).values
     r = response(side, counts, sizes, l2, names)
-    c = curved(side, codes, counts, sizes, l2, targets, names, envelope.identity)
+    c = curved(side, codes, counts, sizes, l2, targets, names, identity)
     assert float((c.Q - r.Q).abs().max()) < TOL * float(r.Q.abs().max())
     np.testing.assert_allclose(c.delta, r.delta[codes], rtol=TOL)
     theta = r.Q @ (side.x.T @ ((r.W @ side.member)[:, None] * targets))

@@ -211,7 +211,7 @@ def test_refits_of_fitted_heads(groups: Groups, request_: Request, draws: int) -
 
 
 def test_as_many_kept_images_as_features() -> None:
-    """Where it is known to fail: docs/prediction.md, 6. Two rounds of residuals do not settle."""
+    """Where it is known to fail: docs/prediction.md, 9. Two rounds of residuals do not settle."""
     request = Request(40, 100, 0.3, 0.3)
     off = {}
     for l2 in (1e-2, 1e-3):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from w2s_groups.groups import Groups
 from w2s_groups.heads.grid import solve
@@ -32,6 +34,11 @@ def images(n: int, groups: Groups, name: str, d: int = 24) -> tuple[Floats, Floa
     narrow = wide @ law.standard_normal((2 * d, d)) / np.sqrt(2 * d)
     narrow += 0.4 * rng.standard_normal(narrow.shape)
     return narrow.astype(np.float32), wide.astype(np.float32), codes
+
+
+def identity(z: Tensor) -> tuple[Tensor, Tensor]:
+    """A' and A'' of half the squared error, a link under which logistic equations are ridge's."""
+    return z, torch.ones_like(z)
 
 
 def fitted(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +22,9 @@ from w2s_groups.heads.problem import (
 )
 
 # The work estimate, as measured on 512 and 1280 features of networks: iterations of a head alone in
-# its block, how they grow with foreign rows, and factorisations in a block.
-ITERATIONS, GROWTH, FACTORISATIONS = 40, 0.3, 3
-
-
-class Costs(NamedTuple):
-    """half_rate: right-hand sides at which a product has half of its full rate. overhead: flops at
-    full rate that fit into the time that an iteration takes whatever its size is."""
-
-    half_rate: float
-    overhead: float
-
-
-# A GPU starts some hundred kernels an iteration: foreign rows cost less than a second block.
-CPU, GPU = Costs(15, 1e8), Costs(100, 1e11)
+# its block, how they grow with foreign rows, right-hand sides at which a product has half of its
+# full rate, factorisations in a block, and the flops that one iteration's overhead is worth.
+ITERATIONS, GROWTH, HALF_RATE, FACTORISATIONS, OVERHEAD = 40, 0.3, 15, 3, 1e8
 
 
 @dataclass(eq=False)
@@ -160,11 +148,7 @@ def _task(problem: Problem, position: int, drawn: _Sorted) -> Task:
 
 
 def gather(
-    tasks: Sequence[Task],
-    n_rows: dict[str, int],
-    n_features: dict[str, int],
-    memory_limit: int,
-    costs: Costs = CPU,
+    tasks: Sequence[Task], n_rows: dict[str, int], n_features: dict[str, int], memory_limit: int
 ) -> list[Block]:
     """Blocks of at most `memory_limit` bytes: each row set joins where it adds the least work."""
     sets: dict[tuple[object, ...], list[Task]] = {}
@@ -182,15 +166,15 @@ def gather(
             n = len(rest[0].rows)
             room = _room(n, D, K, memory_limit, side)
             part, rest = rest[:room], rest[room:]
-            alone = _work(n, len(part), n * len(part), D, K, costs)
+            alone = _work(n, len(part), n * len(part), D, K)
             best: tuple[float, _Open | None, int] = (alone, None, n)
             for block in opened.get(key[:5], []):
                 union = block.size + n - int(np.count_nonzero(block.member[part[0].rows]))
                 count = len(block.tasks) + len(part)
                 if block_bytes(union, D, count, K) > memory_limit:
                     continue
-                more = _work(union, count, block.total + n * len(part), D, K, costs) - _work(
-                    block.size, len(block.tasks), block.total, D, K, costs
+                more = _work(union, count, block.total + n * len(part), D, K) - _work(
+                    block.size, len(block.tasks), block.total, D, K
                 )
                 if more < best[0]:
                     best = (more, block, union)
@@ -228,10 +212,10 @@ def _room(n: int, D: int, K: int, memory_limit: int, side: str) -> int:
     return 1 + (memory_limit - one) // (two - one)
 
 
-def _work(m: int, P: int, total_rows: int, D: int, K: int, costs: Costs) -> float:
+def _work(m: int, P: int, total_rows: int, D: int, K: int) -> float:
     """Estimated flops at full rate: factorisation, and iterations that grow with foreign rows."""
     iterations = ITERATIONS * (m * P / total_rows) ** GROWTH
-    step = (4.0 * m * D + 2.0 * D * D) * (P * K + costs.half_rate) + costs.overhead
+    step = (4.0 * m * D + 2.0 * D * D) * (P * K + HALF_RATE) + OVERHEAD
     return float(FACTORISATIONS * (2.0 * m * D * D + 3.0 * D**3) + iterations * step)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.batch import Batch, Descent
-from w2s_groups.heads.blocks import CPU, GPU, Block, Task, expand, gather, tasks_of
+from w2s_groups.heads.blocks import Block, Task, expand, gather, tasks_of
 from w2s_groups.heads.problem import (
     Head,
     Problem,
@@ -62,14 +62,9 @@ class Solved:
     flops: float
 
 
-def plan(
-    features: Features,
-    problems: Sequence[Problem],
-    memory_limit: int = MEMORY_LIMIT,
-    device: str = "cpu",
-) -> Plan:
+def plan(features: Features, problems: Sequence[Problem], memory_limit: int = MEMORY_LIMIT) -> Plan:
     """Number of distinct heads, blocks and peak bytes of `solve`, without solving."""
-    tasks, blocks, ridges = _prepare(features, problems, memory_limit, device)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
     peaks = [block.bytes(features[block.side].shape[1]) for block in blocks]
     peaks += [
         ridge_bytes(groups, len(features[side]), features[side].shape[1], memory_limit)
@@ -118,7 +113,7 @@ def iterate(
     """
     if not tol > 0:
         raise InputError(f"tol={tol} must be positive")
-    tasks, blocks, ridges = _prepare(features, problems, memory_limit, device)
+    tasks, blocks, ridges = _prepare(features, problems, memory_limit)
     ended = _counter(progress, len(problems))
     return itertools.chain(
         *(
@@ -153,7 +148,7 @@ def _solved(
 
 
 def _prepare(
-    features: Features, problems: Sequence[Problem], memory_limit: int, device: str
+    features: Features, problems: Sequence[Problem], memory_limit: int
 ) -> tuple[list[Task], list[Block], list[tuple[str, list[Group]]]]:
     for problem in problems:
         if problem.side not in features:
@@ -181,7 +176,6 @@ def _prepare(
         {side: shape[0] for side, shape in shapes.items()},
         {side: shape[1] for side, shape in shapes.items()},
         memory_limit,
-        CPU if device == "cpu" else GPU,
     )
     return tasks, blocks, ridges
 

@@ -26,18 +26,16 @@ class Curved:
     """Heads on draws, for S sets of targets: means of them all, and one spread for all.
 
     theta (d + 1, S) mean heads; without (N, S) mean scores of rows that are not drawn; Q (d + 1,
-    d + 1) inverse mean Hessian; R (N, d + 1) xᵀQ in float32. Of each row (N,): p share of draws
-    that have it; delta what its slope takes off its own score when drawn, in units of the slope;
-    beta what the score gains by the row of its group whose place it takes; sd of its score over
-    draws without it; amplitude of its noise per unit of slope; loo, own as in
-    Spread.
+    d + 1) inverse mean Hessian; R (N, d + 1) xᵀQ in float32. Of each row (N,): delta what its slope
+    takes off its own score when drawn, in units of the slope; beta what the score gains by the row
+    of its group whose place it takes; sd of its score over draws without it; amplitude of its noise
+    per unit of slope; loo, own as in Spread.
     """
 
     theta: Tensor
     without: Tensor
     Q: Tensor
     R: Tensor
-    p: Tensor
     delta: Tensor
     beta: Tensor
     sd: Tensor
@@ -123,7 +121,7 @@ def curved(
         delta, sd, beta = new_delta, new_sd, new_beta
         if max(float(gap) for gap in gaps) <= TOL:
             without = scores + p[:, None] * (delta[:, None] * slope - beta[:, None])
-            return Curved(theta, without, Q, R, p, delta, beta, sd, amplitude, loo, own)
+            return Curved(theta, without, Q, R, delta, beta, sd, amplitude, loo, own)
     raise _unsolved(l2, n, len(penalty))
 
 

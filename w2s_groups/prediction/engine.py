@@ -25,9 +25,7 @@ class Engine:
     """samples: of each cell's draws. device: where the products run. head: logistic or else ridge,
     that are predicted."""
 
-    def __init__(
-        self, pool: Pool, samples: int, device: str, head: HeadKind = HeadKind.ridge
-    ) -> None:
+    def __init__(self, pool: Pool, samples: int, device: str, head: HeadKind) -> None:
         self.pool, self.samples, self.device = pool, samples, device
         self.logistic = head is HeadKind.logistic
         rows = pool.drawable

@@ -26,11 +26,6 @@ def logistic(z: Tensor) -> tuple[Tensor, Tensor]:
     return p, p * (1 - p)
 
 
-def identity(z: Tensor) -> tuple[Tensor, Tensor]:
-    """A' and A'' of half the squared error."""
-    return z, torch.ones_like(z)
-
-
 def drawn_slope(without: Tensor, target: Tensor, delta: Tensor, link: Link) -> Tensor:
     """l' of a drawn row: at z with z + δ l'(z, t) = its score `without` it. Eq. 14."""
     return link(_drawn(without + delta * target, delta, link))[0] - target

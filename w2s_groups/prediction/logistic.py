@@ -20,6 +20,7 @@ from w2s_groups.prediction.predictive import (
     checked_mixes,
     counter,
 )
+from w2s_groups.prediction.response import shares
 from w2s_groups.prediction.scores import Noise, beside, make_noise
 
 
@@ -61,16 +62,17 @@ def predict_logistic(
         )
         taught.append(torch.sigmoid(loo))
         teacher.append(_accuracy(population, points, loo, seen))
-        shares_l.append(counts / sizes)
+        shares_l.append(shares(side, counts, sizes, names))
         step()
 
     student: list[list[Floats]] = [[] for _ in mixes_l]
     side, start = population.student, None
     at_points = points.student if points is not None else None
     for counts in mixes_u:
+        share = shares(side, counts, sizes, names)
         for i, targets in enumerate(taught):
             start = curved(side, codes, counts, sizes, l2_s, targets, names, logistic, start)
-            drawn = beside(noise, shares_l[i], counts / sizes, codes)
+            drawn = beside(noise, shares_l[i], share, codes)
             loo, seen = sampled_logits(side, start, targets, drawn, noise, at_points)
             student[i].append(_accuracy(population, points, loo, seen))
             step()
