@@ -16,7 +16,7 @@ from w2s_groups.prediction.agreement import agreement
 from w2s_groups.prediction.curved import TOL, curved
 from w2s_groups.prediction.logistic import predict_logistic, sampled_logits
 from w2s_groups.prediction.population import Population, Side, points, population
-from w2s_groups.prediction.response import response
+from w2s_groups.prediction.response import draws, response
 from w2s_groups.prediction.scores import make_noise
 from w2s_groups.prediction.spread import residual_variance, spread
 from w2s_groups.sampling import Request, group_counts
@@ -83,20 +83,20 @@ def test_the_squared_loss_gives_the_ridge_theory(share: float) -> None:
     l2, names = 0.2, ["a", "b", "c"]
     side, codes, targets, counts = alike(share)
     sizes = 1 / side.member.max(dim=1).values
-    r = response(side, counts, sizes, l2, names)
+    r = response(side, codes, draws(side, codes, counts, sizes, names), l2)
     c = curved(side, codes, counts, sizes, l2, targets, names, identity)
     assert float((c.Q - r.Q).abs().max()) < TOL * float(r.Q.abs().max())
-    np.testing.assert_allclose(c.delta, r.delta[codes], rtol=TOL)
-    theta = r.Q @ (side.x.T @ ((r.W @ side.member)[:, None] * targets))
-    s = spread(side, codes, r)
+    np.testing.assert_allclose(c.delta, r.delta, rtol=TOL)
+    theta = r.Q @ (side.x.T @ (r.w[:, None] * targets))
+    s = spread(side, codes, sizes, r)
     residual = (targets - side.x @ theta) / s.loo[:, None]
-    within, mean = residual_variance(s, side.member, residual[:, None, :])
+    varying = residual_variance(s, codes, residual.float()[:, None, None])[:, 0, 0, 0]
     # Ridge leaves out what the row does whose place another takes, one of n_g; and of the noise of
     # means over a group, the part that a direction shared by its rows takes.
     few = float(2 / counts.min())
     assert float((c.theta - theta).norm()) < few * float(theta.norm())
     found = side.member @ c.sd**2
-    np.testing.assert_allclose(found, (within + mean)[:, 0, 0, 0], rtol=few)
+    np.testing.assert_allclose(found, side.member @ varying.double(), rtol=few)
 
 
 def teachers(

@@ -19,8 +19,8 @@ from w2s_groups.prediction import selected
 from w2s_groups.prediction.agreement import agreement
 from w2s_groups.prediction.population import Population, points, population
 from w2s_groups.prediction.predictive import Prediction, predict
-from w2s_groups.prediction.response import response
-from w2s_groups.prediction.scores import group_means, make_noise, sampled_scores
+from w2s_groups.prediction.response import draws, response
+from w2s_groups.prediction.scores import make_noise, sampled_scores
 from w2s_groups.prediction.selected import Refit, Selection, Student, most_confident, refits
 from w2s_groups.prediction.spread import spread
 from w2s_groups.sampling import Request, draw, group_counts
@@ -37,13 +37,14 @@ def refitted(
 ) -> Refit:
     """The one refit of students taught (N, S, 1) on counts images."""
     side, codes = people.student, people.codes
-    r = response(side, counts, people.sizes, L2, people.names)
-    s, noise = spread(side, codes, r), make_noise(people, taught.shape[1], 0)
+    sizes = people.sizes
+    r = response(side, codes, draws(side, codes, counts, sizes, people.names), L2)
+    s, noise = spread(side, codes, sizes, r), make_noise(people, taught.shape[1], 0)
     loo, _ = sampled_scores(
-        side, s, taught, group_means(side, taught), noise.fresh, noise, codes, None
+        side, s, codes, taught[:, None].float(), noise.fresh[:, None], noise, None
     )
-    student = Student(taught, loo, noise.fresh)
-    [found] = refits(side, codes, counts, L2, people.names, s, [student], selection, at)
+    student = Student(taught, loo[:, 0], noise.fresh)
+    [found] = refits(side, codes, counts, sizes, L2, s, [student], selection, at)
     return found
 
 
@@ -116,13 +117,13 @@ def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.Monk
     people, l2 = population(*images(60, TWO, "pool"), TWO), 0.01
     counts = torch.tensor([40, 20, 20, 30])
     side, codes, t = people.student, people.codes, people.targets
-    r = response(side, counts, people.sizes, l2, people.names)
+    r = response(side, codes, draws(side, codes, counts, people.sizes, people.names), l2)
     assert float(r.delta.min()) > 0.2  # so that a wrong weight shows
     targets = t[:, None].expand(-1, 2, -1)
     still = Student(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
-    s, every = spread(side, codes, r), Selection(1.0, hard=False)
-    [found] = refits(side, codes, counts, l2, people.names, s, [still], every, side.x)
-    mean = side.x @ (r.Q @ (side.x.T @ ((r.W @ side.member)[:, None] * t)))
+    s, every = spread(side, codes, people.sizes, r), Selection(1.0, hard=False)
+    [found] = refits(side, codes, counts, people.sizes, l2, s, [still], every, side.x)
+    mean = side.x @ (r.Q @ (side.x.T @ (r.w[:, None] * t)))
     np.testing.assert_allclose(found.at[:, 0], mean, atol=1e-4)
     without = t - (t - mean) / s.loo[:, None]
     np.testing.assert_allclose(found.loo[:, 0], without, atol=1e-4)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from w2s_groups.gaussian.limits import exact_limits
 from w2s_groups.gaussian.model import GroupModel
+from w2s_groups.prediction import population
 from w2s_groups.prediction.population import Side
-from w2s_groups.prediction.response import response
+from w2s_groups.prediction.response import draws, response
 from w2s_groups.prediction.spread import residual_variance, spread
 
 NODES = 24
@@ -61,34 +63,38 @@ def _risks(d_z: int) -> np.ndarray:
         return torch.as_tensor(n * ((1 - eta) * shares[0] + eta * shares[1]))
 
     names = [str(q) for q in range(2 * NODES)]
-    w = response(teacher, counts(ETA_L, d_z / GAMMA), endless, ALPHA_W, names)
-    s_w = spread(teacher, codes, w)
-    pulled = teacher.x.T @ ((w.W @ teacher.member)[:, None] * targets)
+    taken = draws(teacher, codes, counts(ETA_L, d_z / GAMMA), endless, names)
+    w = response(teacher, codes, taken, ALPHA_W)
+    s_w = spread(teacher, codes, endless, w)
+    pulled = teacher.x.T @ (w.w[:, None] * targets)
     residual = targets - teacher.x @ w.Q @ pulled
-    within, mean = residual_variance(s_w, teacher.member, residual[:, None, :])
-    square = teacher.member @ residual**2
-    teacher_risk = square[:, 0] + (within + mean)[:, 0, 0, 0] - model.sigma_y**2
+    varying = residual_variance(s_w, codes, residual.float()[:, None, None])[:, 0, 0]
+    square = residual**2 + varying
+    teacher_risk = (teacher.member @ square)[:, 0] - model.sigma_y**2
 
     # The teacher's mean and, two samples an eigenvector, exactly its covariance.
-    inside = w.kappa * (square[:, 0] + (within + mean)[:, 0, 0, 0])
-    along = w.kappa * (square[:, 0] + within[:, 0, 0, 0])
-    middle = torch.einsum("g,gij->ij", inside, teacher.covariance)
-    middle += torch.einsum("g,gi,gj->ij", along, teacher.mean, teacher.mean)
+    middle = teacher.x.T @ (s_w.amplitude[:, None] ** 2 * square * teacher.x)
+    for member in teacher.member:
+        common = teacher.x.T @ ((member > 0) * s_w.amplitude * residual[:, 0])
+        middle -= torch.outer(common, common) / (member > 0).sum()
     values, vectors = torch.linalg.eigh(w.Q @ middle @ w.Q)
     root = (vectors * values.clamp(min=0).sqrt()) * len(values) ** 0.5
     heads = (w.Q @ pulled) + torch.cat([root, -root], dim=1)
 
-    u = response(student, counts(ETA_U, d_z / NU), endless, ALPHA_S, names)
-    s_u = spread(student, codes, u)
+    taken = draws(student, codes, counts(ETA_U, d_z / NU), endless, names)
+    u = response(student, codes, taken, ALPHA_S)
+    s_u = spread(student, codes, endless, u)
     taught = teacher.x @ heads
-    fitted = student.x @ u.Q @ (student.x.T @ ((u.W @ student.member)[:, None] * taught))
-    within, mean = residual_variance(s_u, student.member, (taught - fitted)[:, :, None])
-    off = (student.member @ (clean - fitted) ** 2).mean(1)
-    student_risk = off + (within + mean).mean(1)[:, 0, 0]
+    fitted = student.x @ u.Q @ (student.x.T @ (u.w[:, None] * taught))
+    off = (taught - fitted).float()[:, None, :, None]
+    varying = residual_variance(s_u, codes, off)[:, 0, 0]
+    student_risk = (student.member @ ((clean - fitted) ** 2 + varying)).mean(1)
     return np.stack([shares @ teacher_risk.numpy(), shares @ student_risk.numpy()])
 
 
-def test_exact_limits_come_back() -> None:
+def test_exact_limits_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So few rows of a group see each other that all have to stand for themselves.
+    monkeypatch.setattr(population, "SOME", 100_000)
     model = _model()
     limits = exact_limits(
         model, gamma_z=GAMMA, nu_z=NU, eta_l=ETA_L, eta_u=ETA_U, alpha_w=ALPHA_W, alpha_s=ALPHA_S

@@ -14,6 +14,8 @@ from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 from w2s_groups.heads.problem import check_features, n_logits, one_hot
 
+SOME = 2048  # rows, the same number of every group, that stand for all in equation 8
+
 
 @dataclass(frozen=True, eq=False)
 class Side:
@@ -37,11 +39,28 @@ class Side:
         return self.member @ self.x
 
     @cached_property
-    def covariance(self) -> Tensor:
-        """(G, d + 1, d + 1) group covariances, denominator N_g: the pool is the population."""
+    def some(self) -> tuple[Tensor, Tensor]:
+        """(J,) rows at even distances in each group, and how many each stands for."""
+        groups = [weight.nonzero()[:, 0] for weight in self.member]
+        most = -(-SOME // len(groups))
+        chosen = [
+            rows[torch.arange(most, device=rows.device) * len(rows) // most]
+            if len(rows) > most
+            else rows
+            for rows in groups
+        ]
+        stands = [
+            torch.full((len(few),), len(rows) / max(len(few), 1)).to(self.x)
+            for rows, few in zip(groups, chosen, strict=True)
+        ]
+        return torch.cat(chosen), torch.cat(stands)
+
+    @cached_property
+    def moment(self) -> Tensor:
+        """(G, d + 1, d + 1) second moments of each group about 0."""
         parts = []
-        for weight, mean in zip(self.member, self.mean, strict=True):
-            rows = self.x[weight > 0] - mean
+        for weight in self.member:
+            rows = self.x[weight > 0]
             parts.append((weight[weight > 0] * rows.T) @ rows)
         return torch.stack(parts)
 

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Points, Population
-from w2s_groups.prediction.response import response
-from w2s_groups.prediction.scores import beside, group_means, make_noise, sampled_scores
+from w2s_groups.prediction.response import draws, response, shares
+from w2s_groups.prediction.scores import beside, make_noise, sampled_scores
 from w2s_groups.prediction.selected import Selection, Student, refits
 from w2s_groups.prediction.spread import spread
 
 Floats = NDArray[np.float64]
+BLOCK = 2**23  # scores of one block of cells
+ENOUGH = 1e-3  # relative change of weights that no accuracy shows
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,48 +73,49 @@ def predict(
     mixes_l, mixes_u = checked_mixes(population, counts_l, counts_u, samples)
     noise = make_noise(population, samples, seed)
     step = counter(progress, len(mixes_l) + len(mixes_u))
-    side, codes = population.teacher, population.codes
-    truth = population.targets[:, None, :].expand(-1, samples, -1)
-    means = group_means(side, truth)
+    codes, sizes, names = population.codes, population.sizes, population.names
+    side, near = population.teacher, None
     taught, teacher, p_l = [], [], []
-    start: Tensor | None = None
     for counts in mixes_l:
-        found = response(side, counts, population.sizes, l2_w, population.names, start)
-        start = found.delta
-        s = spread(side, codes, found)
-        seen = (points.teacher @ found.Q).float() if points is not None else None
-        loo, at_points = sampled_scores(side, s, truth, means, noise.labelled, noise, codes, seen)
-        taught.append(loo)
-        teacher.append(accuracy(population, points, loo, at_points))
-        p_l.append(found.p)
+        taken = draws(side, codes, counts, sizes, names)
+        near = response(side, codes, taken, l2_w, near, ENOUGH)
+        s = spread(side, codes, sizes, near)
+        seen = (points.teacher @ near.Q).float() if points is not None else None
+        truth, drawn = population.targets[:, None, None], noise.labelled[:, None]
+        loo, at_points = sampled_scores(side, s, codes, truth, drawn, noise, seen)
+        taught.append(loo[:, 0])
+        teacher += accuracies(population, points, loo, at_points)
+        p_l.append(shares(side, counts, sizes, names))
         step()
 
-    side = population.student
+    side, near = population.student, None
+    together = max(1, BLOCK // taught[0].numel())
     student: list[list[Floats]] = [[] for _ in mixes_l]
     retrained: list[list[Floats]] = [[] for _ in mixes_l]
     kept: list[list[Floats]] = [[] for _ in mixes_l]
-    taught_means = [group_means(side, targets) for targets in taught]
-    start = None
     for counts in mixes_u:
-        found = response(side, counts, population.sizes, l2_s, population.names, start)
-        start = found.delta
-        s = spread(side, codes, found)
-        seen = (points.student @ found.Q).float() if points is not None else None
-        students = []
-        for i, (targets, means) in enumerate(zip(taught, taught_means, strict=True)):
-            drawn = beside(noise, p_l[i], found.p, codes)
-            loo, at_points = sampled_scores(side, s, targets, means, drawn, noise, codes, seen)
-            student[i].append(accuracy(population, points, loo, at_points))
+        taken, p = draws(side, codes, counts, sizes, names), shares(side, counts, sizes, names)
+        near = response(side, codes, taken, l2_s, near, ENOUGH)
+        s = spread(side, codes, sizes, near)
+        seen = (points.student @ near.Q).float() if points is not None else None
+        students: list[Student] = []
+        for at in np.split(np.arange(len(taught)), range(together, len(taught), together)):
+            targets = torch.stack([taught[i] for i in at], 1)
+            drawn = torch.stack([beside(noise, p_l[i], p, codes) for i in at], 1)
+            loo, at_points = sampled_scores(side, s, codes, targets, drawn, noise, seen)
+            for i, one in zip(at, accuracies(population, points, loo, at_points), strict=True):
+                student[i].append(one)
             if selection is not None:
-                students.append(Student(targets, loo, drawn))
+                cells = zip(targets.unbind(1), loo.unbind(1), drawn.unbind(1), strict=True)
+                students += [Student(*cell) for cell in cells]
         if selection is not None:
             again = refits(
-                side, codes, counts, l2_s, population.names, s, students, selection,
+                side, codes, counts, sizes, l2_s, s, students, selection,
                 points.student if points is not None else None,
             )  # fmt: skip
-            for i, one in enumerate(again):
-                retrained[i].append(accuracy(population, points, one.loo, one.at))
-                kept[i].append(one.kept.cpu().numpy())
+            for i, refit in enumerate(again):
+                retrained[i].append(accuracy(population, points, refit.loo, refit.at))
+                kept[i].append(refit.kept.cpu().numpy())
         step()
     n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
 
@@ -169,6 +172,15 @@ def accuracy(
     said = (scores[..., 0] > threshold).long() if scores.shape[-1] == 1 else scores.argmax(-1)
     right = (member @ (said == truth[:, None]).to(member)).T
     return torch.where((member > 0).any(1), right, torch.nan).cpu().numpy()
+
+
+def accuracies(
+    population: Population, points: Points | None, loo: Tensor, at_points: Tensor | None
+) -> list[Floats]:
+    """`accuracy` of each of C cells: loo (N, C, S, K), at_points (T, C, S, K)."""
+    at = None if at_points is None else at_points.flatten(1, 2)
+    found = accuracy(population, points, loo.flatten(1, 2), at)
+    return list(found.reshape(*loo.shape[1:3], -1))
 
 
 def _counts(name: str, counts: ArrayLike, population: Population) -> NDArray[np.int64]:

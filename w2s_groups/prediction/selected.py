@@ -14,11 +14,12 @@ from torch.nn.functional import one_hot
 
 from w2s_groups.errors import InputError
 from w2s_groups.prediction.population import Side
-from w2s_groups.prediction.response import Response, response
+from w2s_groups.prediction.response import Draws, response
 from w2s_groups.prediction.spread import Spread
 
 TOL = 1e-3  # of conjugate gradients, in the norm of the ridge: far below the noise of one draw
 MAX_STEPS = 200
+NEAR = 1e-3  # relative change of weights: Q only preconditions, and δ is an estimate
 
 
 @dataclass(frozen=True)
@@ -58,37 +59,42 @@ def refits(
     side: Side,
     codes: Tensor,
     counts: Tensor,
+    sizes: Tensor,
     l2: float,
-    names: Sequence[str],
     spread: Spread,
     students: Sequence[Student],
     selection: Selection,
     points: Tensor | None,
 ) -> Iterator[Refit]:
-    """The refit of each student of one unlabelled mix, counts (G,).
+    """The refit of each student of one unlabelled mix, counts (G,) of sizes (G,).
 
     spread: of the students. points: (T, d + 1) student features. Source: equations 10-13.
     """
     counts = counts.to(side.x)
-    p, n = spread.response.p, float(counts.sum())
+    p, n = spread.response.draws.p, spread.response.draws.n
     m = max(1, int(selection.keep * n + 0.5))
     rows = (side.member > 0).sum(1)
     each = counts / rows.clamp(min=1)
-    wave = torch.sqrt((1 - p) * rows / counts.clamp(min=1) * rows / (rows - 1).clamp(min=1))
-    delta = torch.linalg.vecdot(spread.R, side.single) / (n * spread.loo)
+    wave = (rows / counts.clamp(min=1) * rows / (rows - 1).clamp(min=1))[codes]
+    wave = torch.sqrt((1 - p) * wave)
+    delta = spread.response.quad / (n * spread.loo)
     drawn, kept = [], []
     for student in students:
         inside = student.targets - (student.targets - student.loo) / (1 + delta)[:, None, None]
-        drawn.append(each[codes, None] * (1 + wave[codes, None] * student.drawn))
+        drawn.append(each[codes, None] * (1 + wave[:, None] * student.drawn))
         mask = most_confident(inside, drawn[-1], m)
         kept.append(mask if m < n else torch.ones_like(mask))
 
     often = torch.stack([mask.to(side.x).mean(1) for mask in kept]).mean(0)
-    found, own = _response(side, codes, counts, l2, names, spread.response, often)
+    # A row that is selected now and then is drawn with the smaller probability.
+    share = each[codes] * often
+    taken = Draws(float(share.sum()), share / share.sum(), p * often)
+    found = response(side, codes, taken, l2, spread.response, NEAR)
+    own = found.quad / (1 - found.w * (rows / sizes.clamp(min=1))[codes] * found.quad)
     damped = 1 / (m * (1 + (1 - p) * found.delta))
-    loo = 1 / (1 + (p * damped)[codes] * own)
-    own = torch.where(p[codes] > 0, own * loo, 0.0)
-    x, Q, w = side.single, found.Q.float(), (each * damped)[codes]
+    loo = 1 / (1 + p * damped * own)
+    own = torch.where(p > 0, own * loo, 0.0)
+    x, Q, w = side.single, found.Q.float(), each[codes] * damped
     penalty = torch.full_like(x[0], l2)
     penalty[-1] = 0.0
     for student, times, mask in zip(students, drawn, kept, strict=True):
@@ -100,7 +106,7 @@ def refits(
         theta = ridge.solve(mean, Q @ mean)
         fitted = (x @ theta).to(t).reshape(N, S, K)
         residual = (t - fitted) / divide
-        noise = ((w * wave[codes])[:, None] * mask * student.drawn)[:, :, None]
+        noise = ((w * wave)[:, None] * mask * student.drawn)[:, :, None]
         moved, pushed = torch.zeros_like(residual), torch.zeros_like(theta)
         for last in (False, True):  # the second time with residuals that vary as heads do
             e = noise * (residual - moved)
@@ -139,29 +145,6 @@ def _decisions(scores: Tensor) -> Tensor:
     if scores.shape[-1] == 1:
         return (scores > 0.5).to(scores)
     return one_hot(scores.argmax(-1), scores.shape[-1]).to(scores)
-
-
-def _response(
-    side: Side,
-    codes: Tensor,
-    counts: Tensor,
-    l2: float,
-    names: Sequence[str],
-    student: Response,
-    often: Tensor,
-) -> tuple[Response, Tensor]:
-    """Response where row i is selected with probability often (N,), and (N,) xᵢᵀQxᵢ without i."""
-    there, square = side.member @ often, side.member @ often**2
-    share = there.clamp(min=1e-12)
-    part = Side(side.x, side.member * often / share[:, None])
-    n = counts * there
-    # Selection by chance is drawing with a smaller probability: the second moment of p times often.
-    sizes = student.sizes * torch.where(there > 0, there**2 / square.clamp(min=1e-24), 1.0)
-    found = response(part, n, torch.maximum(sizes, n), l2, names, student.delta)
-    single = side.single
-    quad = torch.linalg.vecdot(single @ found.Q.float(), single).to(side.x)
-    weight = (found.W / (share * student.sizes))[codes] * often
-    return found, quad / (1 - weight * quad)
 
 
 @dataclass(frozen=True, eq=False)
