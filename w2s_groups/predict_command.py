@@ -33,7 +33,6 @@ from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
 
 FINER = 4  # times the samples, where bands are held against draws
-COARSE = 3  # etas of each axis on which alpha is chosen
 
 log = logging.getLogger("w2s_groups")
 
@@ -110,9 +109,10 @@ def _pair(
     log.info("%s -> %s: %d cells at %d values of alpha, no head is trained", *pair,
              len(grid), len(cfg.alpha))  # fmt: skip
     labelled, unlabelled = [(n_l, eta) for eta in eta_l], [(n_u, eta) for eta in eta_u]
+    corners = [list(dict.fromkeys([mixes[0], mixes[-1]])) for mixes in (labelled, unlabelled)]
     path = pd.concat(
         [
-            engine.table(_coarse(labelled), _coarse(unlabelled), alpha, None, f"alpha={alpha:g}")
+            engine.table(corners[0], corners[1], alpha, None, f"alpha={alpha:g}")
             for alpha in cfg.alpha
         ],
         ignore_index=True,
@@ -138,11 +138,6 @@ def _pair(
         "head": cfg.head.value, "draws": len(cfg.seeds), "keep": cfg.keep,
     }  # fmt: skip
     return Found(settings, path, cells, sizes, compared, order)
-
-
-def _coarse(mixes: Sequence[Mix]) -> list[Mix]:
-    """The ends and what lies between: enough cells to choose alpha by."""
-    return [mixes[i] for i in np.unique(np.linspace(0, len(mixes) - 1, COARSE).round().astype(int))]
 
 
 def best_alpha(path: pd.DataFrame) -> float:

@@ -28,9 +28,11 @@ def files(found: Found) -> dict[str, bytes]:
     """Name -> content of everything that follows from the tables of one pair."""
     maps = predicted_maps.draw(found.cells, found.compared)
     sizes = predicted_sizes.draw(found.sizes, {k: found.settings[k] for k in ("n_l", "n_u")})
+    map_png = style.png(maps, dpi=120)
+    maps.set_layout_engine("none")  # what was laid out for one file serves the other
     content = {
         "README.md": markdown(found).encode(),
-        "map.png": style.png(maps, dpi=120),
+        "map.png": map_png,
         "map.pdf": style.pdf(maps),
         "sizes.png": style.png(sizes, dpi=120),
     }
@@ -80,7 +82,8 @@ def summary(found: Found) -> str:
     parts = [
         f"{own['teacher']} -> {own['student']} on {own['data']}, n_l={own['n_l']}, "
         f"n_u={own['n_u']}: {predicted_heads(own)} heads, predicted",
-        f"student by alpha, mean over some cells (highest worst group: alpha={own['alpha']:g})",
+        "student by alpha, mean over the corners of the map (highest worst group: "
+        f"alpha={own['alpha']:g})",
         by_alpha(found).to_string(index=False),
         "best eta_u for each eta_l (ranges hold 95 % of draws)",
         best(found).to_string(index=False),
@@ -163,7 +166,7 @@ def _table(rows: pd.DataFrame) -> str:
 
 
 def by_alpha(found: Found) -> pd.DataFrame:
-    """The student's accuracies at each alpha, mean over a few cells."""
+    """The student's accuracies at each alpha, mean over the corners of the map."""
     rows = found.path[found.path["method"] == "w2s"]
     means = rows.pivot_table(index="alpha", columns="metric", values="mean")[list(METRICS)]
     return means.rename(columns=NAMES).map("{:.3f}".format).reset_index()
