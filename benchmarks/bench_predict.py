@@ -40,6 +40,16 @@ def predicted(
     return predict(people, labelled, unlabelled, L2, L2, samples=SAMPLES, selection=selection)
 
 
+def moments(data: Features, device: str) -> torch.Tensor:
+    """The student's second moments by group, which every run makes anew."""
+    n = data.n_pool
+    people = population(
+        data.student[:n], data.student[:n], GROUPS.codes(data.y[:n], data.a[:n]), GROUPS,
+        device=device,
+    )  # fmt: skip
+    return people.student.moment
+
+
 @on_every_device
 def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
     data, etas = features(), np.linspace(0.025, 0.5, 20)
@@ -58,8 +68,12 @@ def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
         Ridge(alpha=n * L2).fit(X, y)
         seconds += time.perf_counter() - start
     cells = len(etas) ** 2
+    start = time.perf_counter()
+    assert moments(data, device).shape[-1] == data.student.shape[1] + 1
+    of_moments = time.perf_counter() - start
     benchmark.extra_info.update(
         cells=cells,
+        seconds_of_the_pools_moments=of_moments,
         samples_a_cell=SAMPLES,
         threads=torch.get_num_threads(),
         seconds_of_20_draws_a_cell_by_our_ridge_grid_extrapolated_from_2=trained,

@@ -27,7 +27,7 @@ from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
-from w2s_groups.prediction.table import CELL, Mix
+from w2s_groups.prediction.table import CELL
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
