@@ -58,7 +58,7 @@ def spread(side: Side, codes: Tensor, sizes: Tensor, response: Response) -> Spre
     amplitude = torch.sqrt(kappa / each * bessel)
     some, stands = side.some
     passed = response.cross**2
-    passed[some, torch.arange(len(some))] = 0.0
+    passed[some, torch.arange(len(some), device=some.device)] = 0.0
     itself_too = (amplitude * response.quad) ** 2
     keep, pull = keep - itself_too, p * (1 - p) * shrunk**2 - itself_too
     # Symmetric in the variances times their amplitudes.
