@@ -36,7 +36,7 @@ def variance_ratio(
     noise = make_noise(people, 200, 0)
     at = rows[:: len(rows) // 100]
     _, seen = sampled_scores(
-        side, spread(side, code, sizes, r), code, people.targets[:, None, None],
+        spread(code, sizes, r), code, people.targets[:, None, None],
         noise.labelled[:, None], noise, (at @ r.Q).float(),
     )  # fmt: skip
     assert seen is not None

@@ -88,7 +88,7 @@ def test_the_squared_loss_gives_the_ridge_theory(share: float) -> None:
     assert float((c.Q - r.Q).abs().max()) < TOL * float(r.Q.abs().max())
     np.testing.assert_allclose(c.delta, r.delta, rtol=TOL)
     theta = r.Q @ (side.x.T @ (r.w[:, None] * targets))
-    s = spread(side, codes, sizes, r)
+    s = spread(codes, sizes, r)
     residual = (targets - side.x @ theta) / s.loo[:, None]
     varying = residual_variance(s, codes, residual.float()[:, None, None])[:, 0, 0, 0]
     # Ridge leaves out what the row does whose place another takes, one of n_g; and of the noise of

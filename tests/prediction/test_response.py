@@ -53,7 +53,7 @@ def test_the_whole_pool_has_one_head_and_no_spread(pool: Population) -> None:
     rows = np.arange(len(codes))
     (head,) = grid.solve(sides, [Problem("student", rows, targets, Squared(), 0.01)], tol=1e-10)
     r = of(pool.student, pool.codes, torch.full((4,), 60), pool.sizes, 0.01)
-    s = spread(pool.student, pool.codes, pool.sizes, r)
+    s = spread(pool.codes, pool.sizes, r)
     assert float(s.amplitude.abs().max()) == 0.0
     found = mean_head(pool.student, r, pool.targets)[:, 0].numpy()
     np.testing.assert_allclose(found, np.append(head.coef[:, 0], head.intercept), atol=1e-7)
@@ -61,7 +61,7 @@ def test_the_whole_pool_has_one_head_and_no_spread(pool: Population) -> None:
 
 def test_rows_without_themselves_are_those_of_a_fit_without_them(pool: Population) -> None:
     r = of(pool.teacher, pool.codes, torch.full((4,), 60), pool.sizes, 0.01)
-    s = spread(pool.teacher, pool.codes, pool.sizes, r)
+    s = spread(pool.codes, pool.sizes, r)
     theta = mean_head(pool.teacher, r, pool.targets)
     got = (pool.targets - pool.teacher.x @ theta)[:, 0] / s.loo
     x, y = pool.teacher.x.numpy(), pool.targets[:, 0].numpy()

@@ -30,9 +30,8 @@ def moments(
     counts = np.where(majority, share * SIZE, share * SIZE / 2).round().astype(int)
     side, codes, sizes = people.teacher, people.codes, people.sizes
     r = response(side, codes, draws(side, codes, torch.as_tensor(counts), sizes, people.names), L2)
-    s, noise = spread(side, codes, sizes, r), make_noise(people, samples, 0)
+    s, noise = spread(codes, sizes, r), make_noise(people, samples, 0)
     own, there = sampled_scores(
-        side,
         s,
         codes,
         people.targets[:, None, None],

@@ -39,10 +39,8 @@ def refitted(
     side, codes = people.student, people.codes
     sizes = people.sizes
     r = response(side, codes, draws(side, codes, counts, sizes, people.names), L2)
-    s, noise = spread(side, codes, sizes, r), make_noise(people, taught.shape[1], 0)
-    loo, _ = sampled_scores(
-        side, s, codes, taught[:, None].float(), noise.fresh[:, None], noise, None
-    )
+    s, noise = spread(codes, sizes, r), make_noise(people, taught.shape[1], 0)
+    loo, _ = sampled_scores(s, codes, taught[:, None].float(), noise.fresh[:, None], noise, None)
     student = Student(taught, loo[:, 0], noise.fresh)
     [found] = refits(side, codes, counts, sizes, L2, s, [student], selection, at)
     return found
@@ -121,7 +119,7 @@ def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.Monk
     assert float(r.delta.min()) > 0.2  # so that a wrong weight shows
     targets = t[:, None].expand(-1, 2, -1)
     still = Student(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
-    s, every = spread(side, codes, people.sizes, r), Selection(1.0, hard=False)
+    s, every = spread(codes, people.sizes, r), Selection(1.0, hard=False)
     [found] = refits(side, codes, counts, people.sizes, l2, s, [still], every, side.x)
     mean = side.x @ (r.Q @ (side.x.T @ (r.w[:, None] * t)))
     np.testing.assert_allclose(found.at[:, 0], mean, atol=1e-4)

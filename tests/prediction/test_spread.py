@@ -22,7 +22,7 @@ def solved(people: Population, share: float) -> tuple[Spread, torch.Tensor, torc
     side, codes = people.teacher, people.codes
     counts = (people.sizes * share * torch.linspace(0.5, 1, people.n_groups)).round().long()
     r = response(side, codes, draws(side, codes, counts, people.sizes, people.names), L2)
-    s = spread(side, codes, people.sizes, r)
+    s = spread(codes, people.sizes, r)
     fitted = side.x @ r.Q @ (side.x.T @ (r.w[:, None] * people.targets))
     residual = ((people.targets - fitted) / s.loo[:, None])[:, None, None]
     return s, residual, residual_variance(s, codes, residual.float()).double()
@@ -74,7 +74,7 @@ def test_heads_without_a_finite_variance_are_refused() -> None:
     counts = torch.tensor([12, 12, 12, 12])
     r = response(side, codes, draws(side, codes, counts, endless, people.names), 1e-7)
     with pytest.raises(InputError, match=r"48 images on 48 features.*; raise l2 or n"):
-        spread(side, codes, endless, r)
+        spread(codes, endless, r)
 
 
 def test_the_root_squares_to_the_matrix() -> None:

@@ -65,7 +65,7 @@ def _risks(d_z: int) -> np.ndarray:
     names = [str(q) for q in range(2 * NODES)]
     taken = draws(teacher, codes, counts(ETA_L, d_z / GAMMA), endless, names)
     w = response(teacher, codes, taken, ALPHA_W)
-    s_w = spread(teacher, codes, endless, w)
+    s_w = spread(codes, endless, w)
     pulled = teacher.x.T @ (w.w[:, None] * targets)
     residual = targets - teacher.x @ w.Q @ pulled
     varying = residual_variance(s_w, codes, residual.float()[:, None, None])[:, 0, 0]
@@ -83,7 +83,7 @@ def _risks(d_z: int) -> np.ndarray:
 
     taken = draws(student, codes, counts(ETA_U, d_z / NU), endless, names)
     u = response(student, codes, taken, ALPHA_S)
-    s_u = spread(student, codes, endless, u)
+    s_u = spread(codes, endless, u)
     taught = teacher.x @ heads
     fitted = student.x @ u.Q @ (student.x.T @ (u.w[:, None] * taught))
     off = (taught - fitted).float()[:, None, :, None]

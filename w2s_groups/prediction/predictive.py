@@ -79,10 +79,10 @@ def predict(
     for counts in mixes_l:
         taken = draws(side, codes, counts, sizes, names)
         near = response(side, codes, taken, l2_w, near, ENOUGH)
-        s = spread(side, codes, sizes, near)
+        s = spread(codes, sizes, near)
         seen = (points.teacher @ near.Q).float() if points is not None else None
         truth, drawn = population.targets[:, None, None], noise.labelled[:, None]
-        loo, at_points = sampled_scores(side, s, codes, truth, drawn, noise, seen)
+        loo, at_points = sampled_scores(s, codes, truth, drawn, noise, seen)
         taught.append(loo[:, 0])
         teacher += accuracies(population, points, loo, at_points)
         p_l.append(shares(side, counts, sizes, names))
@@ -96,13 +96,13 @@ def predict(
     for counts in mixes_u:
         taken, p = draws(side, codes, counts, sizes, names), shares(side, counts, sizes, names)
         near = response(side, codes, taken, l2_s, near, ENOUGH)
-        s = spread(side, codes, sizes, near)
+        s = spread(codes, sizes, near)
         seen = (points.student @ near.Q).float() if points is not None else None
         students: list[Student] = []
         for at in np.split(np.arange(len(taught)), range(together, len(taught), together)):
             targets = torch.stack([taught[i] for i in at], 1)
             drawn = torch.stack([beside(noise, p_l[i], p, codes) for i in at], 1)
-            loo, at_points = sampled_scores(side, s, codes, targets, drawn, noise, seen)
+            loo, at_points = sampled_scores(s, codes, targets, drawn, noise, seen)
             for i, one in zip(at, accuracies(population, points, loo, at_points), strict=True):
                 student[i].append(one)
             if selection is not None:

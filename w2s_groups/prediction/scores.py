@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from w2s_groups.prediction.population import Population, Side
+from w2s_groups.prediction.population import Population
 from w2s_groups.prediction.spread import Spread, residual_variance, square_root
 from w2s_groups.seeds import stream
 
@@ -29,7 +29,6 @@ class Noise:
 
 
 def sampled_scores(
-    side: Side,
     s: Spread,
     codes: Tensor,
     targets: Tensor,
@@ -42,7 +41,7 @@ def sampled_scores(
     targets: (N, C, S, K), or (N, C, 1, K) where they are those of every sample; drawn: (N, C, S) as
     Noise's. seen: (T, d + 1) points times Q. Source: docs/prediction.md, 4.
     """
-    x, R = side.single, s.response.R
+    x, R = s.response.side.single, s.response.R
     loo, own, w = (values.float()[:, None] for values in (s.loo, s.own, s.response.w))
     pulled = x.T @ (w * targets.flatten(1).float())
     residual = ((targets.flatten(1) - R @ pulled) / loo).float().reshape(targets.shape)

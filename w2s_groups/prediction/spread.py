@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from w2s_groups.errors import InputError
-from w2s_groups.prediction.population import Side
 from w2s_groups.prediction.response import Response
 
 FEW = 2  # samples whose common noise stands for that of all
@@ -39,12 +38,12 @@ class Spread:
     root: Tensor
 
 
-def spread(side: Side, codes: Tensor, sizes: Tensor, response: Response) -> Spread:
+def spread(codes: Tensor, sizes: Tensor, response: Response) -> Spread:
     """Spread where the pool has sizes (G,) images of each group. Source: equations 5-8.
 
     InputError where heads are so close to interpolation that they have no finite variance.
     """
-    p, share, n = response.draws.p, response.draws.share, response.draws.n
+    side, p, share, n = response.side, response.draws.p, response.draws.share, response.draws.n
     rows = (side.member > 0).sum(1)
     each = rows[codes]
     # An image's own weight: where rows are a sample of the pool, each stands for several.
