@@ -34,7 +34,7 @@ from w2s_groups.run import Solver, run_block
 from w2s_groups.tuning.solver import Side
 
 # Raised whenever the same configuration would give other numbers: part of every cell's key.
-NUMERICS = 4
+NUMERICS = 5
 # Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
 # times as many take a GPU twice as long (docs/speed.md).
 BLOCK, GPU_BLOCK = 128, 1024

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from w2s_groups import sampling
 from w2s_groups.config import Cell
 from w2s_groups.heads.logistic import decisions, probabilities
-from w2s_groups.heads.problem import CrossEntropy, Head, Predictor, Problem, Squared, identity
+from w2s_groups.heads.problem import (
+    CrossEntropy,
+    Head,
+    Predictor,
+    Problem,
+    Squared,
+    choose,
+    identity,
+)
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
 from w2s_groups.risks import accuracy_by_group
@@ -124,10 +132,13 @@ def _draws(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw,
         y = y.copy()
         y[pool.drawable] = stream(cell.seed, "labels/permuted").permutation(y[pool.drawable])
         codes = pool.groups.codes(y, codes % len(pool.groups.attribute_names))
+    ranks = np.empty(len(y), dtype=np.int64)
+    ranks[pool.drawable] = stream(cell.seed, "draw/shuffle").permutation(len(pool.drawable))
     return draw, Draws(
         draw.labelled,
         one_hot(y[draw.labelled], pool.n_classes),
         draw.unlabelled,
+        ranks[draw.unlabelled],
         one_hot(y[draw.unlabelled], pool.n_classes),
         codes[draw.labelled],
         codes[draw.unlabelled],
@@ -249,7 +260,7 @@ def _atoms(
 
     add("teacher", "labelled", "count", draw.counts_l, draw.counts_l)
     add("teacher", "unlabelled", "count", draw.counts_u, draw.counts_u)
-    pseudo = solved["teacher"].proba(draws.unlabelled).argmax(axis=1)
+    pseudo = choose(solved["teacher"].proba(draws.unlabelled))
     unlabelled_codes = pool.codes[draws.unlabelled]
     add(
         "teacher", "unlabelled", "accuracy",
@@ -259,7 +270,7 @@ def _atoms(
     for name, problem in problems.items():
         add(name, "test", "accuracy", *accuracy[id(solved[name].head)])
         if len(draw.validation):
-            predicted = solved[name].proba(draw.validation).argmax(axis=1)
+            predicted = choose(solved[name].proba(draw.validation))
             add(
                 name, "validation", "accuracy",
                 *accuracy_by_group(

@@ -16,6 +16,7 @@ from w2s_groups.data.base import Dataset, ImageDataset
 from w2s_groups.errors import InputError
 from w2s_groups.features import cores
 from w2s_groups.heads import grid, mlp
+from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.training import Schedule
 from w2s_groups.pool import Pool, affine
 from w2s_groups.progress import Steps
@@ -105,4 +106,5 @@ def of_heads(cfg: Config, device: str, progress: Callable[[int, int], None]) -> 
         memory_limit=int(cfg.memory_limit_gb * 2**30),
         device="cpu" if device.startswith("mps") else device,
         progress=progress,
+        kernels=Kernels(int(cfg.memory_limit_gb * 2**30 / grid.KERNELS)),
     )

@@ -21,6 +21,7 @@ DRAWS = Draws(
     labelled=np.array([0, 1]),
     y_labelled=one_hot(np.array([0, 1]), 2),
     unlabelled=np.array([2, 3, 4, 5]),
+    shuffle=np.array([2, 0, 3, 1]),
     y_unlabelled=one_hot(np.array([0, 0, 1, 1]), 2),
 )
 TEACHER = np.array([0, 0, 0.4, 0.9, 0.2, 0.7])
@@ -114,7 +115,7 @@ def test_self_distillation_does_nothing_to_least_squares() -> None:
     first = Problem("teacher", np.arange(30), labels[:30], Squared(), 1e-12)
     (teacher,) = solve({"teacher": X}, [first], tol=1e-11)
     known = Fitted(teacher, lambda rows: predict_proba(teacher, X[rows]))
-    draws = Draws(np.arange(30), labels[:30], np.arange(30, 60), labels[30:])
+    draws = Draws(np.arange(30), labels[:30], np.arange(30, 60), np.arange(30), labels[30:])
     problem = METHODS["self_distilled"](l2=1e-12).problem(draws, {"teacher": known})
     (again,) = solve({"teacher": X}, [replace(problem, loss=Squared())], tol=1e-11)
     np.testing.assert_allclose(again.coef, teacher.coef, atol=1e-9)
@@ -125,12 +126,21 @@ def test_keep_one_keeps_every_row() -> None:
     assert selective(keep=1.0).problem(DRAWS, SOLVED).rows.tolist() == [2, 3, 4, 5]
 
 
-def test_selection_is_stable_and_never_empty() -> None:
+def test_selection_breaks_ties_by_the_shuffle_and_is_never_empty() -> None:
     flat = np.full((4, 2), 0.5)
-    assert most_confident(flat, 0.5).tolist() == [0, 1]
-    assert most_confident(flat, 1e-6).tolist() == [0]
+    assert most_confident(flat, 0.5, np.array([3, 0, 2, 1])).tolist() == [1, 3]
+    assert most_confident(flat, 1e-6, np.array([3, 0, 2, 1])).tolist() == [1]
     certain = np.array([[1.0, 0.0], [0.3, 0.7]])  # 0 log 0 = 0
-    assert most_confident(certain, 0.5).tolist() == [0]
+    assert most_confident(certain, 0.5, np.array([1, 0])).tolist() == [0]
+
+
+def test_rounding_breaks_no_tie() -> None:
+    p = 0.9 + 1e-14 * np.array([3, -2, 1, 0])
+    shuffle = np.array([0, 3, 1, 2])
+    assert most_confident(np.stack([p, 1 - p], axis=1), 0.5, shuffle).tolist() == [0, 2]
+    tiny = np.array([1e-30, 2e-30, 1e-30])  # far from ties, however close in absolute terms
+    proba = np.stack([tiny, 1 - tiny], axis=1)
+    assert most_confident(proba, 2 / 3, np.array([0, 1, 2])).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(

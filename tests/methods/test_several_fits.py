@@ -27,6 +27,7 @@ DRAWS = Draws(
     labelled=np.arange(4),
     y_labelled=one_hot(np.array([0, 0, 1, 1]), 2),
     unlabelled=np.arange(4, 10),
+    shuffle=np.array([1, 2, 3, 0, 5, 4]),
     y_unlabelled=one_hot(np.array([0, 0, 0, 0, 1, 1]), 2),
     codes_labelled=np.array([0, 1, 2, 3]),
     codes_unlabelled=np.array([0, 0, 0, 1, 3, 3]),
@@ -85,7 +86,7 @@ def test_the_tuned_teachers_choice_is_that_of_fits_one_by_one() -> None:
     y = rng.integers(0, 2, 60)
     X = (rng.standard_normal((60, 8)) + 0.5 * y[:, None]).astype(np.float32)
     path = [1e-3, 1e-2, 1e-1, 1.0]
-    draws = Draws(np.arange(60), one_hot(y, 2), np.arange(1))
+    draws = Draws(np.arange(60), one_hot(y, 2), np.arange(1), np.arange(1))
     _, problem = drive(
         TunedTeacher(1e-3, path, 5),
         draws,
@@ -130,14 +131,13 @@ def test_jtt_gives_weight_to_what_the_first_student_gets_wrong() -> None:
 
 
 def test_afr_weighs_what_was_held_out_by_how_hard_it_was() -> None:
-    # Decisions 0 0 1 0 1 1: of two folds the first holds out rows 4 and 7 of class 0, row 8 of 1.
+    # Of two folds the first holds out the even ranks of the shuffle: rows 5, 7 and 9.
     first = np.zeros(10)
-    first[[4, 7, 8]] = [0.5, 0.25, 1.0]
-    asked, problem = drive(
-        AFR(0.01, 2, 2.0), DRAWS, {"teacher": fitted(TEACHER)}, lambda _: fitted(first)
-    )
-    kept = stratified_folds(np.array([0, 0, 1, 0, 1, 1]), 2) == 0
-    assert problem.rows.tolist() == (np.arange(4, 10)[kept]).tolist()
+    first[[5, 7, 9]] = [0.5, 0.25, 1.0]
+    head = fitted(first)
+    asked, problem = drive(AFR(0.01, 2, 2.0), DRAWS, {"teacher": fitted(TEACHER)}, lambda _: head)
+    assert problem.rows.tolist() == [5, 7, 9]
+    assert problem.centre is head.head
     assert sorted([*asked[0][0].rows.tolist(), *problem.rows.tolist()]) == list(range(4, 10))
     p = np.where(TEACHER[problem.rows] > 0.5, first[problem.rows], 1 - first[problem.rows])
     labels = (TEACHER[problem.rows] > 0.5).astype(int)
@@ -186,7 +186,8 @@ def groups_of_unequal_hardness() -> tuple[NDArray[np.float32], Draws]:
     codes = np.repeat([0, 1, 2, 3], [30, 8, 6, 36])
     centre = np.array([[-1, -1], [-0.2, 1], [0.1, -1], [1, 1]])[codes]
     X = (centre + 0.8 * rng.standard_normal((80, 2))).astype(np.float32)
-    return X, Draws(np.arange(1), one_hot(y[:1], 2), np.arange(80), one_hot(y, 2), None, codes)
+    rows = np.arange(80)
+    return X, Draws(np.arange(1), one_hot(y[:1], 2), rows, rows, one_hot(y, 2), None, codes)
 
 
 def test_group_dro_reaches_the_least_worst_group_loss() -> None:
@@ -249,6 +250,7 @@ def test_group_dro_knows_only_groups_that_are_there() -> None:
     some = Draws(
         draws.labelled,
         draws.y_labelled,
+        there,
         there,
         draws.y_unlabelled[there],
         None,

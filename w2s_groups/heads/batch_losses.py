@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
@@ -37,14 +39,46 @@ def _binary(loss: Loss, z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         power, power_0 = torch.expm1(loss.q * log_p), torch.expm1(loss.q * (log_p - z))
         slope, slope_0 = t * (1 + power), (1 - t) * (1 + power_0)
         value = -(t * power + (1 - t) * power_0) / loss.q
-        return value, slope_0 * p - slope * (1 - p)
+        return value, slope_0 * p - slope * torch.sigmoid(-z)
     if isinstance(loss, Confidence):
         t = (1 - loss.alpha) * t + loss.alpha * torch.heaviside(z, z.new_tensor(0.5))
     # −logsigmoid(−z) is log(1 + e^z) to the last digit; softplus turns linear too early.
-    return -logsigmoid(-z) - t * z, p - t
+    # The gradient p − t without its cancellation: where p is near 1, 1 − p has digits that p lacks.
+    return -logsigmoid(-z) - t * z, (1 - t) * p - t * torch.sigmoid(-z)
 
 
 def spread(logits: Tensor) -> Tensor:
     """p (1 − p), averaged over logits: (P, m), the cross-entropy's curvature per row."""
     p = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
     return (p * (1 - p)).mean(1)
+
+
+def curvature(
+    loss: Loss, logits: Tensor, targets: Tensor
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Diagonal (P, K, m) of each row's Hessian in its logits, and the product with it.
+
+    Of cross-entropy and GCE, whose Hessian need not be positive. The product takes and gives
+    (P, K, m), and its answer may be overwritten.
+    """
+    q = loss.q if isinstance(loss, GCE) else 0.0
+    if logits.shape[1] == 1:
+        p, log_p = torch.sigmoid(logits), logsigmoid(logits)
+        r = torch.sigmoid(-logits)
+        one, other = targets * (q * log_p).exp(), (1 - targets) * (q * (log_p - logits)).exp()
+        diagonal = one * r * (p - q * r) + other * p * (r - q * p)
+        return diagonal, lambda direction: diagonal * direction
+    log_p = torch.log_softmax(logits, dim=1)
+    p = log_p.exp()
+    slopes = targets * (q * log_p).exp()
+    total = slopes.sum(1, keepdim=True)
+
+    def product(direction: Tensor) -> Tensor:
+        change = direction - (p * direction).sum(1, keepdim=True)  # of log p
+        of_slopes = q * slopes * change
+        return p * (change * total + of_slopes.sum(1, keepdim=True)) - of_slopes
+
+    # product(e_k)_k, with change = δ − p_k in class j and own slope s_k.
+    mixed = q * slopes * (1 - p) - q * p * (total - slopes)
+    diagonal = p * ((1 - p) * total + mixed) - q * slopes * (1 - p)
+    return diagonal, product

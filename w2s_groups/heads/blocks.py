@@ -113,13 +113,13 @@ class _Sorted:
 
 def _digest(problem: Problem) -> bytes:
     digest = hashlib.blake2b(repr((problem.side, problem.loss, problem.l2)).encode())
-    init = linear(problem.init)
+    init, centre = linear(problem.init), linear(problem.centre, "centre")
     for array in (
         problem.rows,
         problem.targets,
         problem.weights,
-        None if init is None else init.coef,
-        None if init is None else init.intercept,
+        *([None] if init is None else init.arrays()),
+        *([None] if centre is None else centre.arrays()),
     ):
         if array is None:
             digest.update(b"none")

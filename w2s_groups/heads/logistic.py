@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -10,7 +12,12 @@ from scipy.special import expit, softmax
 
 from w2s_groups.errors import InputError
 from w2s_groups.heads.losses import Array, curvature, value_and_gradient
+from w2s_groups.heads.newton import Q_STEPS
 from w2s_groups.heads.problem import (
+    GCE,
+    TIE,
+    Confidence,
+    CrossEntropy,
     Head,
     Predictor,
     Problem,
@@ -18,6 +25,7 @@ from w2s_groups.heads.problem import (
     check,
     check_features,
     check_init,
+    choose,
     constant_head,
     linear,
     n_logits,
@@ -29,19 +37,53 @@ from w2s_groups.heads.problem import (
 
 
 def fit(X: NDArray[np.floating], problem: Problem, tol: float = 1e-8) -> Head:
-    """Stationary point of `problem`: the minimum for cross-entropy, unique since l2 > 0.
+    """The answer of `problem`: the minimum for cross-entropy, unique since l2 > 0.
 
-    X: (N, d) features of the problem's side. Ends when the largest entry of the gradient, in the
-    units of `problem.units`, is at most `tol`; deterministic. For a non-convex loss it descends
-    from `problem.init`. Raises InputError for bad input and where `tol` cannot be reached.
+    X: (N, d) features of the problem's side. For GCE and the confidence loss, which are not convex,
+    the stationary point that docs/heads.md defines. Each fit on the way ends when the largest entry
+    of the gradient, in the units of `problem.units`, is at most `tol`; deterministic. Raises
+    InputError for bad input and where `tol` cannot be reached.
     """
     check_features(problem.side, X)
     check(problem, (X.shape[0], X.shape[1]))
     check_init(problem, X.shape[1])
+    if isinstance(problem.loss, GCE):
+        head = _descend(X, replace(problem, loss=CrossEntropy(), init=None), tol)
+        for k in range(1, Q_STEPS + 1):
+            loss = GCE(problem.loss.q * k / Q_STEPS)
+            head = _descend(X, replace(problem, loss=loss, init=head), tol)
+        return head
+    if isinstance(problem.loss, Confidence):
+        return _by_turns(X, problem, problem.loss.alpha, tol)
+    return _descend(X, problem, tol)
+
+
+def _by_turns(X: NDArray[np.floating], problem: Problem, alpha: float, tol: float) -> Head:
+    """Cross-entropy fits with targets mixed with the last fit's decisions, until they stay."""
+    convex = replace(problem, loss=CrossEntropy())
+    head = linear(problem.init) or _descend(X, convex, tol)
+    targets, before = normalised_targets(problem), None
+    for _ in range(100):
+        logits = np.asarray(X[problem.rows], dtype=np.float64) @ head.coef + head.intercept
+        p = (
+            np.concatenate([np.zeros_like(logits), logits], axis=1)
+            if logits.shape[1] == 1
+            else logits
+        )
+        top = p >= p.max(axis=1, keepdims=True) - TIE
+        if before is not None and np.array_equal(top, before):
+            return head
+        before = top
+        mixed = (1 - alpha) * targets + alpha * top / top.sum(axis=1, keepdims=True)
+        head = _descend(X, replace(convex, targets=mixed, init=head), tol)
+    raise InputError(f"the decisions of the confidence loss at alpha={alpha} did not settle")
+
+
+def _descend(X: NDArray[np.floating], problem: Problem, tol: float) -> Head:
     objective = _Objective(X, problem)
     if len(objective.present) == 1:
         return objective.head(None)
-    start = objective.start(linear(problem.init))
+    start = objective.start(linear(problem.init) or linear(problem.centre))
     # maxcor and ftol: go on until the gradient is small, whatever the objective's last digits do.
     result = minimize(
         objective.value_and_gradient,
@@ -74,17 +116,19 @@ def probabilities(head: Predictor, logits: Array) -> Array:
 
 
 def decisions(head: Predictor, logits: Array) -> NDArray[np.int64]:
-    """(n,) most probable class by (n, K) logits; the first of those that tie."""
+    """(n,) most probable class by (n, K) logits; the first of those within TIE of each other."""
     if logits.shape[1] == 1:
-        return np.asarray(logits[:, 0] > (0.5 if head.scores else 0.0), dtype=np.int64)
-    return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+        logits = np.concatenate([np.full_like(logits, 0.5 if head.scores else 0.0), logits], axis=1)
+    return choose(logits)
 
 
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
     """Value of the problem's objective at `head`."""
     logits = np.asarray(X[problem.rows], dtype=np.float64) @ head.coef + head.intercept
     values, _ = value_and_gradient(problem.loss, logits, normalised_targets(problem))
-    return float(normalised_weights(problem) @ values + problem.l2 / 2 * np.sum(head.coef**2))
+    centre = linear(problem.centre)
+    away = head.coef if centre is None else head.coef - centre.coef
+    return float(normalised_weights(problem) @ values + problem.l2 / 2 * np.sum(away**2))
 
 
 def gradient_norm(X: NDArray[np.floating], problem: Problem, head: Head) -> float:
@@ -110,6 +154,8 @@ class _Objective:
         self.A = np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
         self.penalty = np.append(problem.l2 / self.unit**2, 0.0)[:, None]
         self.K = n_logits(n_classes) if n_classes == 2 else len(self.present)
+        self.centre = self.start(linear(problem.centre))
+        self.centre[-1] = 0.0  # the intercept is free
 
     def start(self, init: Head | None) -> Array:
         theta = np.zeros((self.A.shape[1], self.K))
@@ -136,8 +182,9 @@ class _Objective:
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
         theta = theta.reshape(-1, self.K)
         values, slopes = value_and_gradient(self.problem.loss, self.A @ theta, self.targets)
-        value = np.sum(self.weights[:, 0] * values) + np.sum(self.penalty * theta**2) / 2
-        return float(value), (self.A.T @ (self.weights * slopes) + self.penalty * theta).ravel()
+        away = theta - self.centre
+        value = np.sum(self.weights[:, 0] * values) + np.sum(self.penalty * away**2) / 2
+        return float(value), (self.A.T @ (self.weights * slopes) + self.penalty * away).ravel()
 
     def hessian(self, theta: Array) -> LinearOperator:
         logits = self.A @ theta.reshape(-1, self.K)

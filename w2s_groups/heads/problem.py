@@ -15,6 +15,9 @@ from w2s_groups.errors import InputError
 
 # Logit of a class that no target names, below the others: its probability is the float64 epsilon.
 ABSENT = math.log(np.finfo(np.float64).eps)
+# Logits of linear heads are known to about 1e-10. Those that differ by less than this tie, and the
+# first class has the decision: an exact tie, as of equal features, must not hang on rounding.
+TIE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ class Problem:
     rows: (n,) row indices into the feature matrix of `side` ("teacher" or "student").
     targets: (n, C) probabilities whose rows sum to 1; C = 2 is solved with one logit.
     weights: optional (n,) nonnegative sample weights (the mean becomes Σ w_i loss_i / Σ w_i).
-    init: starting point; None is zero. Matters for non-convex losses only.
+    init: where a fit by steps starts, and a linear one where that saves iterations: the answer of a
+        linear head does not depend on it, except under `Confidence`, which descends from it.
+    centre: a linear head towards which the penalty pulls, (l2/2) ‖w − w_centre‖²; None: towards 0.
     seed: of what a fit by steps draws (first weights, order); a linear head draws nothing.
     asked: all rows that the answer may be asked about, ascending; None: any.
     A class that no target names has coefficients 0 and intercept ABSENT: its exact limit is −∞.
@@ -113,6 +118,7 @@ class Problem:
     l2: float
     weights: NDArray[np.float64] | None = None
     init: Predictor | None = None
+    centre: Predictor | None = None
     seed: int = 0
     asked: NDArray[np.int64] | None = None
 
@@ -121,21 +127,21 @@ def identity(problem: Problem) -> bytes:
     """Digest of everything that a fit depends on."""
     digest = hashlib.sha256(repr((problem.side, problem.loss, problem.l2, problem.seed)).encode())
     parts: list[NDArray[Any] | None] = [problem.rows, problem.targets, problem.weights]
-    if problem.init is not None:
-        parts += problem.init.arrays()
+    for head in (problem.init, problem.centre):
+        parts += [None] if head is None else head.arrays()
     for part in parts:
         digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
     return digest.digest()
 
 
-def linear(init: Predictor | None) -> Head | None:
-    """The starting point of a linear head; InputError for one of another kind."""
-    if init is not None and not isinstance(init, Head):
+def linear(head: Predictor | None, what: str = "init") -> Head | None:
+    """The `what` of a linear head; InputError for one of another kind."""
+    if head is not None and not isinstance(head, Head):
         raise InputError(
-            f"init is a {type(init).__name__}: a linear head can start from a linear head alone; "
+            f"{what} is a {type(head).__name__}: a linear head needs a linear head there; "
             "set head=logistic for both fits"
         )
-    return init
+    return head
 
 
 def check(problem: Problem, shape: tuple[int, int]) -> None:
@@ -180,13 +186,13 @@ def check(problem: Problem, shape: tuple[int, int]) -> None:
 
 
 def check_init(problem: Problem, n_features: int) -> None:
-    """Raise InputError unless `problem.init` is where a linear head can start."""
-    init = linear(problem.init)
-    if init is not None:
-        want = (n_features, n_logits(problem.targets.shape[1]))
-        if init.coef.shape != want or init.intercept.shape != want[1:]:
+    """Raise InputError unless `init` and `centre` are linear heads of the solution's shape."""
+    want = (n_features, n_logits(problem.targets.shape[1]))
+    for what, given in (("init", problem.init), ("centre", problem.centre)):
+        head = linear(given, what)
+        if head is not None and (head.coef.shape != want or head.intercept.shape != want[1:]):
             raise InputError(
-                f"init has coef of shape {init.coef.shape}: must be {want}, as the solution"
+                f"{what} has coef of shape {head.coef.shape}: must be {want}, as the solution"
             )
 
 
@@ -200,6 +206,11 @@ def check_features(side: str, X: NDArray[np.floating]) -> None:
             f"{side} features hold nan or inf in row {int(np.argmin(finite))}: every value must be "
             "finite; extract them again or drop the row"
         )
+
+
+def choose(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(n,) class of the largest of values (n, C); the first of those within TIE of it."""
+    return np.asarray((values >= values.max(axis=1, keepdims=True) - TIE).argmax(axis=1))
 
 
 def n_logits(n_classes: int) -> int:

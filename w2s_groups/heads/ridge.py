@@ -136,7 +136,7 @@ def solve(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """θ (d, R), b (R,) and max |gradient| (R,), taken from the rows: at most tol if it can be.
 
-    Whatever rounding the factor carries is repaired by steps of iterative refinement.
+    Steps of iterative refinement repair the rounding that the factor carries.
     """
     theta = factor.fit(Y)
     b = rows.w @ Y - rows.mean @ theta

@@ -34,6 +34,7 @@ from w2s_groups.heads.ridge import (
 from w2s_groups.heads.ridge_wide import Wide, row_sets
 
 COLUMNS = 512  # targets solved together, of one set or of neighbouring ones
+AIM = 1e-3  # share of tol to which gradients are refined where float64 allows it
 RENEW = 1e-4  # share of a feature's largest moment so far below which subtraction costs digits
 
 
@@ -317,7 +318,7 @@ def _wave(
         ]
         norms = wide.gradient_norms(thetas, levels, frame.penalty(l2))
         for (group, _), theta, b, norm in zip(together, thetas, levels, norms, strict=True):
-            if norm <= tol:
+            if norm <= AIM * tol:
                 done.add(group)
                 yield group.tasks, frame.heads(group.tasks, theta, b, l2)
     for group, rows in members:
@@ -342,11 +343,11 @@ def _heads(
         for part in _parts(group.tasks):
             tasks = [group.tasks[i] for i in part]
             Y = frame.targets(tasks)
-            theta, b, norm = solve(made, rows, Y, D, tol)
+            theta, b, norm = solve(made, rows, Y, D, AIM * tol)
             for factor in factors[1:]:
                 if not bool((norm <= tol).all()):
                     made = factor(l2, rows)
-                    theta, b, norm = solve(made, rows, Y, D, tol)
+                    theta, b, norm = solve(made, rows, Y, D, AIM * tol)
             worst = float(norm.max())
             if not worst <= tol:
                 raise InputError(

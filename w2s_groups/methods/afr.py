@@ -1,6 +1,7 @@
 """Automatic feature reweighting: a second head on held-out pseudolabels, the harder the heavier.
 
-The paper ties the second head to the first by an l2 penalty; here it is tied to 0, as all heads.
+The penalty of the second head pulls it towards the first, as in the paper, and not towards 0. The
+held-out part is drawn at random: no label decides which rows it has.
 Source: Qiu et al., Simple and Fast Group Robustness by Automatic Feature Reweighting, ICML 2023,
 eq. 3, on hard pseudolabels.
 """
@@ -17,7 +18,6 @@ from omegaconf import MISSING
 
 from w2s_groups.heads.problem import CrossEntropy, Problem
 from w2s_groups.methods.base import Draws, Fitted, Method, Steps, check_range, hardened
-from w2s_groups.methods.tuned_teacher import stratified_folds
 
 
 def hardness_weights(
@@ -48,7 +48,7 @@ class AFR(Method):
         rows = draws.unlabelled
         targets = hardened(solved["teacher"].proba(rows))
         labels = targets.argmax(axis=1)
-        held_out = stratified_folds(labels, min(self.folds, len(rows))) == 0
+        held_out = np.argsort(np.argsort(draws.shuffle)) % min(self.folds, len(rows)) == 0
         inside = ~held_out
         (first,) = yield [
             Problem(self.side, rows[inside], targets[inside], CrossEntropy(), self.l2)
@@ -57,5 +57,11 @@ class AFR(Method):
         p = first.proba(kept)[np.arange(len(kept)), label]
         weights = hardness_weights(p, label, self.gamma)
         return Problem(
-            self.side, kept, targets[held_out], CrossEntropy(), self.l2, weights, first.head
+            self.side,
+            kept,
+            targets[held_out],
+            CrossEntropy(),
+            self.l2,
+            weights,
+            centre=first.head,
         )

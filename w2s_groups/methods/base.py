@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.errors import InputError
-from w2s_groups.heads.problem import Predictor, Problem
+from w2s_groups.heads.problem import Predictor, Problem, choose
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,8 @@ class Fitted:
 class Draws:
     """The sets of one cell. Rows index the feature matrices; labels are one-hot (n, C).
 
+    shuffle: (n_u,) distinct ranks of the unlabelled rows in a random order that follows from the
+    seed: what breaks ties and deals folds, since rows lie group after group.
     What a method does not declare that it needs is None: the true labels of the unlabelled set
     (`needs_truth`) and the group codes of both sets (`needs_groups`).
     """
@@ -36,6 +38,7 @@ class Draws:
     labelled: NDArray[np.int64]
     y_labelled: NDArray[np.float64]
     unlabelled: NDArray[np.int64]
+    shuffle: NDArray[np.int64]
     y_unlabelled: NDArray[np.float64] | None = None
     codes_labelled: NDArray[np.int64] | None = None
     codes_unlabelled: NDArray[np.int64] | None = None
@@ -128,5 +131,5 @@ def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
 
 
 def hardened(targets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, C) one-hot rows of the largest target; the first of equal ones."""
-    return one_hot(targets.argmax(axis=1), targets.shape[1])
+    """(n, C) one-hot rows of the largest target; of those that tie, the first."""
+    return one_hot(choose(targets), targets.shape[1])

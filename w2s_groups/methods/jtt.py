@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from omegaconf import MISSING
 
-from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.heads.problem import CrossEntropy, Problem, choose
 from w2s_groups.methods.base import Draws, Fitted, Method, Steps, check_range, hardened
 
 
@@ -36,6 +36,6 @@ class JTT(Method):
         rows = draws.unlabelled
         targets = hardened(solved["teacher"].proba(rows))
         (first,) = yield [Problem(self.side, rows, targets, CrossEntropy(), self.l2_first)]
-        wrong = first.proba(rows).argmax(axis=1) != targets.argmax(axis=1)
+        wrong = choose(first.proba(rows)) != targets.argmax(axis=1)
         weights = np.where(wrong, self.upweight, 1.0)
         return Problem(self.side, rows, targets, CrossEntropy(), self.l2, weights)

@@ -29,7 +29,7 @@ class SelectionOnly(OneFit):
         check_range(self, "keep", 1e-6, 1.0)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
-        kept = most_confident(solved["w2s"].proba(draws.unlabelled), self.keep)
+        kept = most_confident(solved["w2s"].proba(draws.unlabelled), self.keep, draws.shuffle)
         rows = draws.unlabelled[kept]
         targets = hardened(solved["teacher"].proba(rows))
         return Problem(self.side, rows, targets, CrossEntropy(), self.l2)

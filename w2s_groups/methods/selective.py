@@ -17,7 +17,8 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 
 
 class Init(Enum):
-    """Where retraining starts: GCE is not convex."""
+    """Where a fit by steps starts (head=mlp, finetune). A linear head's answer does not depend on
+    it: GCE starts at the cross-entropy solution of the kept rows."""
 
     zero = "zero"
     w2s = "w2s"
@@ -37,14 +38,21 @@ class Targets(Enum):
     soft = "soft"
 
 
-def most_confident(proba: NDArray[np.float64], keep: float) -> NDArray[np.int64]:
+DIGITS = 2.0**26  # entropies that agree to so many parts tie: rounding must not choose
+
+
+def most_confident(
+    proba: NDArray[np.float64], keep: float, shuffle: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """Positions of the round(keep n) rows (at least one) of lowest predictive entropy, ascending.
 
-    proba: (n, C). Ties go to the earlier row. Source: LDL25, enhanced W2S, selection step.
+    proba: (n, C). Ties go to the lower rank in shuffle (n,): by place they would go to one group.
+    Source: LDL25, enhanced W2S, selection step.
     """
     n_keep = max(1, int(np.floor(keep * len(proba) + 0.5)))
-    order = np.argsort(entr(proba).sum(axis=1), kind="stable")
-    return np.sort(order[:n_keep])
+    mantissa, exponent = np.frexp(entr(proba).sum(axis=1))
+    entropy = np.ldexp(np.round(mantissa * DIGITS), exponent)
+    return np.sort(np.lexsort((shuffle, entropy))[:n_keep])
 
 
 @dataclass
@@ -66,7 +74,7 @@ class Selective(OneFit):
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         student = solved["w2s"].proba(draws.unlabelled)
-        kept = most_confident(student, self.keep)
+        kept = most_confident(student, self.keep, draws.shuffle)
         rows = draws.unlabelled[kept]
         labels = solved["teacher"].proba(rows) if self.labels is Labels.teacher else student[kept]
         if self.targets is Targets.hard:
