@@ -36,7 +36,7 @@ def save(kind: str, path: Path) -> Path:
             table = pd.DataFrame(ROWS, columns=[f"f{i}" for i in range(4)])
             table.insert(2, "file", MORE)
         if kind == "parquet in order":
-            table = pd.DataFrame(MATRIX, columns=list("abcd"))
+            table = pd.DataFrame(MATRIX, columns=list("bcde"))
         table.to_parquet(path)
     return path
 
@@ -90,8 +90,11 @@ def test_a_row_that_is_not_finite_is_a_bad_image(tmp_path: Path) -> None:
         (MATRIX.astype(complex), "holds complex64 values|holds complex128 values"),
         (MATRIX.astype(str), "holds <U32 values"),
         ({"x": MATRIX}, "no array named features but x"),
-        ({"features": MATRIX, "files": FILES[:5]}, "6 rows of features and 5 file names"),
-        ({"features": MATRIX[:5], "files": FILES[:5]}, r"lacks 1 of 6 images, such as a/5\.jpg"),
+        ({"features": MATRIX, "files": FILES[:5]}, "6 rows of features and 5 names in files"),
+        (
+            {"features": MATRIX[:5], "files": FILES[:5]},
+            r"lacks 1 of 6 images in files, such as a/5\.jpg",
+        ),
         ({"features": MATRIX, "files": [*FILES[:5], FILES[0]]}, r"has a/0\.jpg twice"),
     ],
 )
@@ -111,7 +114,7 @@ def test_files_that_are_none_are_said(tmp_path: Path) -> None:
     (tmp_path / "page.npz").write_bytes(b"<html>404</html>")
     for name, message in {
         "gone.npy": "names a file that is missing",
-        "x.csv": r"must end in \.npy, \.npz, \.parquet",
+        "x.csv": r"must end in \.npy, \.npz, \.pt, \.parquet",
         "objects.npy": "can't be read .*allow_pickle",
         "page.npz": "can't be read",
     }.items():
@@ -123,7 +126,7 @@ def test_files_that_are_none_are_said(tmp_path: Path) -> None:
 
 def test_a_parquet_column_of_text_is_said(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    pd.DataFrame({"file": FILES, "x": FILES}).to_parquet(tmp_path / "x.parquet")
+    pd.DataFrame({"file": FILES, "x": list("abcdef")}).to_parquet(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="column x is not numeric"):
         precomputed.read(f"file/{tmp_path}/x.parquet", FILES)
     lists = pd.DataFrame({"file": FILES, "features": [[1.0] * (i + 1) for i in range(6)]})

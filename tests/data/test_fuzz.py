@@ -73,6 +73,10 @@ def plain_rows(data: bytes, texts: bool = False) -> list[dict[str, str]]:
     text = data.decode("utf-8-sig")
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = "\t" if "\t" in first and "," not in first else ","
+    if delimiter == "\t" and literal(text):
+        rows = [line.split("\t") for line in text.split("\n") if line.strip()]
+        header = [v.strip() for v in rows[0]]
+        return [dict(zip(header, map(str.strip, row), strict=True)) for row in rows[1:]]
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not texts
     )
@@ -80,6 +84,19 @@ def plain_rows(data: bytes, texts: bool = False) -> list[dict[str, str]]:
     header = [v.strip() for v in rows[0]]
     kept = [row if texts else [v.strip() for v in row] for row in rows[1:]]
     return [dict(zip(header, row, strict=True)) for row in kept]
+
+
+def literal(text: str) -> bool:
+    """Whether the quotation marks of a table with tabs, if any, stand in no column that is read."""
+    rows = [line.split("\t") for line in text.split("\n") if line.strip()]
+    header = [v.strip() for v in rows[0]]
+    quoted = [row[k] for row in rows for k in range(len(row)) if '"' in row[k]]
+    unread = [header.index("id")] if "id" in header else []
+    return (
+        {len(row) for row in rows} == {len(header)}
+        and all('"' not in v for row in rows for k, v in enumerate(row) if k not in unread)
+        and bool(quoted)
+    )
 
 
 SPLIT = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}

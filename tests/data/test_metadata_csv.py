@@ -69,7 +69,7 @@ def test_no_split_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"table": "none.csv"}, r"data\.table=.*none\.csv is no file"),
+        ({"table": "none.csv"}, r"data\.table=.*none\.csv does not exist"),
         ({"y_column": "Animal"}, "lacks the column Animal; its columns are picture, animal"),
         ({"y_column": "scenery"}, "name a column once"),
         ({"class_names": ["owl", "fox"]}, r"line 4: animal='bear' is outside the coding 0\.\.1"),
@@ -95,7 +95,7 @@ def test_faults(tmp_path: Path, changes: dict[str, Any], message: str | None) ->
         (("0", "1", "5", "0"), None),
         (("0", "1", "99999999999999999999", "0"), None),
         (("x", "x", "x", "x"), "from 'x' to 'x', and 2 to 1000 classes"),
-        (("0", "-1", "x", "1"), "the name '0' of code 1 reads as code 0"),
+        (("0", "-1", "x", "1"), "line 3: animal='-1' reads as a missing label; give each class"),
         (("1", "-1", "10", "9"), None),
         (("0", "1", "1000", "1"), None),
         (("7", "", "8", "7"), "line 3: animal is empty"),
