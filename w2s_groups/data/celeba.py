@@ -49,6 +49,13 @@ class CelebA(Published):
         "how they are checked"
     )
 
+    def holds_set(self, folder: Path) -> bool:
+        return any(
+            path.is_file()
+            for place in PLACES
+            for path in _candidates(folder / place, "list_attr_celeba")
+        )
+
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         if self.target == self.attribute:
             raise InputError(

@@ -51,6 +51,9 @@ class CivilComments(Published):
         "says where from and how to check it"
     )
 
+    def holds_set(self, folder: Path) -> bool:
+        return any((folder / name / TABLE).is_file() for name in ("", RELEASE))
+
     def read(self, root: Path, cache: Path, progress: Progress) -> TextDataset:
         if self.attribute not in IDENTITIES:
             raise unknown_name("data.attribute", self.attribute, IDENTITIES)

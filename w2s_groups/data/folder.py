@@ -135,6 +135,9 @@ class Folder(OnDisk):
     attribute_names: list[str] = MISSING
     minority: list[list[int]] = MISSING
 
+    def holds_set(self, folder: Path) -> bool:
+        return (folder / "metadata.csv").is_file()
+
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         groups = groups_of(self.class_names, self.attribute_names, self.minority)
         return read_folder(self.name, root, groups)
