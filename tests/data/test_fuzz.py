@@ -285,3 +285,32 @@ def test_pairs_of_texts(tmp_path: Path, delimiter: str, n: int) -> None:
 
     read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check, n)
     assert min(read, refused) > n / 10
+
+
+@pytest.mark.parametrize("n", MANY)
+def test_texts_whose_quotation_marks_are_text(tmp_path: Path, n: int) -> None:
+    """Tabs, and marks that open or close nothing: a row is a line, and a value what it holds."""
+    marks = ('"Hello .', 'he said "no" .', 'he left "', "plain .", '"" .')
+    lines = ["split\tlabel\tone\tcue\ttwo"] + [
+        f"{i % 3}\t{('no', 'yes')[i % 2]}\t{marks[i % 5]} {i}\t{i // 2 % 2}\t {marks[i % 4]}"
+        for i in range(18)
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines) + "\n")
+    own = config(
+        "metadata_csv", root=str(tmp_path), text_columns=["one", "two"], y_column="label",
+        a_column="cue", class_names=["no", "yes"], attribute_names=["off", "on"],
+    )  # fmt: skip
+
+    def check(dataset: TextDataset, data: bytes) -> None:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        rows = [line.split("\t") for line in text.split("\n") if line.strip(" \t\r")]
+        header = [name.strip() for name in rows[0]]
+        found = [dict(zip(header, row, strict=True)) for row in rows[1:]]
+        assert [row["one"] for row in found] == list(dataset.texts)
+        assert [row["two"] for row in found] == list(dataset.second or ())
+        names = {"no": 0, "yes": 1}
+        labels = [row["label"].strip() for row in found]
+        assert [names[s] if s in names else int(s) for s in labels] == dataset.y.tolist()
+
+    read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check, n)
+    assert min(read, refused) > n / 10

@@ -148,6 +148,18 @@ def test_an_empty_label(tmp_path: Path, mark: str) -> None:
         config("metadata_csv", root=str(_write(tmp_path, rows)), **OWN).load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [("1", "1.0", "0", "0"), ("cat", "Cat", "dog", "dog"), ("a b", "a  b", "c", "c"),
+     ("0", "00", "1", "1")],
+)  # fmt: skip
+def test_one_label_in_two_spellings(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    rows = [(row[0], y, *row[2:]) for row, y in zip(ROWS, labels, strict=True)]
+    own = config("metadata_csv", root=str(_write(tmp_path, rows)), **OWN)
+    with pytest.raises(InputError, match=r"line \d: animal=.* read as one label in two spellings"):
+        own.load(tmp_path)
+
+
 def test_a_code_below_0_is_a_class_where_nothing_speaks_against_it(tmp_path: Path) -> None:
     for labels, right in ((("-1", "1", "1", "-1"), True), (("0", "1", "2", "-1"), False)):
         rows = [(row[0], y, *row[2:]) for row, y in zip(ROWS, labels, strict=True)]

@@ -112,6 +112,7 @@ def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[st
     texts = table.columns[column]
     values = set(texts)
     _refuse_missing(table, column, {"y": "class_names", "a": "attribute_names"}[letter])
+    _refuse_spellings(table, column)
     whole = all(map(_WHOLE.fullmatch, values))
     names = sorted(values, key=int if whole else None)
     if whole and names[0] == "0" and int(names[-1]) < _MOST:
@@ -124,6 +125,21 @@ def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[st
     code = {name: str(n) for n, name in enumerate(names)}
     shown = [f"{letter}{name}" for name in names] if whole else names
     return shown, tuple(code[text] for text in texts)
+
+
+def _refuse_spellings(table: Table, column: str) -> None:
+    """InputError where two values of a column are one label: 1 and 1.0, Cat and cat."""
+    first: dict[str, str] = {}
+    for text in sorted(set(table.columns[column])):
+        plain = f"{float(text):g}" if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text) else text
+        other = first.setdefault(" ".join(plain.casefold().split()), text)
+        if other != text:
+            row = table.columns[column].index(text)
+            raise InputError(
+                f"{table.where(row)}: {column}={text!r} and {other!r} read as one label in two "
+                "spellings; write it in one way, or list both as names of classes in data."
+                "class_names or data.attribute_names"
+            )
 
 
 def _refuse_missing(table: Table, column: str, field: str) -> None:
