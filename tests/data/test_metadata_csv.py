@@ -150,14 +150,24 @@ def test_an_empty_label(tmp_path: Path, mark: str) -> None:
 
 @pytest.mark.parametrize(
     "labels",
-    [("1", "1.0", "0", "0"), ("cat", "Cat", "dog", "dog"), ("a b", "a  b", "c", "c"),
-     ("0", "00", "1", "1")],
-)  # fmt: skip
+    [("1.00", "1.0", "0.0", "0.0"), ("cat", "Cat", "dog", "dog"), ("a b", "a  b", "c", "c")],
+)
 def test_one_label_in_two_spellings(tmp_path: Path, labels: tuple[str, ...]) -> None:
     rows = [(row[0], y, *row[2:]) for row, y in zip(ROWS, labels, strict=True)]
     own = config("metadata_csv", root=str(_write(tmp_path, rows)), **OWN)
     with pytest.raises(InputError, match=r"line \d: animal=.* read as one label in two spellings"):
         own.load(tmp_path)
+
+
+@pytest.mark.parametrize("names", [["0", "cat"], ["cat", "7"]])
+def test_numbers_among_names_may_be_codes(tmp_path: Path, names: list[str]) -> None:
+    rows = [(row[0], names[k % 2], *row[2:]) for k, row in enumerate(ROWS)]
+    own = {"root": str(_write(tmp_path, rows)), **OWN}
+    with pytest.raises(InputError, match=r"animal='cat' is a name, and others are numbers such as"):
+        config("metadata_csv", **own).load(tmp_path)
+    assert_array_equal(
+        config("metadata_csv", **own, class_names=names).load(tmp_path).y, [0, 1] * 2
+    )
 
 
 def test_a_code_below_0_is_a_class_where_nothing_speaks_against_it(tmp_path: Path) -> None:

@@ -128,13 +128,23 @@ def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[st
 
 
 def _refuse_spellings(table: Table, column: str) -> None:
-    """InputError where two values of a column are one label: 1 and 1.0, Cat and cat."""
+    """InputError where values of a column may be one label: 1 and 1.0, Cat and cat, 0 and cat."""
+    texts = table.columns[column]
+    numbers = set(filter(_WHOLE.fullmatch, set(texts)))
+    words = {text for text in texts if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text)}
+    if numbers and words:
+        row = next(row for row, text in enumerate(texts) if text in words)
+        raise InputError(
+            f"{table.where(row)}: {column}={texts[row]!r} is a name, and others are numbers such "
+            f"as {min(numbers)}, which may be codes of the same classes; write all in one way, or "
+            "list all as names of classes in data.class_names or data.attribute_names"
+        )
     first: dict[str, str] = {}
-    for text in sorted(set(table.columns[column])):
+    for text in sorted(set(texts)):
         plain = f"{float(text):g}" if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text) else text
         other = first.setdefault(" ".join(plain.casefold().split()), text)
         if other != text:
-            row = table.columns[column].index(text)
+            row = texts.index(text)
             raise InputError(
                 f"{table.where(row)}: {column}={text!r} and {other!r} read as one label in two "
                 "spellings; write it in one way, or list both as names of classes in data."
