@@ -166,7 +166,10 @@ def test_all_images_are_a_remedy_where_they_would_do() -> None:
     groups = Groups(("landbird", "waterbird"), ("land", "water"))
     files = tuple(map(str, range(len(codes))))
     dataset = ImageDataset("w", Path(), files, codes // 2, codes % 2, split, groups)
-    own = Folder("w", "x", None, ondisk.Pool.official, 0, 0.33, ["p", "q"], ["r", "s"], [])
+    own = Folder(
+        *("w", "x", None, ondisk.Pool.official, 0, 0.33, ondisk.Shared.report),
+        *(["p", "q"], ["r", "s"], []),
+    )
     if_all = own.if_all(dataset)
     again = ondisk.resplit(dataset, 0.33, 0)
     assert if_all is not None

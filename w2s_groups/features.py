@@ -62,20 +62,21 @@ def extract(
     precision: str = "float32",
     on_bad_image: str = "stop",
     progress: bool | Callable[[int, int], None] = False,
+    content: list[str] | None = None,
 ) -> Features:
     """Features of N images, from the cache or computed and stored there.
 
     workers: images are decoded, and networks run, on that many cores (0: all this process may use).
     device: "auto", "cpu", "cuda", "cuda:1", "mps". precision: "float32", or "bfloat16" or "float16"
-    for products at that precision and the rest in float32 (torch.autocast).
-    on_bad_image: "stop" raises InputError with every bad image and its reason, once all others are
-    in the cache; "skip" gives their rows as NaN. progress: True for a bar, or called with
-    (done, total). The key holds the bytes of every image in order, the preprocessing, the network,
-    its weights and the precision; the device, a dataset's name, its place and the file times play
-    no part. Same batch size: same bits, whatever `workers` is. Other batch sizes: equal to
-    TOLERANCE[precision] of a row's largest feature. Images known from an earlier extraction aren't
-    computed again. Raises InputError for an unwritable or full cache, before the extraction, and
-    for features that overflow.
+    for products at that precision and the rest in float32 (torch.autocast). on_bad_image: "stop"
+    raises InputError with every bad image and its reason, once all others are in the cache; "skip"
+    gives their rows as NaN. progress: True for a bar, or called with (done, total). content: what
+    `contents` gives, where it is known. The key holds the bytes of every image in order, the
+    preprocessing, the network, its weights and the precision; the device, a dataset's name, its
+    place and the file times play no part. Same batch size: same bits, whatever `workers` is. Other
+    batch sizes: equal to TOLERANCE[precision] of a row's largest feature. Images known from an
+    earlier extraction aren't computed again. Raises InputError for an unwritable or full cache,
+    before the extraction, and for features that overflow.
     """
     root = Path(dataset_root)
     if not files:
@@ -85,7 +86,9 @@ def extract(
     def load(row: int, sha256: str) -> torch.Tensor:
         return _pixels(root / files[row], backbone, sha256)
 
-    images = Items("image", str(root), files, _content(root, files, run.workers), load)
+    if content is None:
+        content = contents(root, files, run.workers)
+    images = Items("image", str(root), files, content, load)
     return extracted(images, run, Path(cache_dir), on_bad_image)
 
 
@@ -278,8 +281,8 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _content(root: Path, files: Sequence[str], workers: int) -> list[str]:
-    """sha256 of each file's bytes, or why it can't be read.
+def contents(root: Path, files: Sequence[str], workers: int = 0) -> list[str]:
+    """sha256 of each file's bytes, or UNREADABLE and why it can't be read.
 
     Every byte is read each time: file times can lie, and 10,000 small photographs take a second.
     """
@@ -293,7 +296,7 @@ def _content(root: Path, files: Sequence[str], workers: int) -> list[str]:
             return f"{UNREADABLE}{error.strerror}"
         return hashlib.sha256(data).hexdigest() if data else f"{UNREADABLE}empty file"
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or cores()) as pool:
         return list(pool.map(content, files))
 
 

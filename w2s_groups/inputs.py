@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from w2s_groups import backbones, features, text_features
 from w2s_groups.backbones import precomputed
 from w2s_groups.config import Config
-from w2s_groups.data.base import Dataset, FeatureDataset, Listed, TextDataset
+from w2s_groups.data.base import Dataset, FeatureDataset, Listed, TextDataset, in_order
+from w2s_groups.data.ondisk import OnDisk, Shared
+from w2s_groups.data.shared import sentences
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable
 from w2s_groups.progress import Steps
 
 Side = tuple[str, str]  # "teacher" or "student", and the network
+Extract = Callable[[], features.Features]
 
 log = logging.getLogger("w2s_groups")
 
@@ -48,10 +51,14 @@ class Memory:
 
 
 def load_dataset(cfg: Config) -> Dataset:
-    """The configured dataset, with progress of what has to be built."""
+    """The configured dataset, with progress of what has to be built.
+
+    Images and texts are sorted by what they are: a table that lists the same ones in another order
+    gives the same features, draws, folds and keys.
+    """
     with alone(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
-    return dataset
+    return dataset if isinstance(dataset, FeatureDataset) else in_order(dataset)
 
 
 @contextmanager
@@ -77,8 +84,10 @@ def alone(cfg: Config, what: str) -> Iterator[None]:
 
 def load_features(
     dataset: Dataset, cfg: Config
-) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str]]:
-    """Features by (side, network), the rows that could be read, and a key for their content."""
+) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str], str]:
+    """Features by (side, network), the rows that could be read, a key for their content, and how
+    many test samples are also in the pool ("" for none). InputError for them if data.shared=stop.
+    """
     usable = np.ones(len(dataset.y), dtype=bool)
     if isinstance(dataset, FeatureDataset):
         if len(cfg.pairs) > 1:
@@ -90,15 +99,27 @@ def load_features(
             (side, name): dataset.features[side]
             for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
         }
-        return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}
+        return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}, ""
     names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
     # All are looked up before any is used: a wrong name must not wait for the others' features.
     ready = {
-        name: precomputed.read(name, dataset.files, cfg.on_bad_image.value)
+        name: precomputed.read(
+            name, dataset.files, cfg.on_bad_image.value, noun=dataset.NOUN, listed=dataset.listed
+        )
         for name in names
         if precomputed.is_features(name)
     }
-    extract = _extractors(dataset, cfg, [name for name in names if name not in ready])
+    extract, hashes = _extractors(dataset, cfg, [name for name in names if name not in ready])
+    what = ""
+    if hashes is None:
+        (first, *_), what = ready.values(), "the features of"
+        hashes = _row_hashes(first.matrix)
+    found_in_pool = sentences(dataset, hashes, what)
+    if found_in_pool and isinstance(cfg.data, OnDisk) and cfg.data.shared is Shared.stop:
+        raise InputError(
+            f"data.shared=stop: {found_in_pool[0]}, {', '.join(found_in_pool[1:])}; take them out "
+            "of one of the two, or set data.shared=report"
+        )
     matrices, content = {}, {}
     for name in names:
         with alone(cfg, f"features {name} of {dataset.name}"):
@@ -109,13 +130,27 @@ def load_features(
     if not usable.all():
         left_out = (~usable).sum()
         log.warning("%d unreadable %ss are left out of every draw", left_out, dataset.NOUN)
-    return matrices, usable, content
+        hashes = [known if usable[row] else None for row, known in enumerate(hashes)]
+        found_in_pool = sentences(dataset, hashes, what)
+    if found_in_pool:
+        log.warning("%s, %s", *found_in_pool)
+    return matrices, usable, content, found_in_pool[0] if found_in_pool else ""
+
+
+def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
+    """sha256 of each row of (N, d) features; None of one that is not finite."""
+    return [
+        hashlib.sha256(row.tobytes()).hexdigest() if np.isfinite(row).all() else None
+        for row in matrix
+    ]
 
 
 def _extractors(
     dataset: Listed, cfg: Config, names: Sequence[str]
-) -> dict[str, Callable[[], features.Features]]:
-    """What gives the features of each network; all networks are looked up already."""
+) -> tuple[dict[str, Extract], list[str | None] | None]:
+    """What gives the features of each network, and hashes of the images or texts, None without a
+    network to read them. All networks are looked up before any image is read.
+    """
     cache = Path(cfg.cache_dir).absolute()
     how: dict[str, Any] = {
         "batch_size": cfg.batch_size,
@@ -126,12 +161,25 @@ def _extractors(
         "progress": True,
     }
     if isinstance(dataset, TextDataset):
-        return {
+        encoders: dict[str, Extract] = {
             name: partial(
                 text_features.extract_texts, dataset, backbones.get_encoder(name), cache, **how
             )
             for name in names
         }
+        return encoders, _known(text_features.contents(dataset))
     found = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
+    if not found:
+        return {}, None
     files = dataset.root, dataset.files
-    return {name: partial(features.extract, *files, found[name], cache, **how) for name in names}
+    how["content"] = content = features.contents(*files, cfg.workers)
+    extract = features.extract
+    ready: dict[str, Extract] = {
+        name: partial(extract, *files, found[name], cache, **how) for name in names
+    }
+    return ready, _known(content)
+
+
+def _known(content: Sequence[str]) -> list[str | None]:
+    """Hashes of what can be read; None for the rest."""
+    return [None if text.startswith(features.UNREADABLE) else text for text in content]

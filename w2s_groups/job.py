@@ -95,7 +95,9 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         *(*of_data, cfg.teacher, cfg.student),
         *(cfg.image_size, cfg.precision.value, cfg.on_bad_image.value),
     ]
-    matrices, usable, content = memory.get(of_features, lambda: inputs.load_features(dataset, cfg))
+    matrices, usable, content, in_both = memory.get(
+        of_features, lambda: inputs.load_features(dataset, cfg)
+    )
     check_requests(dataset, usable, balance, requests, if_all)
 
     keys: list[str] = []
@@ -143,6 +145,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
 
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
     settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
+    if in_both:
+        settings["data"]["shared"] = in_both
     return Job(dataset, usable, settings, keys, failures.load(folder, keys), read)
 
 
@@ -301,6 +305,6 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
     ):  # fmt: skip
         del shown[machine]
     del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]
-    for place in ("root", "archive", "cutouts", "backgrounds"):
+    for place in ("root", "archive", "cutouts", "backgrounds", "shared"):
         shown["data"].pop(place, None)
     return {"experiment": shown.pop("experiment_name"), **shown}

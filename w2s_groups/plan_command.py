@@ -41,7 +41,7 @@ def run(cfg: PlanConfig) -> None:
     )
     # Before the first feature is asked for.
     additions(cfg, dataset.groups, priors, cell.request.eta_l, cell.request.eta_u)
-    matrices, usable, _ = inputs.load_features(dataset, cfg)
+    matrices, usable, *_ = inputs.load_features(dataset, cfg)
     [(teacher, student)] = cfg.pairs
     sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
     pool = make_pool(dataset, sides, usable, cfg.class_balance.value)

@@ -48,7 +48,7 @@ def run(cfg: PredictConfig) -> None:
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     cells = config.cells(replace(cfg, seeds=[0]), original)
     check_pool(dataset, np.ones(len(dataset.y), dtype=bool), cfg, cells)
-    matrices, usable, _ = inputs.load_features(dataset, cfg)
+    matrices, usable, *_ = inputs.load_features(dataset, cfg)
     check_pool(dataset, usable, cfg, cells)
     device = features.best_device(cfg.device)
     compared = []

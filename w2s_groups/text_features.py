@@ -36,11 +36,15 @@ def extract_texts(
         second = None if dataset.second is None else seconds[row]
         return encoder.tokens(dataset.texts[row], second)
 
-    content = [
-        sha256 if text.strip() and (dataset.second is None or second.strip())
-        else f"{UNREADABLE}empty text"
-        for sha256, text, second in zip(dataset.identities, dataset.texts, seconds, strict=True)
-    ]  # fmt: skip
     lengths = [len(text) + len(second) for text, second in zip(dataset.texts, seconds, strict=True)]
-    texts = Items("text", dataset.name, dataset.files, content, load, lengths)
+    texts = Items("text", dataset.name, dataset.files, contents(dataset), load, lengths)
     return extracted(texts, run, Path(cache_dir), on_bad_image)
+
+
+def contents(dataset: TextDataset) -> list[str]:
+    """sha256 of each text or pair, or UNREADABLE and why it counts as a bad image."""
+    seconds = dataset.second or dataset.texts
+    return [
+        sha256 if text.strip() and second.strip() else f"{UNREADABLE}empty text"
+        for sha256, text, second in zip(dataset.identities, dataset.texts, seconds, strict=True)
+    ]

@@ -10,10 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from layouts import config, waterbirds
+from layouts import MAKE, config, waterbirds
+from numpy.testing import assert_array_equal
 
-from w2s_groups.data import archive, cache
+from w2s_groups.data import DATASETS, archive, cache
 from w2s_groups.data.archive import unpacked
+from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 
 KINDS = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"]
@@ -65,6 +67,32 @@ def test_a_dataset_in_its_archive(tmp_path: Path) -> None:
     )
     assert (dataset.root / dataset.files[0]).is_file()
     assert dataset.root.is_relative_to(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("around", ["", "mine/", "one/two/"])
+@pytest.mark.parametrize("name", list(MAKE))
+def test_a_folder_around_everything_is_entered(tmp_path: Path, name: str, around: str) -> None:
+    if not issubclass(DATASETS[name], OnDisk):
+        return
+    made = MAKE[name](tmp_path / "from")
+    root = Path(made.pop("root"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
+        out.writestr("__MACOSX/._x", b"")
+        for path in sorted(root.rglob("*")):
+            if path.is_file():
+                out.write(path, f"{around}{path.relative_to(root)}")
+    whole = config(name, root=str(root), **made).load(tmp_path / "cache")
+    found = config(name, archive=str(tmp_path / "a.zip"), **made).load(tmp_path / "cache")
+    assert found.files == whole.files
+    assert_array_equal(found.codes, whole.codes)
+
+
+def test_only_a_lone_folder_is_entered(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as out:
+        for folder in ("one", "two"):
+            out.writestr(f"{folder}/metadata.csv", "filename,split,y,a\n")
+    with pytest.raises(InputError, match=r"data\.table=.*metadata\.csv does not exist"):
+        config("metadata_csv", archive=str(tmp_path / "a.zip")).load(tmp_path / "cache")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])

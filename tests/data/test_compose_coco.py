@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from PIL import Image
+from PIL import Image, ImageOps
 
 from w2s_groups.data.coco import Instance, instances, polygon_mask, run_length_mask, unpacked
 from w2s_groups.data.paste import open_cutout
@@ -149,6 +149,76 @@ def test_a_photograph_is_one_identity_of_one_class(tmp_path: Path, content: dict
         "b": [4],
         "d": [7],
     }
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("images", {"id": 1}, r"entry 1 of 'images' repeats the id 1 of entry 0; files that were"),
+        ("categories", {"id": 1}, r"entry 1 of 'categories' repeats the id 1 of entry 0"),
+        ("annotations", {"id": 1}, r"entry 1 of 'annotations' repeats the id 1 of entry 0"),
+        ("categories", {"name": "cat"}, r"categories 1 and 2 are both named 'cat'; give them one"),
+        ("images", {"file_name": "a.jpg"}, r"images 1 and 2 are both named a \(apart from the"),
+        ("images", {"file_name": "a.png"}, r"images 1 and 2 are both named a \(apart from the"),
+        ("images", {"file_name": None}, r"id 2, has file_name=null, and a name is expected"),
+        ("images", {"file_name": "/b.jpg"}, r"image 2 has file_name='/b.jpg', which must be a pa"),
+        ("images", {"file_name": "../b.jpg"}, r"image 2 has file_name='../b.jpg', which must be"),
+        ("images", {"width": None}, r"id 2, has width=null, and a whole number of pixels is exp"),
+        ("images", {"height": -3}, r"id 2, has height=-3, and a whole number of pixels"),
+        ("images", {"id": None}, r"entry 1 of 'images', id None, has id=null, and a whole numb"),
+        ("images", {"id": [1]}, r"has id=\[1\], and a whole number or a name is expected"),
+        ("annotations", {"area": None}, r"annotation 2 has area=null, and a number of pixels is"),
+        ("annotations", {"area": "9"}, r'annotation 2 has area="9", and a number of pixels is'),
+        ("annotations", {"area": float("nan")}, r"annotation 2 has area=NaN"),
+        ("annotations", {"segmentation": None}, r"annotation 2 has segmentation=null, and a mask"),
+        ("annotations", {"iscrowd": "0"}, r'annotation 2 has iscrowd="0", and 0 or 1 is expected'),
+        ("annotations", {"image_id": "1"}, r"annotation 2 belongs to image '1', which is not li"),
+        ("annotations", {"category_id": None}, r"id 2, has category_id=null"),
+    ],
+)
+def test_what_comes_twice_or_is_null_is_named(
+    tmp_path: Path, content: dict[str, Any], part: str, changes: dict[str, Any], message: str
+) -> None:
+    content[part][1] |= changes
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, content, every=True)
+
+
+def test_what_is_not_used_may_be_null(tmp_path: Path, content: dict[str, Any]) -> None:
+    whole = numbers(read(tmp_path, content))
+    for annotation in content["annotations"]:
+        annotation |= {"bbox": None, "iscrowd": annotation.get("iscrowd")}
+    content["annotations"].append(
+        {"id": 90, "image_id": 1, "category_id": 9, "area": None, "segmentation": None}
+    )
+    assert numbers(read(tmp_path, content)) == whole
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("drawn_on", ["stored", "shown"])
+def test_a_photograph_that_exif_turns(tmp_path: Path, orientation: int, drawn_on: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "p.png", exif=tag)
+    with Image.open(tmp_path / "p.png") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    seen = pixels if drawn_on == "stored" else upright
+    height, width = seen.shape[:2]
+    # The object is the brightest pixel, wherever it lies: so many outside, one inside, the rest.
+    before = int((seen.sum(-1) == pixels.sum(-1).max()).T.ravel().argmax())
+    runs = [before, 1, 11 - before]
+    one = Instance(
+        tmp_path / "p.png", 7, (width, height), {"size": [height, width], "counts": runs}
+    )
+    if orientation in (2, 3, 4):
+        with pytest.raises(InputError, match=f"annotation 7, is .* .orientation {orientation}., "):
+            open_cutout(one, 64)
+        return
+    cutout = np.asarray(open_cutout(one, 64))
+    brightest = pixels.reshape(-1, 3)[pixels.sum(-1).argmax()]
+    assert_array_equal(cutout[..., :3].reshape(-1, 3), [brightest])
 
 
 def test_what_is_wrong_with_the_table_is_said(tmp_path: Path, content: dict[str, Any]) -> None:

@@ -148,7 +148,7 @@ def test_what_is_refused_at_once(name: str, changes: dict[str, Any], message: st
 @pytest.mark.parametrize("name", ON_DISK)
 def test_nothing_there(name: str, tmp_path: Path) -> None:
     wanted = NEEDED.get(name, {})
-    with pytest.raises(InputError, match=r"data\.root=.* is no folder; set it"):
+    with pytest.raises(InputError, match=r"data\.root=.* is not a folder; set it"):
         config(name, root=str(tmp_path / "none"), **wanted).load(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"data\.(root|table|archive)"):

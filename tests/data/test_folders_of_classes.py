@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from layouts import SMALL, bffhq, config, imagenet9, touch
+from layouts import IN9, SMALL, bffhq, config, imagenet9, touch
 from numpy.testing import assert_array_equal
 
 from w2s_groups.data import imagenet9 as imagenet9_module
@@ -85,6 +87,56 @@ def test_bffhq_faults(tmp_path: Path, file: str, message: str) -> None:
         config("bffhq", check_counts=False, root=str(tmp_path)).load(tmp_path)
     with pytest.raises(InputError, match=r"there is no 2pct in .* has 0\.5pct, test, valid"):
         config("bffhq", check_counts=False, root=str(tmp_path), percent="2pct").load(tmp_path)
+
+
+def renamed(root: Path, name: str, tells: Callable[[int, int], int], n: int = 4) -> Path:
+    """Set `name` with n images of each class, whose names tell tells(class, k) as background."""
+    shutil.rmtree(root / name)
+    for y, folder in enumerate(IN9):
+        for k in range(n):
+            touch(root / name / folder / f"fg_{k}_bg_{tells(y, k):02d}_{y}{k}.JPEG")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "tells", "message"),
+    [
+        ("mixed_rand/val", lambda y, k: (y + 1) % 9, r"36 of 36 images .* the class \+ 1"),
+        ("mixed_rand/val", lambda y, k: y, "36 of 36 images in .* the class itself"),
+        ("mixed_rand/val", lambda y, k: (y + 1 + k // 3) % 9, r"27 of 36 images .* the class \+ 1"),
+        ("mixed_rand/val", lambda y, k: (y * 5 + 2 * k + y * k) % 9, ""),
+        ("mixed_next/val", lambda y, k: (y + 1) % 9, ""),
+        ("own/val", lambda y, k: y, ""),
+        ("own/val", lambda y, k: (y + 1) % 9, r"36 of 36 images in own/val tell the class \+ 1"),
+    ],
+)  # fmt: skip
+def test_names_that_follow_a_rule_do_not_tell_the_background(
+    tmp_path: Path, name: str, tells: Callable[[int, int], int], message: str
+) -> None:
+    imagenet9(tmp_path)
+    (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    renamed(tmp_path, name, tells)
+    own = config("imagenet9", root=str(tmp_path), check_counts=False, test_sets=[name])
+    if not message:
+        assert (own.load(tmp_path).split == TEST).sum() == 36
+        return
+    with pytest.raises(InputError, match=message):
+        own.load(tmp_path)
+
+
+def test_a_class_with_one_background(tmp_path: Path) -> None:
+    renamed(imagenet9(tmp_path), "mixed_rand/val", lambda y, k: 4 if y == 3 else (y + k) % 9, 20)
+    with pytest.raises(InputError, match=r"20 of 20 images of reptile in .* background carniv"):
+        config("imagenet9", root=str(tmp_path), check_counts=False).load(tmp_path)
+
+
+def test_one_number_for_two_classes(tmp_path: Path) -> None:
+    imagenet9(tmp_path)
+    (tmp_path / "mixed_rand/val/00_dog").rename(tmp_path / "x")
+    (tmp_path / "mixed_rand/val/01_bird").rename(tmp_path / "mixed_rand/val/00_bird")
+    (tmp_path / "x").rename(tmp_path / "mixed_rand/val/01_dog")
+    with pytest.raises(InputError, match=r"number their classes differently \(00_dog and 00_bird"):
+        config("imagenet9", root=str(tmp_path), check_counts=False).load(tmp_path)
 
 
 def test_a_part_of_the_training_set_is_noticed(

@@ -73,6 +73,10 @@ def plain_rows(data: bytes, texts: bool = False) -> list[dict[str, str]]:
     text = data.decode("utf-8-sig")
     first = next(line for line in text.splitlines() if line.strip())
     delimiter = "\t" if "\t" in first and "," not in first else ","
+    if delimiter == "\t" and literal(text):
+        rows = [line.split("\t") for line in text.split("\n") if line.strip()]
+        header = [v.strip() for v in rows[0]]
+        return [dict(zip(header, map(str.strip, row), strict=True)) for row in rows[1:]]
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not texts
     )
@@ -80,6 +84,19 @@ def plain_rows(data: bytes, texts: bool = False) -> list[dict[str, str]]:
     header = [v.strip() for v in rows[0]]
     kept = [row if texts else [v.strip() for v in row] for row in rows[1:]]
     return [dict(zip(header, row, strict=True)) for row in kept]
+
+
+def literal(text: str) -> bool:
+    """Whether the quotation marks of a table with tabs, if any, stand in no column that is read."""
+    rows = [line.split("\t") for line in text.split("\n") if line.strip()]
+    header = [v.strip() for v in rows[0]]
+    quoted = [row[k] for row in rows for k in range(len(row)) if '"' in row[k]]
+    unread = [header.index("id")] if "id" in header else []
+    return (
+        {len(row) for row in rows} == {len(header)}
+        and all('"' not in v for row in rows for k, v in enumerate(row) if k not in unread)
+        and bool(quoted)
+    )
 
 
 SPLIT = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2, "testing": 2}
@@ -265,6 +282,35 @@ def test_pairs_of_texts(tmp_path: Path, delimiter: str, n: int) -> None:
         ):
             texts = [row[column].strip() for row in rows]
             assert [names[t] if t in names else int(t) for t in texts] == codes.tolist()
+
+    read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check, n)
+    assert min(read, refused) > n / 10
+
+
+@pytest.mark.parametrize("n", MANY)
+def test_texts_whose_quotation_marks_are_text(tmp_path: Path, n: int) -> None:
+    """Tabs, and marks that open or close nothing: a row is a line, and a value what it holds."""
+    marks = ('"Hello .', 'he said "no" .', 'he left "', "plain .", '"" .')
+    lines = ["split\tlabel\tone\tcue\ttwo"] + [
+        f"{i % 3}\t{('no', 'yes')[i % 2]}\t{marks[i % 5]} {i}\t{i // 2 % 2}\t {marks[i % 4]}"
+        for i in range(18)
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines) + "\n")
+    own = config(
+        "metadata_csv", root=str(tmp_path), text_columns=["one", "two"], y_column="label",
+        a_column="cue", class_names=["no", "yes"], attribute_names=["off", "on"],
+    )  # fmt: skip
+
+    def check(dataset: TextDataset, data: bytes) -> None:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        rows = [line.split("\t") for line in text.split("\n") if line.strip(" \t\r")]
+        header = [name.strip() for name in rows[0]]
+        found = [dict(zip(header, row, strict=True)) for row in rows[1:]]
+        assert [row["one"] for row in found] == list(dataset.texts)
+        assert [row["two"] for row in found] == list(dataset.second or ())
+        names = {"no": 0, "yes": 1}
+        labels = [row["label"].strip() for row in found]
+        assert [names[s] if s in names else int(s) for s in labels] == dataset.y.tolist()
 
     read, refused = fuzz(tmp_path / "metadata.csv", lambda: own.load(tmp_path), check, n)
     assert min(read, refused) > n / 10

@@ -231,7 +231,7 @@ def test_graphs_and_arrays_of_wilds_are_refused(
 
     monkeypatch.setattr(CivilCommentsDataset, "get_input", lambda self, row: np.zeros(3))
     own = config("wilds", root=str(tmp_path), dataset="civilcomments", attribute="male")
-    with pytest.raises(InputError, match="one of neither image files nor texts"):
+    with pytest.raises(InputError, match="holds neither image files nor texts"):
         own.load(tmp_path)
 
 
@@ -266,3 +266,82 @@ def test_images_are_still_images(tmp_path: Path) -> None:
     dataset = config("metadata_csv", root=str(tmp_path), pool="all").load(tmp_path)
     assert isinstance(dataset, ImageDataset)
     assert dataset.identities == dataset.files
+
+
+def unquoted(root: Path, rows: list[list[str]]) -> dict[str, Any]:
+    """A table with tabs as language-inference sets are published: quotation marks are text."""
+    header = ("label", "one", "two", "cue", "split")
+    text = "".join("\t".join(row) + "\n" for row in [header, *rows])
+    (root / "metadata.csv").write_text(text, encoding="utf-8")
+    return {
+        "root": str(root), "text_columns": ["one", "two"], "y_column": "label", "a_column": "cue",
+    }  # fmt: skip
+
+
+def pairs_of_texts() -> list[list[str]]:
+    return [
+        [("no", "yes")[i % 2], f"first {i} .", f"second {i} .", str(i // 2 % 2), str(i % 3)]
+        for i in range(24)
+    ]
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {(4, 1): '"Hello there .', (9, 1): 'he said , and left "'},  # pairs over five rows
+        {(4, 1): '"Hello there .', (5, 1): 'he left "'},
+        {(4, 2): '"Hello there .', (9, 1): 'he left "'},
+        {(4, 1): '"Hello there .'},  # is never closed
+        {(7, 2): 'he said "yes" .', (8, 1): '"Yes" , he said .'},
+        {(0, 1): '"', (23, 2): '"'},
+        {(3, 1): 'six " wide'},
+    ],
+)
+def test_quotation_marks_are_text_where_they_are_written_so(
+    tmp_path: Path, marks: dict[tuple[int, int], str]
+) -> None:
+    rows = pairs_of_texts()
+    for (row, column), text in marks.items():
+        rows[row][column] = text
+    own = unquoted(tmp_path, rows)
+    dataset = config("metadata_csv", **own).load(tmp_path)
+    assert list(dataset.texts) == [row[1] for row in rows]
+    assert list(dataset.second or ()) == [row[2] for row in rows]
+    assert dataset.files[23] == "line 25"
+
+
+def test_a_table_that_reads_in_two_ways_is_not_guessed(tmp_path: Path) -> None:
+    rows = pairs_of_texts()
+    rows[5][1] = '"Hello ."'  # a text with its marks, or a quoted field
+    own = unquoted(tmp_path, rows)
+    with pytest.raises(InputError, match=r"as 24 rows with quoted .* line 7; set data\.quoting=tr"):
+        config("metadata_csv", **own).load(tmp_path)
+    for quoting, text in ((True, "Hello ."), (False, '"Hello ."')):
+        assert config("metadata_csv", **own, quoting=quoting).load(tmp_path).texts[5] == text
+
+
+def test_rows_that_a_quoted_field_swallows(tmp_path: Path) -> None:
+    rows = pairs_of_texts()
+    rows[4][1], rows[9][1] = '"Hello there .', 'he left "'
+    own = unquoted(tmp_path, rows)
+    for mark in ("\t", ","):
+        path = tmp_path / "metadata.csv"
+        path.write_text(path.read_text().replace("\t", mark))
+        with pytest.raises(InputError, match=r"line 6: a quoted field goes on over 6 lines, 6 o"):
+            config("metadata_csv", **own, quoting=True).load(tmp_path)
+        assert len(config("metadata_csv", **own, quoting=False).load(tmp_path).texts) == 24
+    with pytest.raises(InputError, match=r"close its quotation mark; or set data\.quoting=false"):
+        config("metadata_csv", **own).load(tmp_path)  # commas: quoted unless it is said
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 0, 2, 3), (3, 2, 1, 0), (0, 2, 3, 1)])
+def test_texts_over_lines_that_look_like_rows_are_read(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """A text may end, or begin, on a line that holds the labels of its own row."""
+    header = ("text", "label", "cue", "split")
+    table = [(f"one {i}\nand two", "ny"[i % 2], i // 2 % 2, i % 3) for i in range(12)]
+    write_rows(tmp_path / "metadata.csv", [[row[k] for k in order] for row in (header, *table)])
+    own = {"text_columns": ["text"], "y_column": "label", "a_column": "cue"}
+    dataset = config("metadata_csv", root=str(tmp_path), **own).load(tmp_path)
+    assert dataset.texts == tuple(row[0] for row in table)

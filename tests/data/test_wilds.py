@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 from w2s_groups.data import celeba as celeba_module
 from w2s_groups.data.celeba import COUNTS
-from w2s_groups.data.wilds import import_wilds
+from w2s_groups.data.wilds import _coded, import_wilds
 from w2s_groups.errors import InputError
 
 
@@ -153,3 +153,18 @@ def test_celeba_at_its_real_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert_array_equal(theirs.metadata_array[:, 0], ours.a)
     assert_array_equal(theirs.split_array, ours.split)
     assert_array_equal(ours.y, rows[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "lost"),
+    [("y", [0.0, np.nan, 1.0], 1), ("y", [0, 1, -100, -1], 2), ("hospital", [0.0, 1, np.inf], 2)],
+)
+def test_a_missing_value_of_the_metadata(field: str, values: list[float], lost: int) -> None:
+    with pytest.raises(InputError, match=rf"{field}=\S+ at index {lost} .* a missing label"):
+        _coded(np.array(values), field, None, None)
+
+
+def test_an_attribute_below_0_is_a_value_of_its_own() -> None:
+    codes, names = _coded(np.array([-1, 0, 2]), "region", None, None)
+    assert codes.tolist() == [0, 1, 2]
+    assert names == ["region=-1", "region=0", "region=2"]

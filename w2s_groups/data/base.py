@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,8 @@ class ImageDataset:
     files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels, attributes.
     split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled sets are drawn from TRAIN and VAL rows,
     the test rows are TEST. official: (N,) the split that the images came with, where `split` is
-    another; None where it is the same.
+    another; None where it is the same. listed: (N,) place of each image in the list that the data
+    came with; None where the images are in that order.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ImageDataset:
     split: NDArray[np.int64]
     groups: Groups
     official: NDArray[np.int64] | None = None
+    listed: NDArray[np.int64] | None = None
 
     NOUN: ClassVar[str] = "image"
 
@@ -50,14 +52,7 @@ class ImageDataset:
 
     def only(self, mask: NDArray[np.bool_]) -> ImageDataset:
         """The images of a mask (N,), such as those that can be read."""
-        return replace(
-            self,
-            files=tuple(self.files[row] for row in np.flatnonzero(mask)),
-            y=self.y[mask],
-            a=self.a[mask],
-            split=self.split[mask],
-            official=None if self.official is None else self.official[mask],
-        )
+        return at(self, np.flatnonzero(mask))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +73,7 @@ class TextDataset:
     split: NDArray[np.int64]
     groups: Groups
     official: NDArray[np.int64] | None = None
+    listed: NDArray[np.int64] | None = None
 
     NOUN: ClassVar[str] = "text"
 
@@ -119,6 +115,37 @@ class FeatureDataset:
 
 Listed = ImageDataset | TextDataset
 Dataset = Listed | FeatureDataset
+AnyListed = TypeVar("AnyListed", bound=Listed)
+
+
+def at(dataset: AnyListed, rows: NDArray[np.int64]) -> AnyListed:
+    """The images or texts of the given rows, in their order."""
+
+    def taken(values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(map(values.__getitem__, rows.tolist()))
+
+    official, listed = (
+        None if values is None else values[rows] for values in (dataset.official, dataset.listed)
+    )
+    parts: dict[str, Any] = {"files": taken(dataset.files), "official": official, "listed": listed}
+    if isinstance(dataset, TextDataset):
+        parts["texts"] = taken(dataset.texts)
+        parts["second"] = None if dataset.second is None else taken(dataset.second)
+    y, a, split = dataset.y[rows], dataset.a[rows], dataset.split[rows]
+    return replace(dataset, y=y, a=a, split=split, **parts)
+
+
+def in_order(dataset: AnyListed) -> AnyListed:
+    """The same images or texts, sorted by what they are: file name, or text and labels.
+
+    Whatever follows from the order of the rows (draws, folds, batches, keys) then follows from
+    the data, and not from the lines of the table that lists them.
+    """
+    labels = zip(dataset.y.tolist(), dataset.a.tolist(), dataset.split.tolist(), strict=True)
+    keys = list(zip(dataset.identities, labels, strict=True))
+    rows = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    before = rows if dataset.listed is None else dataset.listed[rows]
+    return replace(at(dataset, rows), listed=before)
 
 
 def original_eta(dataset: Dataset) -> float:

@@ -39,6 +39,9 @@ class Bffhq(Published):
         "drive that asks for a click (folders 0.5pct, valid and test)"
     )
 
+    def holds_set(self, folder: Path) -> bool:
+        return any((folder / name / "valid").is_dir() for name in ("", "bffhq"))
+
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         folder = root if (root / "valid").is_dir() else root / "bffhq"
         for name in (self.percent, "valid", "test"):

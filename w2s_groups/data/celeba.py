@@ -12,11 +12,12 @@ from omegaconf import MISSING
 
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress
+from w2s_groups.data.delimited import read_delimited
 from w2s_groups.data.folder import SPLITS, groups_of
 from w2s_groups.data.ondisk import check_counts, check_sizes
 from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
-from w2s_groups.data.table import Table, header_of, read_delimited, read_spaced
+from w2s_groups.data.table import Table, header_of, read_spaced
 from w2s_groups.errors import InputError, unknown_name
 
 PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
@@ -48,6 +49,13 @@ class CelebA(Published):
         "authors' page or the Kaggle set jessicali9530/celeba-dataset; data/celeba/README.md says "
         "how they are checked"
     )
+
+    def holds_set(self, folder: Path) -> bool:
+        return any(
+            path.is_file()
+            for place in PLACES
+            for path in _candidates(folder / place, "list_attr_celeba")
+        )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         if self.target == self.attribute:

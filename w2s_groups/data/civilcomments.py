@@ -12,10 +12,11 @@ from omegaconf import MISSING
 
 from w2s_groups.data.base import TextDataset
 from w2s_groups.data.cache import Progress
+from w2s_groups.data.delimited import read_delimited
 from w2s_groups.data.folder import SPLITS, groups_of
 from w2s_groups.data.ondisk import check_counts, check_sizes, find_root
 from w2s_groups.data.published import Published
-from w2s_groups.data.table import Table, read_delimited
+from w2s_groups.data.table import Table
 from w2s_groups.errors import unknown_name
 
 TABLE, RELEASE = "all_data_with_identities.csv", "civilcomments_v1.0"
@@ -50,6 +51,9 @@ class CivilComments(Published):
         f"{RELEASE}/{TABLE}, 448,000 rows, as wilds 2.0 packs it; data/civilcomments/README.md "
         "says where from and how to check it"
     )
+
+    def holds_set(self, folder: Path) -> bool:
+        return any((folder / name / TABLE).is_file() for name in ("", RELEASE))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> TextDataset:
         if self.attribute not in IDENTITIES:

@@ -15,9 +15,10 @@ from omegaconf import MISSING
 
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.cache import Progress
+from w2s_groups.data.delimited import read_delimited
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.data.scan import require_files
-from w2s_groups.data.table import Table, label_coding, read_delimited
+from w2s_groups.data.table import Table, label_coding
 from w2s_groups.errors import InputError
 from w2s_groups.groups import Groups
 
@@ -134,6 +135,9 @@ class Folder(OnDisk):
     class_names: list[str] = MISSING
     attribute_names: list[str] = MISSING
     minority: list[list[int]] = MISSING
+
+    def holds_set(self, folder: Path) -> bool:
+        return (folder / "metadata.csv").is_file()
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         groups = groups_of(self.class_names, self.attribute_names, self.minority)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from omegaconf import MISSING
 
 from w2s_groups.data.base import Listed
 from w2s_groups.data.cache import Progress, built, key
 from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
+from w2s_groups.data.hf_columns import check_files, check_holds_texts, image_kind, label_texts
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.table import Table
 from w2s_groups.errors import InputError
 
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
+_DATA = (".parquet", ".arrow", ".csv", ".json", ".jsonl")
 _BATCH = 256  # images in memory at a time
 _COLUMNS, _PAIR = ("file", "y", "a", "split"), ("text", "second")
 
@@ -31,9 +33,10 @@ class HuggingFace(OnDisk):
     hub: a name such as owner/set, fetched once into the cache; or root: a folder of parquet or
     arrow files, or one that save_to_disk wrote. image_column: an image (bytes or a path), or texts
     that are paths below root. text_columns: a column of texts, or two of pairs, in place of it.
-    splits: the set's split -> train, val, test or drop. class_names,
-    attribute_names: null takes a ClassLabel's names, or the column's values. minority: (y, a)
-    pairs; empty means a != y. Image bytes are written once, as files below cache/images.
+    splits: the set's split -> train, val, test or drop. class_names, attribute_names: null takes a
+    ClassLabel's names, or the column's values; names of a ClassLabel in another order give codes
+    in that order, other names rename its codes. minority: (y, a) pairs; empty means a != y. Image
+    bytes are written once, as files below cache/images that are named by split and content.
     """
 
     hub: str | None = MISSING
@@ -59,51 +62,55 @@ class HuggingFace(OnDisk):
         parts = {name: source[name] for name, target in targets.items() if target is not None}
         if not any(map(len, parts.values())):
             raise InputError(f"data: {owner} holds no row in a split that is kept; set data.splits")
-        columns: dict[str, list[str]] = {"y": [], "a": []}
-        names: dict[str, list[str] | None] = {"y": self.class_names, "a": self.attribute_names}
+        wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
         for split, part in parts.items():
-            for column in (
-                *(self.text_columns or [self.image_column]),
-                self.y_column,
-                self.a_column,
-            ):
+            for column in wanted:
                 if column not in part.column_names:
                     raise InputError(
                         f"data: split {split} of {owner} lacks the column {column}; its columns "
                         f"are {', '.join(part.column_names)}"
                     )
-            for letter, column in (("y", self.y_column), ("a", self.a_column)):
-                columns[letter] += map(_text, part[column])
-                if names[letter] is None:
-                    names[letter] = getattr(part.features[column], "names", None)
+            if not self.text_columns:
+                image_kind(part, self.image_column, split)
+            for column in self.text_columns:
+                check_holds_texts(part, column, split)
+        if len(set(wanted)) < len(wanted):
+            raise InputError(
+                f"data.{'text_columns' if self.text_columns else 'image_column'}, y_column and "
+                f"a_column are {', '.join(wanted)}; name a column once"
+            )
+        if self.hub is None:
+            check_files(root, (self.y_column, self.a_column))
+        y, classes = label_texts(parts, self.y_column, self.class_names, "class_names")
+        a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
         inputs: dict[str, tuple[str, ...]]
         if self.text_columns:
             inputs = {
-                name: _texts(parts, column)
+                name: tuple(text or "" for part in parts.values() for text in part[column])
                 for name, column in zip(_PAIR, self.text_columns, strict=False)
             }
         else:
             folder, files = self._files(parts, root, cache, progress)
             inputs = {"file": tuple(files)}
+        splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
         table = Table(
             Path(owner),
             tuple(range(sum(map(len, parts.values())))),
-            {
-                **inputs,
-                "y": tuple(columns["y"]),
-                "a": tuple(columns["a"]),
-                "split": tuple(
-                    str(targets[name]) for name, part in parts.items() for _ in range(len(part))
-                ),
-            },
+            {**inputs, "y": tuple(y), "a": tuple(a), "split": tuple(splits)},
             unit="row",
         )
-        classes, table = named(table, "y", names["y"], "y")
-        attributes, table = named(table, "a", names["a"], "a")
+        classes, table = named(table, "y", classes, "y")
+        attributes, table = named(table, "a", attributes, "a")
         groups = groups_of(classes, attributes, self.minority)
         if self.text_columns:
             return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
         return dataset_of(self.name, folder, table, _COLUMNS, groups)
+
+    def holds_set(self, folder: Path) -> bool:
+        there = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        return any(path.is_file() and path.suffix in _DATA for path in there) or any(
+            (folder / name).exists() for name in ("dataset_dict.json", "state.json", "data")
+        )
 
     def _open(self, root: Path, cache: Path) -> Mapping[str, Any]:
         """Split name -> datasets.Dataset."""
@@ -139,18 +146,26 @@ class HuggingFace(OnDisk):
         self, parts: Mapping[str, Any], root: Path, cache: Path, progress: Progress
     ) -> tuple[Path, list[str]]:
         """The folder and, in order, the file of each image below it."""
-        first = next(iter(parts.values()))
-        if getattr(first.features[self.image_column], "dtype", "") == "string":
+        kinds = {image_kind(part, self.image_column, split) for split, part in parts.items()}
+        if kinds == {"path"}:
             return root, [text or "" for part in parts.values() for text in part[self.image_column]]
+        if len(kinds) > 1:
+            raise InputError(
+                f"data.image_column={self.image_column} holds images in some splits and paths in "
+                "others; write all of them in one way"
+            )
         total = sum(map(len, parts.values()))
-        names, digest = [], hashlib.sha256()
-        for done, (name, data) in enumerate(self._images(parts, root), start=1):
-            content = hashlib.sha256(data).hexdigest()
+        names: list[str] = []
+        seen: Counter[str] = Counter()
+        for done, (split, data) in enumerate(self._images(parts, root), start=1):
             suffix = next((s for magic, s in _SUFFIXES.items() if data.startswith(magic)), ".img")
-            names.append(f"{name}-{content[:16]}{suffix}")
-            digest.update(content.encode())
+            stem = f"{split}/{hashlib.sha256(data).hexdigest()[:32]}"
+            seen[stem] += 1
+            names.append(f"{stem}{f'-{seen[stem]}' if seen[stem] > 1 else ''}{suffix}")
             progress(f"reading {self.name}", done, total)
-        recipe = {"names": names[:1], "images": digest.hexdigest(), "splits": list(parts)}
+        # A name stands for the content, so that the same images in any order are one folder.
+        digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+        recipe = {"images": digest, "splits": sorted(parts)}
 
         def write(folder: Path, step: str) -> None:
             for done, (_, data) in enumerate(self._images(parts, root), start=1):
@@ -163,7 +178,7 @@ class HuggingFace(OnDisk):
         return folder, names
 
     def _images(self, parts: Mapping[str, Any], root: Path) -> Iterator[tuple[str, bytes]]:
-        """(split/number, bytes) of each image as they are stored; none is decoded."""
+        """(split, bytes) of each image as they are stored; none is decoded."""
         import datasets
 
         for split, part in parts.items():
@@ -172,7 +187,7 @@ class HuggingFace(OnDisk):
             number = 0
             for batch in rows.iter(batch_size=_BATCH):
                 for image in batch.column(self.image_column).to_pylist():
-                    yield f"{split}/{number:06d}", _bytes(image, root, split, number)
+                    yield split, _bytes(image, root, split, number)
                     number += 1
 
 
@@ -191,24 +206,3 @@ def _bytes(image: Mapping[str, Any] | None, root: Path, split: str, number: int)
             f"data: row {number} of split {split} names {path}, which can't be read "
             f"({error.strerror}); restore it"
         ) from error
-
-
-def _texts(parts: Mapping[str, Any], column: str) -> tuple[str, ...]:
-    """A column of texts as they are stored; a missing one is empty."""
-    for split, part in parts.items():
-        kind = getattr(part.features[column], "dtype", "an image or a list")
-        if kind not in ("string", "large_string"):
-            raise InputError(
-                f"data.text_columns: the column {column} of split {split} holds {kind} and no "
-                "texts; name another"
-            )
-    return tuple(text or "" for part in parts.values() for text in part[column])
-
-
-def _text(value: Any) -> str:
-    """A label as a table's text; a missing one is empty."""
-    if value is None:
-        return ""
-    if isinstance(value, bool | np.bool_):
-        return str(int(value))
-    return str(value).strip()

@@ -25,6 +25,8 @@ CLASSES = (
 GROUPS = Groups(CLASSES, CLASSES)
 _FOLDER = re.compile(r"(\d\d)_[\w -]+")
 _OWN_BACKGROUND = {"original", "in9l", "mixed_same"}
+_REMEDY = "get the set again, or set data.background to what the names follow"
+_ENOUGH = 18  # images of a set from which its backgrounds are judged
 PER_CLASS = 5045  # images of original/train in each of the nine classes
 
 
@@ -35,8 +37,9 @@ class ImageNet9(Published):
     train_sets, val_sets, test_sets: folders such as mixed_rand/train, each with NN_class/ folders;
     the same one only once. background: a regular expression for file names, whose group
     `background` is the number of the background's class; images of sets in which the background is
-    of the foreground's class (original, in9l, mixed_same) are read without it. check_counts:
-    refuse an original/train that is not whole.
+    of the foreground's class (original, in9l, mixed_same) are read without it. Sets whose names
+    tell one background for nearly all images of a class, where they should be random, are refused.
+    check_counts: refuse an original/train that is not whole.
     """
 
     train_sets: list[str] = MISSING
@@ -50,6 +53,9 @@ class ImageNet9(Published):
         "MadryLab/backgrounds_challenge links (original/train has 45,405 images), and unpack them "
         "side by side"
     )
+
+    def holds_set(self, folder: Path) -> bool:
+        return any((folder / name).is_dir() for name in (*self.train_sets, *self.test_sets))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         try:
@@ -78,8 +84,11 @@ class ImageNet9(Published):
                 found = _of_set(root, name)
                 if self.check_counts:
                     _check(name, found)
+                groups = [_groups(file, name, pattern) for file in found]
+                _check_backgrounds(name, groups)
                 files += found
-                codes += [(split, *_groups(file, name, pattern)) for file in found]
+                codes += [(split, y, a) for y, a in groups]
+        _check_folders(files)
         split_y_a = np.array(codes, dtype=np.int64)
         split, y, a = split_y_a.T
         return ImageDataset(self.name, root, tuple(files), y, a, split, GROUPS)
@@ -113,6 +122,49 @@ def _check(name: str, files: Sequence[str]) -> None:
                 f"data: {name}/{folder} has {n} images and the release has {PER_CLASS}; restore "
                 "the whole release, or set data.check_counts=false for a subset"
             )
+
+
+def _check_folders(files: Sequence[str]) -> None:
+    """InputError where NN_class names two classes for one number: the sets have to agree."""
+    folders: dict[str, str] = {}
+    for file in files:
+        folder = next(part for part in file.split("/") if _FOLDER.fullmatch(part))
+        number = folder.partition("_")[0]
+        first = folders.setdefault(number, folder)
+        if re.sub(r"[\W_]+", "", first).lower() != re.sub(r"[\W_]+", "", folder).lower():
+            raise InputError(
+                f"data: the sets number their classes differently ({first} and {folder}); restore "
+                "the release's folders, 00_dog to 08_fish"
+            )
+
+
+def _check_backgrounds(name: str, groups: Sequence[tuple[int, int]]) -> None:
+    """InputError where file names repeat a rule in place of what each background shows.
+
+    In a set of random backgrounds one in nine is of each class. That more than half are k classes
+    on, or of one background for a class, does not come by chance with _ENOUGH images. In other
+    sets every image one class on is mixed_next's rule, which no set of another name follows.
+    """
+    if _OWN_BACKGROUND.intersection(name.split("/")) or len(groups) < _ENOUGH:
+        return
+    of_class = Counter(y for y, _ in groups)
+    (y, a), n_same = Counter(groups).most_common(1)[0]
+    offset, n = Counter((a - y) % len(CLASSES) for y, a in groups).most_common(1)[0]
+    if "rand" in name.lower():
+        wrong = n > len(groups) / 2
+        if not wrong and of_class[y] >= _ENOUGH and n_same > of_class[y] / 2:
+            raise InputError(
+                f"data: the file names of {n_same} of {of_class[y]} images of {CLASSES[y]} in "
+                f"{name} tell the background {CLASSES[a]}, and they should be random; {_REMEDY}"
+            )
+    else:
+        wrong = offset == 1 and n == len(groups) and "next" not in name.lower()
+    if wrong:
+        rule = "the class itself" if offset == 0 else f"the class + {offset}"
+        raise InputError(
+            f"data: the file names of {n} of {len(groups)} images in {name} tell {rule} as the "
+            f"background, which is a rule of naming and not what they show; {_REMEDY}"
+        )
 
 
 def _groups(file: str, name: str, pattern: re.Pattern[str]) -> tuple[int, int]:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, Dataset, Listed
+from w2s_groups.data.base import TEST, TRAIN, VAL, AnyListed, Dataset, Listed
 from w2s_groups.data.cache import Progress, silent
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.seeds import stream
 
-AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
@@ -30,13 +29,21 @@ class Pool(Enum):
     all = "all"
 
 
+class Shared(Enum):
+    """What to do about test images (or texts) that are also in the pool: say so, or stop."""
+
+    report = "report"
+    stop = "stop"
+
+
 @dataclass
 class OnDisk(ABC):
     """A dataset that the user has on disk.
 
     root: its folder. archive: the file it came in, unpacked once into the cache; give one of the
-    two. pool: which images are drawn from and tested on; split_seed and test_fraction (of each
-    group) say how pool=all re-splits them.
+    two. A folder around everything in the archive is entered. pool: which images are drawn from
+    and tested on; split_seed and test_fraction (of each group) say how pool=all re-splits them.
+    shared: what to do about test images that are also in the pool, under any name.
     """
 
     name: str = MISSING
@@ -45,6 +52,7 @@ class OnDisk(ABC):
     pool: Pool = MISSING
     split_seed: int = MISSING
     test_fraction: float = MISSING
+    shared: Shared = MISSING
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
 
@@ -93,13 +101,33 @@ class OnDisk(ABC):
 
     def _located(self, cache: Path, progress: Progress) -> Path:
         if self.archive is not None:
-            return unpacked(Path(self.archive).expanduser(), cache, progress)
+            folder = unpacked(Path(self.archive).expanduser(), cache, progress)
+            return _entered(folder, self.holds_set)
         root = Path(str(self.root)).expanduser().absolute()
         if not root.is_dir():
             raise InputError(
-                f"data.root={root} is no folder; set it to where the files of {self.name} are"
+                f"data.root={root} is not a folder; set it to where the files of {self.name} are"
             )
         return root
+
+    def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
+        return True
+
+
+def _entered(folder: Path, holds_set: Callable[[Path], bool]) -> Path:
+    """`folder`, or the folder around everything in it that looks like the set."""
+    inside = folder
+    while not holds_set(inside):
+        below = [
+            path
+            for path in inside.iterdir()
+            if path.is_dir() and path.name != "__MACOSX" and not path.name.startswith(".")
+        ]
+        if len(below) != 1:
+            return folder
+        (inside,) = below
+    return inside
 
 
 def resplit(dataset: AnyListed, test_fraction: float, seed: int) -> AnyListed:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from w2s_groups.data.coco import Instance
 from w2s_groups.errors import InputError
@@ -66,16 +66,34 @@ def open_cutout(source: Path | Instance, longest: int) -> Image.Image:
 
 
 def _masked(instance: Instance) -> Image.Image:
-    """The photograph, transparent outside the object. Masks are drawn before any turn by EXIF."""
+    """The photograph upright, transparent outside the object.
+
+    A photograph may say by EXIF how it is to be turned. Its mask is drawn on the pixels as they
+    are stored or as they are shown; the size that the table states tells which. InputError where
+    it fits neither, or both (a turn by 180 degrees, a mirrored or square photograph).
+    """
     with reading(instance.path), Image.open(instance.path) as image:
-        photograph = image.convert("RGB")
-    if photograph.size != instance.size:
+        stored = image.convert("RGB")
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+        shown = ImageOps.exif_transpose(image).convert("RGB")
+    if instance.size not in (stored.size, shown.size):
         raise InputError(
             f"{instance} is drawn on {instance.size[0]} x {instance.size[1]} pixels and the file "
-            f"has {photograph.width} x {photograph.height}; restore the original photographs"
+            f"has {stored.width} x {stored.height}; restore the original photographs"
         )
-    photograph.putalpha(Image.fromarray(instance.mask().astype(np.uint8) * 255))
-    return photograph
+    mask = Image.fromarray(instance.mask().astype(np.uint8) * 255)
+    if turn in range(2, 9) and stored.size == shown.size:
+        raise InputError(
+            f"{instance} is drawn on a photograph that EXIF turns (orientation {turn}), and its "
+            "size does not tell whether before or after; save the photograph upright, without the "
+            "tag, with a mask that fits"
+        )
+    if instance.size == shown.size:
+        shown.putalpha(mask)
+        return shown
+    stored.putalpha(mask)
+    stored.getexif()[ExifTags.Base.Orientation] = turn
+    return ImageOps.exif_transpose(stored)
 
 
 def open_background(path: Path, shortest: int) -> Image.Image:

@@ -1,13 +1,11 @@
-"""Delimited and spaced text tables as columns, with the line of every fault."""
+"""Text tables as columns, with the line of every fault."""
 
 from __future__ import annotations
 
-import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
 from operator import itemgetter
 from pathlib import Path
 
@@ -20,7 +18,15 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 # A path that is in normal form for certain; any other is looked at part by part.
 _NORMAL = re.compile(r"(?:[\w+=()-][\w.+=() -]*/)*[\w+=()-][\w.+=() -]*", re.ASCII)
 _SHOWN = 60  # columns, and characters of a name, that one sentence shows
-_HEADER = 1 << 16  # characters in which a header is expected to end
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+HEADER = 1 << 16  # characters in which a header is expected to end
+# How a label that is not known is written, in small letters and without brackets.
+_MISSING = {
+    *("", "na", "n/a", "n/a n/a", "n.a.", "n.a", "nan", "-nan", "1.#qnan", "-1.#ind", "nat"),
+    *("null", "nil", "none", "missing", "unknown", "undefined", "unlabeled", "unlabelled"),
+    *("no label", "not available", "not applicable", ".", "..", "...", "*", "_", "__"),
+    *("-", "--", "---", "\u2013", "\u2014", "?", "??", "???"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +57,12 @@ class Table:
     def unique(self, column: str) -> tuple[str, ...]:
         """A column of keys; InputError with both lines where one comes twice."""
         texts = self.columns[column]
-        self.refuse_twice(texts)
+        self.refuse_twice(texts, column)
         return texts
 
-    def refuse_twice(self, texts: Sequence[str]) -> None:
+    def refuse_twice(self, texts: Sequence[str], column: str = "") -> None:
         """InputError where two rows give the same one of N texts."""
+        of = f" (column {column})" if column else ""
         if len(set(texts)) == len(texts):
             return
         first: dict[str, int] = {}
@@ -63,7 +70,7 @@ class Table:
             if first.setdefault(text, row) != row:
                 raise InputError(
                     f"{self.where(row)}: {text} is listed already in {self.unit} "
-                    f"{self.lines[first[text]]}; keep one"
+                    f"{self.lines[first[text]]}{of}; keep one"
                 )
 
     def files(self, column: str, prefix: str = "") -> tuple[str, ...]:
@@ -75,7 +82,7 @@ class Table:
         if not all(map(_NORMAL.fullmatch, files)):
             files = tuple(self._inside(text, column, row) for row, text in enumerate(files))
         files = tuple(map(prefix.__add__, files))
-        self.refuse_twice(files)
+        self.refuse_twice(files, column)
         return files
 
     def _inside(self, text: str, column: str, row: int) -> str:
@@ -95,88 +102,12 @@ class Table:
         return "/".join(parts)
 
 
-def read_delimited(path: Path, needed: Sequence[str], verbatim: Sequence[str] = ()) -> Table:
-    """The needed columns of a table with a header, separated by commas or tabs.
+class Unsure(InputError):
+    """A fault that another reading of the table may not have. setting: which would ask for it."""
 
-    A byte-order mark, CRLF, quoted fields, blank lines and other columns are no matter. No row is
-    ever dropped: one with too few or too many values, a quotation mark that is never closed and a
-    field over several lines raise InputError with the line. verbatim: columns of free text, whose
-    space is kept; where there is one, quoted fields may go over several lines, as texts do.
-    """
-    text = read_text(path)
-    if verbatim and '"' not in text:
-        text = text.replace("\r\n", "\n")
-    first = next((line for line in re.split(r"\r\n|\r|\n", text[:_HEADER]) if line.strip()), "")
-    delimiter = "\t" if "\t" in first and "," not in first else ","
-    if '"' in text or "\r" in text.replace("\r\n", "\n"):
-        lines, picked = _quoted(text, delimiter, needed, path, bool(verbatim))
-    else:
-        lines, picked = _plain(text, delimiter, needed, path)
-    return _table(path, lines, needed, picked, verbatim)
-
-
-def _quoted(
-    text: str, delimiter: str, needed: Sequence[str], path: Path, texts: bool
-) -> tuple[list[int], list[tuple[str, ...]]]:
-    """First line and needed values of each row, by the rules of CSV."""
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=not texts, strict=True
-    )
-    lines: list[int] = []
-    picked: list[tuple[str, ...]] = []
-    limit = csv.field_size_limit(len(text) + 1 if texts else csv.field_size_limit())
-    try:
-        rows = _numbered(reader, path, texts)
-        header = [name.strip() for name in next(rows, (0, [""]))[1]]
-        pick = itemgetter(*_places(header, needed, path))
-        for line, row in rows:
-            if len(row) != len(header):
-                raise _wrong_width(path, line, len(header), len(row))
-            lines.append(line)
-            picked.append(pick(row))
-    except csv.Error as error:
-        where = f"line {reader.line_num}"
-        if texts and lines:
-            where = f"after the row of line {lines[-1]}"
-        raise InputError(
-            f"{path} {where} is not as a table separated by "
-            f"{'tabs' if delimiter != ',' else 'commas'} has it ({error}); correct the line"
-        ) from None
-    finally:
-        csv.field_size_limit(limit)
-    return lines, picked
-
-
-def _plain(
-    text: str, delimiter: str, needed: Sequence[str], path: Path
-) -> tuple[list[int], list[tuple[str, ...]]]:
-    """The same for a text without quotation marks, with no Python code run per row: CelebA has 8
-    million values, of which three columns are needed."""
-    rows = text.split("\n")
-    blank = f"{delimiter} \t\r"
-    start = next((n for n, row in enumerate(rows) if row.strip(blank)), 0)
-    header = [name.strip() for name in rows[start].split(delimiter)]
-    places = _places(header, needed, path)
-    gaps = np.fromiter(map(str.count, rows, repeat(delimiter)), np.int64, len(rows))
-    # Only a row with a first character of these can be blank, or one of another width.
-    odd = np.fromiter(map(str.startswith, rows, repeat(tuple(blank))), np.bool_, len(rows))
-    filled = np.ones(len(rows), dtype=bool)
-    filled[: start + 1] = False
-    for n in np.flatnonzero(filled & (odd | (gaps != len(header) - 1))).tolist():
-        filled[n] = bool(rows[n].strip(blank))
-        if filled[n] and gaps[n] != len(header) - 1:
-            raise _wrong_width(path, n + 1, len(header), int(gaps[n]) + 1)
-    kept = compress(rows, filled.tolist())
-    values = map(str.split, kept, repeat(delimiter), repeat(max(places) + 1))
-    lines = (np.flatnonzero(filled) + 1).tolist()
-    return lines, list(map(itemgetter(*places), values))
-
-
-def _wrong_width(path: Path, line: int, wanted: int, found: int) -> InputError:
-    return InputError(
-        f"{path} line {line}: {wanted} values are expected, as in its header, and there are "
-        f"{found}; correct the line"
-    )
+    def __init__(self, message: str, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 def read_spaced(path: Path, needed: Sequence[str], header: Sequence[str] | None = None) -> Table:
@@ -196,7 +127,7 @@ def read_spaced(path: Path, needed: Sequence[str], header: Sequence[str] | None 
             )
         count = int(first[0])
         header = ["image_id", *next(filled, (0, []))[1]]
-    places = _places(header, needed, path)
+    places = places_of(header, needed, path)
     pick = itemgetter(*places)
     lines, picked, width = [], [], len(header)
     for line, row in filled:
@@ -212,16 +143,21 @@ def read_spaced(path: Path, needed: Sequence[str], header: Sequence[str] | None 
             f"{path} line 1: {count} rows are announced and {len(lines)} follow; "
             "restore the whole file"
         )
-    return _table(path, lines, needed, picked)
+    return table_of(path, lines, needed, picked)
 
 
 def header_of(path: Path) -> list[str]:
     """Column names of a table that one of the two readers reads; a text's first is image_id."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        lines = [line for line in (file.readline(_HEADER) for _ in range(8)) if line.strip()][:2]
+        lines = [line for line in (file.readline(HEADER) for _ in range(8)) if line.strip()][:2]
     if path.suffix == ".txt":
         return ["image_id", *(lines[1].split() if len(lines) > 1 else [])]
     return [name.strip().strip('"') for name in lines[0].split(",")] if lines else []
+
+
+def is_missing(text: str) -> bool:
+    """Whether a label's text says that there is none: empty, NA, nan, null, -, ? and the like."""
+    return text.strip().casefold().strip("<>()[]{}#'\"").strip() in _MISSING
 
 
 def read_text(path: Path) -> str:
@@ -250,30 +186,22 @@ def label_coding(names: Sequence[str]) -> tuple[dict[str, int], str]:
     return coding, f"0..{len(names) - 1} ({', '.join(names)})"
 
 
-def _numbered(
-    reader: Iterator[list[str]], path: Path, texts: bool
-) -> Iterator[tuple[int, list[str]]]:
-    """(first line, values) of every row that is not blank."""
-    last = 0
-    for row in reader:
-        line, last = last + 1, reader.line_num  # type: ignore[attr-defined]
-        if last != line and not texts:
-            raise InputError(
-                f"{path} line {line}: a quoted field goes on over several lines; close its "
-                "quotation mark"
-            )
-        if row and any(map(str.strip, row)):
-            yield line, row
+def words(delimiter: str) -> str:
+    return SEPARATORS.get(delimiter, repr(delimiter))
 
 
-def _places(header: Sequence[str], needed: Sequence[str], path: Path) -> list[int]:
+def places_of(
+    header: Sequence[str], needed: Sequence[str], path: Path, delimiter: str = ""
+) -> list[int]:
     missing = [name for name in needed if name not in header]
     if missing:
         # An open quotation mark can make a "name" of lines of text.
         there = [" ".join(name.split())[:_SHOWN] for name in header if name]
-        raise InputError(
+        between = f", separated by {words(delimiter)}" if delimiter else ""
+        raise Unsure(
             f"{path} lacks the column {', '.join(missing)}; its columns are "
-            f"{', '.join(there[:_SHOWN]) or 'none'}"
+            f"{', '.join(there[:_SHOWN]) or 'none'}{between}",
+            "set data.separator where another character separates them",
         )
     twice = [name for name in needed if list(header).count(name) > 1]
     if twice:
@@ -281,7 +209,7 @@ def _places(header: Sequence[str], needed: Sequence[str], path: Path) -> list[in
     return [list(header).index(name) for name in needed]
 
 
-def _table(
+def table_of(
     path: Path,
     lines: Sequence[int],
     needed: Sequence[str],

@@ -47,6 +47,9 @@ class Waterbirds(Published):
         "to check it)"
     )
 
+    def holds_set(self, folder: Path) -> bool:
+        return any((folder / name / "metadata.csv").is_file() for name in ("", *RELEASES))
+
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         remedy = f"get {self.GET} and unpack it there, or set data.archive to it"
         folder = find_root(root, "metadata.csv", RELEASES, self.name, remedy)

@@ -44,6 +44,9 @@ class Wilds(Published):
         "someone who has it (wilds' own host has been unusable since 2025)"
     )
 
+    def holds_set(self, folder: Path) -> bool:
+        return any(path.is_dir() for path in folder.glob(f"{self.dataset}_v*"))
+
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         source = self._open(root)
         fields = list(source.metadata_fields)
@@ -128,7 +131,14 @@ def import_wilds() -> Callable[..., Any]:
 def _coded(
     values: NDArray[Any], field: str, given: Sequence[str] | None, mapped: Sequence[Any] | None
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Codes 0..K-1 of a metadata column and their names."""
+    """Codes 0..K-1 of a metadata column and their names. Raises InputError for a missing value."""
+    lost = ~np.isfinite(values) | ((values < 0) & (field == "y"))
+    if lost.any():
+        row = int(np.flatnonzero(lost)[0])
+        raise InputError(
+            f"data: {field}={values[row]:g} at index {row} (and {int(lost.sum()) - 1} more) reads "
+            "as a missing label; take these rows out of the set's table"
+        )
     values = values.astype(np.int64)
     if mapped is not None and values.min() >= 0 and values.max() < len(mapped):
         names = [" ".join(str(name).split()) for name in mapped]
@@ -198,8 +208,8 @@ def _paths(source: Any, rows: NDArray[np.int64]) -> list[str]:
                 paths.append(str(opened.args[0]))
             else:
                 raise InputError(
-                    f"data.dataset={source.dataset_name} is one of neither image files nor texts "
-                    "(its inputs are graphs or arrays), which alone can be read; name another set"
+                    f"data.dataset={source.dataset_name} holds neither image files nor texts (its "
+                    "inputs are graphs or arrays), and nothing else can be read; name another set"
                 )
     return paths
 
