@@ -22,9 +22,17 @@ def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def plus_minus(interval: Interval) -> str:
-    """`0.782 ± 0.012`; the mean alone where there is no interval."""
-    mean, half = fixed(float(interval.mean)), float(interval.high) - float(interval.mean)
-    return mean if math.isnan(half) else f"{mean} ± {fixed(half)}"
+    """`0.782 ± 0.012`; the mean alone where there is no interval.
+
+    `0.995 [0.981, 1.000]` where the interval is cut off at 0 or 1.
+    """
+    mean = float(interval.mean)
+    below, above = mean - float(interval.low), float(interval.high) - mean
+    if math.isnan(above):
+        return fixed(mean)
+    if abs(above - below) > 1e-9:
+        return bracket(interval, sign=False)
+    return f"{fixed(mean)} ± {fixed(above)}"
 
 
 def bracket(interval: Interval, sign: bool = True) -> str:
