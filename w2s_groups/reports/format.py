@@ -44,9 +44,12 @@ def bracket(interval: Interval, sign: bool = True) -> str:
 
 
 def bounds(interval: Interval, sign: bool = True) -> str:
-    """`[+0.040, +0.064]`."""
-    low, high = float(interval.low), float(interval.high)
-    return f"[{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+    """`[+0.040, +0.064]`; a bound just below 0 is -0.000, so that a sign is never lost."""
+    low, high = (
+        "-0.000" if -0.0005 < round(float(bound), 12) < 0.0 else fixed(float(bound), sign=sign)
+        for bound in (interval.low, interval.high)
+    )
+    return f"[{low}, {high}]"
 
 
 def count(n: int, noun: str) -> str:
