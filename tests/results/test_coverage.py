@@ -33,7 +33,7 @@ def _covers(kind: str, seeds: int, tables: int) -> float:
 
 
 # What "How to read this" says of the intervals, per cent.
-SAID = {"average": (94, 96), "worst_group": (94, 96), "difference": (94, 96), "skewed": (85, 93)}
+SAID = {"average": (94, 96), "worst_group": (94, 96), "difference": (94, 96), "skewed": (88, 92)}
 
 
 def _as_said(kind: str, seeds: int, tables: int) -> None:

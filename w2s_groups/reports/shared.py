@@ -168,7 +168,7 @@ def _reading() -> Section:
         "Words such as beats, rises or stronger stand where a paired t test over seeds at 5 % says "
         f"so, of {FEWEST} seeds or more; is the best where no other rank is left. On simulated "
         "tables like this one, of 3 to 20 seeds, Student t intervals hold the truth in 94 to 96 % "
-        "of cases; where values have a long lower tail, in 85 to 93 %.",
+        "of cases; where values have a long lower tail, in 88 to 92 %.",
         "A gain is paired: method − teacher in the same cell, positive is better; over W2S is "
         "method − W2S. PGR is (method − teacher) / (ceiling − teacher) of the mean accuracies with "
         "Fieller's interval, blank unless ceiling − teacher is surely positive: its interval above "
