@@ -135,7 +135,5 @@ def test_no_group_at_all_is_missing_everywhere() -> None:
     assert np.isnan(risks.sample_mean(nothing, np.zeros(4))).all()
 
 
-def test_ratios_by_hand() -> None:
+def test_gain_by_hand() -> None:
     np.testing.assert_allclose(risks.gain([0.8, 0.7], [0.7, 0.8]), [0.1, -0.1])
-    np.testing.assert_allclose(risks.pgr([0.8, 0.8], [0.7, 0.7], [0.9, 0.7]), [0.5, np.nan])
-    np.testing.assert_allclose(risks.opr([0.3, 0.3], [0.2, 0.0]), [1.5, np.nan])

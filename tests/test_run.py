@@ -1,5 +1,6 @@
 """A block of cells on a small pool with known structure, against fits done one by one."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -110,6 +111,69 @@ def test_kept_set_mix_is_recorded_for_selective_alone(pool: Pool) -> None:
     assert {r["method"] for r in atoms if r["split"] == "kept"} == {"selective"}
     assert sum(r["value"] for r in kept) == pytest.approx(1)
     assert sum(r["n"] for r in kept) == 40
+
+
+def test_agreement_of_all_pairs_of_methods_by_hand(pool: Pool) -> None:
+    decided: dict[bytes, NDArray[np.int64]] = {}
+
+    def spying(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> list[Head]:
+        heads = one_by_one(features, problems)
+        for problem, head in zip(problems, heads, strict=True):
+            p = predict_proba(head, features[problem.side][pool.test])
+            decided[problem.side.encode() + problem.rows.tobytes() + problem.targets.tobytes()] = (
+                p.argmax(axis=1)
+            )
+        return heads
+
+    variant = {"w2s[l2=0.01]": ALL["w2s"]}
+    atoms = run_block(CELLS[:1], pool, {**ALL, **variant}, spying)[0]
+    found = {(r["method"], r["group"]): r for r in atoms if r["split"] == "agreement"}
+    assert set(found) == set(itertools.combinations(sorted(ALL), 2))
+    draw = sampling.draw(GROUPS, pool.codes[:400], pool.priors, CELLS[0].request, CELLS[0].seed)
+    truth = np.eye(2)[pool.y]
+    teacher, baseline, ceiling = (
+        decided[side.encode() + rows.tobytes() + truth[rows].tobytes()]
+        for side, rows in (
+            ("teacher", draw.labelled), ("student", draw.labelled), ("student", draw.unlabelled)
+        )
+    )  # fmt: skip
+    for pair, alike in {
+        ("baseline", "ceiling"): baseline == ceiling,
+        ("baseline", "teacher"): baseline == teacher,
+        ("ceiling", "teacher"): ceiling == teacher,
+    }.items():
+        row = found[pair]
+        assert (row["value"], row["n"]) == (alike.mean(), 200)
+        assert (row["metric"], row["y"], row["a"]) == ("fraction", -1, -1)
+        assert 0.5 < row["value"] < 1.0
+
+
+@pytest.mark.parametrize("errs", [True, False])
+def test_rows_that_jtt_upweights_are_counted_by_group(pool: Pool, errs: bool) -> None:
+    if not errs:  # on its teacher's own features a first head can give every label back
+        pool = replace(pool, features=dict.fromkeys(pool.features, pool.features["teacher"]))
+    seen: list[Problem] = []
+
+    def spying(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> list[Head]:
+        seen.extend(problems)
+        return one_by_one(features, problems)
+
+    methods = {
+        "teacher": ALL["teacher"],
+        "jtt": METHODS["jtt"](l2=1e-2, l2_first=1.0 if errs else 1e-6, upweight=20.0),  # type: ignore[call-arg]
+    }
+    atoms = run_block(CELLS[:1], pool, methods, spying)[0]
+    (weighted,) = [problem for problem in seen if problem.weights is not None]
+    heavy = weighted.rows[weighted.weights == 20.0]
+    assert (len(heavy) > 0) == errs
+    assert value(atoms, split="upweighted") == np.bincount(pool.codes[heavy], minlength=4).tolist()
+    counts = np.bincount(pool.codes[weighted.rows], minlength=4).tolist()
+    assert [r["n"] for r in atoms if r["split"] == "upweighted"] == counts
+    assert {r["method"] for r in atoms if r["split"] == "upweighted"} == {"jtt"}
 
 
 def test_teacher_equal_to_student_features_and_no_other_change_gives_the_same_ceiling(

@@ -154,23 +154,3 @@ def train_weighted_mean(values: ArrayLike, labelled: ArrayLike) -> Floats:
 def gain(student: ArrayLike, teacher: ArrayLike) -> Floats:
     """metric(student) - metric(teacher) of the same cell, for accuracies: positive is better."""
     return np.asarray(student, dtype=np.float64) - np.asarray(teacher, dtype=np.float64)
-
-
-def pgr(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Floats:
-    """Performance gap recovered, (student - teacher) / (ceiling - teacher); NaN at no gap.
-
-    A gap near 0 makes it meaningless: w2s_groups.results.stats.pgr_interval blanks those.
-    """
-    return _ratio(gain(student, teacher), gain(ceiling, teacher))
-
-
-def opr(risk_baseline: ArrayLike, risk_student: ArrayLike) -> Floats:
-    """Outperforming ratio of DLLL25, ER_baseline / ER_student, for risks; NaN at student risk 0."""
-    return _ratio(np.asarray(risk_baseline, np.float64), np.asarray(risk_student, np.float64))
-
-
-def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    numerator, denominator = np.broadcast_arrays(numerator, denominator)
-    out = np.full(numerator.shape, np.nan)
-    ratio: Floats = np.divide(numerator, denominator, out=out, where=denominator != 0)
-    return ratio

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from w2s_groups.heads.problem import (
 )
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
+from w2s_groups.results.select import base_of
 from w2s_groups.risks import accuracy_by_group
 from w2s_groups.seeds import stream
 
@@ -109,9 +110,10 @@ def run_block(
                     del running[key]
                 else:
                     answers[key] = [fitted for _, fitted in pairs]
-    accuracy = _test_accuracy(pool, problems, solved)
+    tested = _tested(pool, problems, solved)
+    upweighting = {name for name, method in methods.items() if method.upweights}
     return [
-        _atoms(pool, draw, cell_draws, problems[i], solved[i], accuracy)
+        _atoms(pool, draw, cell_draws, problems[i], solved[i], tested, upweighting)
         for i, (draw, cell_draws) in enumerate(draws)
     ]
 
@@ -204,10 +206,18 @@ def _logits(
     return [next(products) if isinstance(head, Head) else head.logits(X, rows) for head in heads]
 
 
-def _test_accuracy(
+class _Tested(NamedTuple):
+    """A head on the test rows: its class for each of them, accuracy and n by group."""
+
+    decided: NDArray[np.int16]
+    accuracy: NDArray[np.float64]
+    n: NDArray[np.int64]
+
+
+def _tested(
     pool: Pool, problems: list[dict[str, Problem]], solved: list[dict[str, Fitted]]
-) -> dict[int, tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """Accuracy by group of every distinct head (by id) on the test rows, one product per side."""
+) -> dict[int, _Tested]:
+    """Every distinct head (by id) on the test rows, one product per side."""
     result = {}
     for side, features in pool.features.items():
         heads = {
@@ -219,9 +229,10 @@ def _test_accuracy(
         logits = _logits(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
             predicted = decisions(head, values)
-            result[key] = accuracy_by_group(
+            right = accuracy_by_group(
                 predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
             )
+            result[key] = _Tested(predicted.astype(np.int16), *right)
     return result
 
 
@@ -231,7 +242,8 @@ def _atoms(
     draws: Draws,
     problems: Mapping[str, Problem],
     solved: Mapping[str, Fitted],
-    accuracy: Mapping[int, tuple[NDArray[np.float64], NDArray[np.int64]]],
+    tested: Mapping[int, _Tested],
+    upweighting: Container[str],
 ) -> list[dict[str, Any]]:
     """Rows of the long table for one cell, without the cell's own columns."""
     groups, rows = pool.groups, []
@@ -250,12 +262,13 @@ def _atoms(
                 }
             )  # fmt: skip
 
-    def add_l2(method: str, head: Predictor, n: int) -> None:
-        """Which l2 leave-one-out chose: one row, of no group."""
-        assert isinstance(head, Head)
-        of_none = {"group": "all", "y": -1, "a": -1, "minority": False}
+    def add_one(
+        method: str, split: str, metric: str, value: float | None, n: int, group: str = "all"
+    ) -> None:
+        """One row, of no group."""
+        of_none = {"group": group, "y": -1, "a": -1, "minority": False}
         rows.append(
-            {"method": method, "split": "fit", "metric": "l2", "value": head.l2, "n": n, **of_none}
+            {"method": method, "split": split, "metric": metric, "value": value, "n": n, **of_none}
         )
 
     add("teacher", "labelled", "count", draw.counts_l, draw.counts_l)
@@ -268,7 +281,8 @@ def _atoms(
     )  # fmt: skip
     validation_codes = pool.codes[draw.validation]
     for name, problem in problems.items():
-        add(name, "test", "accuracy", *accuracy[id(solved[name].head)])
+        of_test = tested[id(solved[name].head)]
+        add(name, "test", "accuracy", of_test.accuracy, of_test.n)
         if len(draw.validation):
             predicted = choose(solved[name].proba(draw.validation))
             add(
@@ -278,7 +292,14 @@ def _atoms(
                 ),
             )  # fmt: skip
         if isinstance(problem.loss, Squared) and problem.loss.l2_path:
-            add_l2(name, solved[name].head, len(problem.rows))
+            head = solved[name].head
+            assert isinstance(head, Head)
+            add_one(name, "fit", "l2", head.l2, len(problem.rows))  # as leave-one-out chose it
+        if name in upweighting and problem.weights is not None:
+            heavy = problem.rows[problem.weights > problem.weights.min()]
+            heavy_counts = np.bincount(pool.codes[heavy], minlength=groups.n_groups)
+            of = np.bincount(pool.codes[problem.rows], minlength=groups.n_groups)
+            add(name, "upweighted", "count", heavy_counts, of)
         if (
             problem.weights is None  # a head on weighted rows of a held-out part selects nothing
             and len(problem.rows) < len(draws.unlabelled)
@@ -290,4 +311,9 @@ def _atoms(
             codes = pool.codes[problem.rows]
             right = accuracy_by_group(labels, pool.y[problem.rows], codes, groups.n_groups)
             add(name, "kept", "accuracy", *right)
+    # Of methods, not of their variants: pairs of those would outgrow all else.
+    for one, two in itertools.combinations(sorted(m for m in problems if base_of(m) == m), 2):
+        alike = tested[id(solved[one].head)].decided == tested[id(solved[two].head)].decided
+        if alike.size:
+            add_one(one, "agreement", "fraction", float(alike.mean()), alike.size, two)
     return rows

@@ -53,7 +53,7 @@ def page(table: pd.DataFrame, settings: dict[str, Any] = SETTINGS) -> str:
         (grid, of_setup(grid, "" if grid.index("teacher") is None else "gain.png", settings))
         for grid in found
     ]
-    return render(leaderboard.title_of(found, settings), own, of_all(found, settings), "made")
+    return render(leaderboard.title_of(found, settings), own, of_all(settings), "made")
 
 
 @pytest.fixture(scope="module")

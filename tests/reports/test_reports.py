@@ -106,10 +106,33 @@ def test_one_seed_has_no_intervals_and_says_so() -> None:
     assert summary.lower().count("one seed") == 1
 
 
+def test_two_seeds_give_means_and_no_verdict() -> None:
+    apart = {**LIFT, "w2s": 0.2, "selective": 0.22}
+    two, three = (leaderboard.summary_text(grid_table(seeds=s, lift=apart), {}) for s in (2, 3))
+    for verb in ("beats", "falls short", "rises", "falls at", "The student is the", "is the best"):
+        assert verb not in two
+    assert "W2S differs from its teacher" in two
+    assert "ranks 1 to 2 remain open)" in two
+    assert "A verdict needs at least 3 seeds with all their runs; here are 2." in two
+    assert "W2S beats its teacher" in three
+    assert "A verdict needs" not in three
+
+
+def test_every_student_is_held_against_the_teacher_where_there_is_no_w2s() -> None:
+    lift = {"teacher": 0.0, "hard": 0.1, "jtt": -0.1}
+    for names in (("teacher", "hard"), ("teacher", "hard", "jtt")):
+        shown = leaderboard.summary_text(grid_table(methods=names, lift=lift), {})
+        assert "Hard beats its teacher on average accuracy, +0.09" in shown
+        assert ("Jtt falls short of its teacher" in shown) == ("jtt" in names)
+        assert "holds no" not in shown
+    none = leaderboard.summary_text(grid_table(methods=("teacher",), lift=lift), {})
+    assert "The table holds no student to compare with a teacher." in none
+
+
 def test_absent_group_is_blank_not_zero() -> None:
     files = leaderboard.build(grid_table(absent="bird-on-land"), SETTINGS)
     shown = text(files, "leaderboard.md")
-    assert "a group has no test image" in shown
+    assert "has no row of the group bird-on-land" in shown
     rows = text(files, "leaderboard.csv").splitlines()
     row = dict(zip(rows[1].split(","), rows[2].split(","), strict=True))
     assert row["average"] == ""

@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats as reference
 
-from w2s_groups.results.ranks import holm, paired_p, rank_ranges
-
-
-def test_p_is_scipys_paired_t_test() -> None:
-    one, two = np.random.default_rng(4).normal(size=(2, 3, 6))
-    np.testing.assert_allclose(paired_p(one - two), reference.ttest_rel(one, two, axis=-1).pvalue)
-
-
-def test_p_of_differences_without_scatter() -> None:
-    np.testing.assert_array_equal(paired_p([[0.0, 0.0], [0.25, 0.25]]), [1.0, 0.0])
+from w2s_groups.results.ranks import holm, rank_ranges, survival
 
 
 def test_holm_by_hand() -> None:
@@ -56,7 +46,6 @@ def test_ranges_are_whole_consistent_and_blank_where_there_is_no_test() -> None:
     # every rank is left to some method
     for rank in range(1, 5):
         assert ((ranks.best[rest] <= rank) & (rank <= ranks.worst[rest])).any()
-    assert rank_ranges(values[:, :1]).best.tolist() == [0] * 5
     assert rank_ranges(np.empty((3, 0))).worst.tolist() == [0] * 3
     assert rank_ranges(np.empty((0, 4))).best.size == 0
 
@@ -68,3 +57,39 @@ def test_sums_in_another_order_are_no_difference() -> None:
     assert rank_ranges([one, one + 0.1]).text(0) == "2"
     with pytest.raises(IndexError):
         rank_ranges([one]).text(1)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_below_three_seeds_every_rank_stays_open(seeds: int) -> None:
+    values = np.array([[0.9], [0.7], [0.2]]) + np.zeros(seeds)
+    ranks = rank_ranges(values)
+    assert [ranks.text(m) for m in range(3)] == ["1-3"] * 3
+    assert rank_ranges(values, step=1e-6).text(0) == "1-3"
+
+
+def test_a_coarse_grain_leaves_open_what_a_fine_one_separates() -> None:
+    values = [[0.8, 0.8, 0.8], [0.7, 0.7, 0.7]]
+    assert rank_ranges(values, step=0.001).text(0) == "1"
+    assert rank_ranges(values, step=0.1).text(0) == "1-2"
+    assert rank_ranges(values).text(0) == "1-2"  # all that is known is a gap of 0.1
+    # between three methods and more the smallest gap counts
+    assert rank_ranges([*values, [0.7, 0.701, 0.7]]).text(0) == "1"
+
+
+def test_a_ranking_survives_as_often_as_counting_all_resamples_says() -> None:
+    values = np.random.default_rng(3).normal([[0.2], [0.0], [-0.1]], 0.3, (3, 4))
+    picks = np.array(np.meshgrid(*[range(4)] * 4)).reshape(4, -1).T  # all 256, each as likely
+    means = values[:, picks].mean(axis=-1)
+    place = np.argsort(-values.mean(axis=1))
+    first = (means.argmax(axis=0) == place[0]).mean()
+    order = (np.argsort(-means, axis=0) == place[:, None]).all(axis=0).mean()
+    found = survival(values)
+    error = 4 * np.sqrt(0.25 / 10_000)
+    assert found.first == pytest.approx(first, abs=error)
+    assert found.order == pytest.approx(order, abs=error)
+    assert 0.2 < found.order < found.first < 1.0
+
+
+def test_a_clear_ranking_survives_always_and_methods_that_tie_keep_their_places() -> None:
+    assert survival([[0.9, 0.8], [0.5, 0.6], [0.1, 0.2]]) == (1.0, 1.0)
+    assert survival([[0.5, 0.6, 0.7], [0.5, 0.6, 0.7]]) == (1.0, 1.0)

@@ -50,9 +50,61 @@ def test_seeds_that_agree_give_an_interval_of_no_width() -> None:
     assert not same.holds(0.0)
 
 
+def test_p_is_scipys_paired_t_test_and_leaves_missing_seeds_out() -> None:
+    one, two = np.random.default_rng(4).normal(size=(2, 3, 6))
+    expected = reference.ttest_rel(one, two, axis=-1).pvalue
+    np.testing.assert_allclose(stats.paired_p(one - two), expected)
+    gap = np.concatenate([one - two, np.full((3, 1), np.nan)], axis=1)
+    np.testing.assert_allclose(stats.paired_p(gap), expected)
+
+
+def test_the_grain_is_added_to_the_scatter_of_a_paired_test() -> None:
+    difference, step = np.array([0.1, 0.2, 0.1, 0.0]), 0.1
+    t = difference.mean() / np.sqrt((difference.var(ddof=1) + step**2 / 6) / 4)
+    assert stats.paired_p(difference, step) == pytest.approx(2 * reference.t.sf(t, 3))
+    np.testing.assert_array_equal(stats.paired_p([[0.0] * 3, [0.25] * 3]), [1.0, 0.0])
+    assert 0.05 < stats.paired_p([0.004] * 3, 0.004) < 0.06  # one row of 250, three times
+    assert stats.paired_p([0.02] * 3, 0.004) < 0.01
+
+
+def test_nothing_is_sure_below_three_seeds() -> None:
+    found = stats.surely([[0.3, 0.3, np.nan], [0.3, 0.3, 0.3], [-0.3, -0.3, -0.31], [0.1, 0, -0.1]])
+    assert found.tolist() == [0, 1, -1, 0]
+    assert stats.surely(np.full((2, 1), 0.5)).tolist() == [0, 0]
+    assert stats.surely(np.empty((2, 0))).tolist() == [0, 0]
+
+
+def test_an_interval_of_accuracies_is_students_cut_off_at_0_and_1() -> None:
+    values = [[0.99, 1.0, 0.95], [0.5, 0.6, 0.4], [0.0, 0.02, 0.0]]
+    found, plain = stats.accuracy_interval(values), stats.mean_interval(values)
+    assert (plain.high[0] > 1.0, plain.low[2] < 0.0) == (True, True)
+    np.testing.assert_array_equal(found.low, np.maximum(plain.low, 0.0))
+    np.testing.assert_array_equal(found.high, np.minimum(plain.high, 1.0))
+    assert np.isnan(stats.accuracy_interval([1.0], 0.05).low)
+
+
+def test_seeds_that_are_all_right_do_not_show_that_every_one_is() -> None:
+    found = stats.accuracy_interval([1.0, 1.0, 1.0], 0.05)
+    half = reference.t.ppf(0.975, 2) * 0.05 / np.sqrt(12) / np.sqrt(3)
+    np.testing.assert_allclose([found.low, found.high], [1.0 - half, 1.0])
+
+
 def test_pgr_by_hand_when_seeds_agree() -> None:
-    found = stats.pgr_interval([0.8, 0.8], [0.7, 0.7], [0.9, 0.9])
+    found = stats.pgr_interval([0.8, 0.8, 0.8], [0.7, 0.7, 0.7], [0.9, 0.9, 0.9])
     np.testing.assert_allclose(found[:3], 0.5)
+
+
+@pytest.mark.parametrize("student", [[1.0, 0.99, 1.0], [0.6, 0.59, 0.61]])
+def test_pgr_is_blank_where_the_gap_is_surely_negative(student: list[float]) -> None:
+    teacher, ceiling = [1.0, 0.99, 1.0], [0.8, 0.81, 0.8]
+    assert stats.surely(np.subtract(ceiling, teacher)) == -1
+    assert np.isnan(stats.pgr_interval(student, teacher, ceiling)[:3]).all()
+    # the same numbers the other way round have a PGR
+    assert np.isfinite(stats.pgr_interval(student, ceiling, teacher)[:3]).all()
+
+
+def test_pgr_of_two_seeds_is_blank_however_large_the_gap() -> None:
+    assert np.isnan(stats.pgr_interval([0.8, 0.8], [0.7, 0.7], [0.9, 0.9])[:3]).all()
 
 
 def test_pgr_is_blank_where_the_gap_may_be_zero() -> None:

@@ -68,6 +68,7 @@ class Method(ABC):
     needs_truth: whether it reads the unlabelled set's true labels: references alone do.
     reference: whether it is there to be compared with, as a control or an end of the scale, and so
         is not ranked among the ways to train a student.
+    upweights: whether its weights single out rows, the larger against the smaller ones.
     by_ridge: whether ridge regression can take the place of its logistic head.
     by_mlp: whether a network of two layers can: not where it is about a linear or a last layer.
     by_finetune: whether the network below can be tuned with it.
@@ -80,6 +81,7 @@ class Method(ABC):
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     needs_truth: ClassVar[bool] = False
     reference: ClassVar[bool] = False
+    upweights: ClassVar[bool] = False
     by_ridge: ClassVar[bool] = True
     by_mlp: ClassVar[bool] = True
     by_finetune: ClassVar[bool] = True

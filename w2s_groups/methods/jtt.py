@@ -24,6 +24,7 @@ class JTT(Method):
     l2_first: float = MISSING
     upweight: float = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
+    upweights: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False
     by_finetune: ClassVar[bool] = False  # l2 holds back the head alone, not the network below
 

@@ -22,9 +22,17 @@ def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def plus_minus(interval: Interval) -> str:
-    """`0.782 ± 0.012`; the mean alone where there is no interval."""
-    mean, half = fixed(float(interval.mean)), float(interval.high) - float(interval.mean)
-    return mean if math.isnan(half) else f"{mean} ± {fixed(half)}"
+    """`0.782 ± 0.012`; the mean alone where there is no interval.
+
+    `0.995 [0.981, 1.000]` where the interval is cut off at 0 or 1.
+    """
+    mean = float(interval.mean)
+    below, above = mean - float(interval.low), float(interval.high) - mean
+    if math.isnan(above):
+        return fixed(mean)
+    if abs(above - below) > 1e-9:
+        return bracket(interval, sign=False)
+    return f"{fixed(mean)} ± {fixed(above)}"
 
 
 def bracket(interval: Interval, sign: bool = True) -> str:
@@ -36,9 +44,12 @@ def bracket(interval: Interval, sign: bool = True) -> str:
 
 
 def bounds(interval: Interval, sign: bool = True) -> str:
-    """`[+0.040, +0.064]`."""
-    low, high = float(interval.low), float(interval.high)
-    return f"[{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+    """`[+0.040, +0.064]`; a bound just below 0 is -0.000, so that a sign is never lost."""
+    low, high = (
+        "-0.000" if -0.0005 < round(float(bound), 12) < 0.0 else fixed(float(bound), sign=sign)
+        for bound in (interval.low, interval.high)
+    )
+    return f"[{low}, {high}]"
 
 
 def count(n: int, noun: str) -> str:

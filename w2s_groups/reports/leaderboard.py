@@ -23,10 +23,10 @@ from w2s_groups.reports.shared import of_all
 from w2s_groups.results import committed, select
 from w2s_groups.results.stats import (
     Interval,
+    accuracy_interval,
     mean_interval,
     paired_gain,
     pgr_interval,
-    ratio_interval,
 )
 from w2s_groups.results.table import METRICS, Grid, grids
 
@@ -65,7 +65,7 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     own = [
         (grid, of_setup(grid, figure, settings)) for grid, figure in zip(found, drawn, strict=True)
     ]
-    common = [*between, *of_all(found, settings)]
+    common = [*between, *of_all(settings)]
     content = [section for _, part in own for section in part] + common
     files["leaderboard.md"] = markdown.render(title, content, GENERATED)
     files["leaderboard.html"] = page.render(title, own, common, GENERATED, pictures)
@@ -150,13 +150,12 @@ def rows(found: Sequence[Grid]) -> pd.DataFrame:
                     "n_smallest": smallest_n(grid, p, m),
                 }
                 for name, value in values.items():
-                    _put(row, name, mean_interval(value[p, m]))
+                    _put(row, name, accuracy_interval(value[p, m], grid.step()))
                 _put_text(row, "worst_group_bias", float(mean_interval(bias[p, m]).mean))
                 for name in ("average", "worst_group"):
                     _put(row, f"gain_{name}", _over(grid, values[name][p], m, "teacher"))
                     _put(row, f"over_w2s_{name}", _over(grid, values[name][p], m, "w2s"))
                 _put(row, "pgr_average", _pgr(grid, values["average"][p], m))
-                _put(row, "opr_average", _opr(grid, values["average"][p], m))
                 out.append(row)
     return pd.DataFrame(out)
 
@@ -180,10 +179,3 @@ def _pgr(grid: Grid, value: Any, m: int) -> Interval:
     if teacher is None or ceiling is None:
         return mean_interval(np.full(1, np.nan))
     return pgr_interval(value[m], value[teacher], value[ceiling])
-
-
-def _opr(grid: Grid, value: Any, m: int) -> Interval:
-    baseline = grid.index("baseline")
-    if baseline is None:
-        return mean_interval(np.full(1, np.nan))
-    return ratio_interval(1.0 - value[baseline], 1.0 - value[m])

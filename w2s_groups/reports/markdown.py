@@ -13,7 +13,7 @@ from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
 from w2s_groups.results.schema import method_label
-from w2s_groups.results.stats import mean_interval
+from w2s_groups.results.stats import accuracy_interval, mean_interval
 from w2s_groups.results.table import Grid
 
 WIDTH = 100
@@ -125,8 +125,9 @@ def _widest(grid: Grid) -> str:
     """The interval that covers every number of a table too small to carry its own."""
     half = []
     for name in ("average", "worst_group"):
-        interval = mean_interval(grid.metric(name))
-        widths = (interval.high - interval.mean)[np.isfinite(interval.high)]
+        interval = accuracy_interval(grid.metric(name), grid.step())
+        each = np.maximum(interval.high - interval.mean, interval.mean - interval.low)
+        widths = each[np.isfinite(each)]
         half.append(float(widths.max()) if widths.size else math.nan)
     if math.isnan(half[0]) and math.isnan(half[1]):
         return "One seed: no intervals."

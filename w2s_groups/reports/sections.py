@@ -18,9 +18,15 @@ from w2s_groups.reports.summary import (
     differences,
     summary,
 )
+from w2s_groups.reports.unusual import agreement
 from w2s_groups.reports.verdict import groups_told, sentences
 from w2s_groups.results.schema import method_label
-from w2s_groups.results.stats import mean_interval, paired_gain, pgr_interval
+from w2s_groups.results.stats import (
+    accuracy_interval,
+    mean_interval,
+    paired_gain,
+    pgr_interval,
+)
 from w2s_groups.results.table import Grid
 
 
@@ -37,6 +43,7 @@ def of_setup(grid: Grid, figure: str, settings: Mapping[str, Any]) -> list[Secti
         Section(f"{grid.data}: {setup_name(grid)}", bullets=tuple(sentences(grid))),
         summary(grid),
         *against(grid),
+        *agreement(grid),
         *([gain] if figure else []),
         _leaderboard(grid),
         by_group(grid),
@@ -53,7 +60,9 @@ def _leaderboard(grid: Grid) -> Section:
     rows = []
     for p, (eta_l, eta_u) in enumerate(grid.points):
         for m, method in enumerate(grid.methods):
-            cells = [plus_minus(mean_interval(values[metric][p, m])) for metric in SHOWN]
+            cells = [
+                plus_minus(accuracy_interval(values[metric][p, m], grid.step())) for metric in SHOWN
+            ]
             cells.insert(2, str(smallest_n(grid, p, m)))
             cells.insert(0, groups_told(method))
             for other, metric in differences(grid):
@@ -156,7 +165,7 @@ def _drawn(grid: Grid) -> list[Section]:
             labelled, unlabelled = (_whole(grid.drawn[split][p, :, g]) for split in grid.drawn)
             cells.append(f"{labelled} + {unlabelled}")
             if teacher is not None:
-                right = mean_interval(grid.pseudo["unlabelled"][p, teacher, :, g])
+                right = accuracy_interval(grid.pseudo["unlabelled"][p, teacher, :, g])
                 cells[-1] += f": {plus_minus(right)}"
         rows.append((f"{eta_l:g}", f"{eta_u:g}", *cells))
     if all(np.isnan(counts).all() for counts in grid.drawn.values()):

@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK, bounds, bracket, count, fixed, plus_minus
-from w2s_groups.results.bootstrap import bca_interval
-from w2s_groups.results.ranks import Ranks, rank_ranges
+from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
+from w2s_groups.reports.unusual import unusual
+from w2s_groups.results.ranks import rank_ranges, survival
 from w2s_groups.results.schema import method_label
 from w2s_groups.results.select import base_of, told_groups
-from w2s_groups.results.stats import Floats, Interval, mean_interval
+from w2s_groups.results.stats import (
+    FEWEST,
+    Floats,
+    Interval,
+    accuracy_interval,
+    mean_interval,
+    surely,
+)
 from w2s_groups.results.table import Grid
 
 REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
@@ -46,17 +53,37 @@ def seed_means(grid: Grid, metric: str, method: str, against: str | None = None)
     return mean if against is None else mean - values[grid.methods.index(against)]
 
 
+def grain(grid: Grid) -> float:
+    """Step of a mean over the common block's points, see stats.paired_p."""
+    return grid.step(int(grid.common()[0].sum()))
+
+
 def over_grid(grid: Grid, metric: str, method: str, against: str | None = None) -> Interval:
     """Student t interval of `seed_means`: a seed is one observation."""
-    return mean_interval(seed_means(grid, metric, method, against))
+    values = seed_means(grid, metric, method, against)
+    return accuracy_interval(values, grain(grid)) if against is None else mean_interval(values)
 
 
-def ranks(grid: Grid, metric: str) -> dict[str, str]:
-    """Rank range of each student by its mean over the common block, such as `1-3`."""
-    names = students(grid)
-    values = grid.over_points(grid.metric(metric))
-    found: Ranks = rank_ranges(values[[grid.methods.index(name) for name in names]])
+def verdict(grid: Grid, metric: str, method: str, against: str) -> int:
+    """1: surely above, -1: surely below, 0: open, by the paired t test over the grid."""
+    return int(surely(seed_means(grid, metric, method, against), grain(grid)))
+
+
+def ranks(grid: Grid, metric: str, names: list[str] | None = None) -> dict[str, str]:
+    """Rank range of each of `names`, by default all students, over the common block: `1-3`."""
+    names = students(grid) if names is None else names
+    values = grid.over_points(grid.metric(metric))[[grid.methods.index(name) for name in names]]
+    found = rank_ranges(values, grain(grid))
     return {name: found.text(k) for k, name in enumerate(names)}
+
+
+def survives(grid: Grid, metric: str, names: list[str]) -> tuple[float, float]:
+    """Shares of resamples of the seeds in which the first of `names`, and their order, stay.
+
+    NaN below FEWEST seeds.
+    """
+    values = grid.over_points(grid.metric(metric))[[grid.methods.index(name) for name in names]]
+    return survival(values) if values.shape[-1] >= FEWEST else (np.nan, np.nan)
 
 
 def smallest(grid: Grid) -> str:
@@ -65,20 +92,27 @@ def smallest(grid: Grid) -> str:
 
 
 def sentences(grid: Grid) -> list[str]:
-    """Strength of the student, the best methods, W2S and selective retraining, trend in eta_u."""
+    """Strength of the student, the best methods, comparisons, trend in eta_u, what is off."""
     found = [*_strength(grid), *_best(grid)]
-    for method, other in (("w2s", "teacher"), ("selective", "w2s")):
-        if {method, other} <= set(grid.methods):
-            found.append(_compare(grid, method, other))
+    pairs = [("w2s", "teacher"), ("selective", "w2s")]
+    if "w2s" not in grid.methods:
+        pairs = [(name, "teacher") for name in students(grid)]
+    found += [_compare(grid, *pair) for pair in pairs if set(pair) <= set(grid.methods)]
     if {"teacher", "w2s"} <= set(grid.methods):
         found += _trend(grid)
+    seeds = int(grid.common()[1].sum())
     if not found:
-        return ["The table holds no student to compare with a teacher."]
-    if len(grid.seeds) == 1:
+        lacks = "student to compare with a teacher" if not students(grid) else "teacher"
+        found = [f"The table holds no {lacks}."]
+    elif len(grid.seeds) == 1:
         found.append(
             "With one seed there is no interval and no test: none of these differences is sure."
         )
-    return found
+    elif seeds < FEWEST:
+        found.append(
+            f"A verdict needs at least {FEWEST} seeds with all their runs; here are {seeds}."
+        )
+    return [*found, *unusual(grid)]
 
 
 def _strength(grid: Grid) -> list[str]:
@@ -94,10 +128,11 @@ def _strength(grid: Grid) -> list[str]:
         "on average accuracy the ceiling (the student on the true labels of the unlabelled set) "
         f"reaches {ceiling} and the teacher {teacher}, a gap of {bracket(gap)}"
     )
-    if np.isnan(gap.low):
+    if gap.n < FEWEST:
         return [f"Whether the student is the stronger model is open: {numbers}."]
-    if not gap.low > 0:
-        if not gap.high < 0:
+    sure = verdict(grid, "average", "ceiling", "teacher")
+    if sure < 1:
+        if sure == 0:
             return [f"The student is not shown to be the stronger model here: {numbers}."]
         return [
             f"On this dataset the student is not the stronger model: {numbers}. Even the ceiling "
@@ -107,7 +142,7 @@ def _strength(grid: Grid) -> list[str]:
         return [f"The student is the stronger model: {numbers}."]
     same = over_grid(grid, "average", "baseline", "teacher")
     against = f"fitted on the same labelled images it differs from the teacher by {bracket(same)}"
-    if same.high < 0:
+    if verdict(grid, "average", "baseline", "teacher") < 0:
         return [
             f"On this dataset the student is not the stronger model: {against}; {numbers}, but "
             "that lead comes from more labels."
@@ -116,36 +151,55 @@ def _strength(grid: Grid) -> list[str]:
 
 
 def _best(grid: Grid) -> list[str]:
-    """The students with the highest means, how sure their rank is, and what they were told."""
-    of_all: dict[str, list[str]] = {}
-    untold: dict[str, list[str]] = {}
+    """The students with the highest means, which ranks stay open, and what they were told."""
+    of_all: dict[str, list[tuple[str, str, str]]] = {}  # (metric, verb, where) of each first one
+    untold: dict[str, list[tuple[str, str, str]]] = {}
     ranked = 0
     for metric in reversed(RANKED):
         each = {name: over_grid(grid, metric, name) for name in students(grid)}
         each = {name: one for name, one in each.items() if np.isfinite(one.mean)}
         if len(each) < 2:
             continue
-        ranked, place = len(each), ranks(grid, metric)
+        ranked = len(each)
         blind = [name for name in each if groups_told(name) == "none"]
         for names, found in (([*each], of_all), (blind, untold)):
             if names:
                 top = names[int(np.argmax([float(each[name].mean) for name in names]))]
-                rank = f", rank {place[top]}" if place[top] else ""
-                where = f"{_where(grid, metric)}, {plus_minus(each[top])}{rank}"
-                found.setdefault(top, []).append(where)
+                verb, surety = _surety(grid, metric, top, names)
+                where = f"{_where(grid, metric)}, {plus_minus(each[top])}{surety}"
+                found.setdefault(top, []).append((metric, verb, where))
     text = []
-    for name, each_where in of_all.items():
+    for name, clauses in of_all.items():
         told = _TOLD.get(groups_told(name), "not registered here")
-        text.append(
-            f"{_sentence_case(method_label(name))}, {told}, is the best of "
-            f"{count(ranked, 'student')} {', and '.join(each_where)}."
-        )
+        subject = f"{_sentence_case(method_label(name))}, {told},"
+        text.append(_joined(subject, clauses, f" of {count(ranked, 'student')}"))
     text += [
-        f"Of those {_TOLD['none']} {method_label(name)} is the best {', and '.join(where)}."
-        for name, where in untold.items()
-        if where != of_all.get(name)
+        _joined(f"Of those {_TOLD['none']} {method_label(name)}", clauses)
+        for name, clauses in untold.items()
+        if [one[0] for one in clauses] != [one[0] for one in of_all.get(name, [])]
     ]
     return text
+
+
+def _surety(grid: Grid, metric: str, top: str, names: list[str]) -> tuple[str, str]:
+    """What may be said of the highest mean of `names`, and why."""
+    if len(names) < 2:
+        return "has the highest mean", ""
+    place = ranks(grid, metric, names)[top]
+    first, _ = survives(grid, metric, names)
+    again = "" if np.isnan(first) else f"; first in {fixed(100 * first, 0)} % of seed resamples"
+    if place == "1":
+        return "is the best", f" (rank 1{again})"
+    return "has the highest mean", f" (ranks {place.replace('-', ' to ')} remain open{again})"
+
+
+def _joined(subject: str, clauses: list[tuple[str, str, str]], of: str = "") -> str:
+    """One sentence of a method's (metric, verb, where), the verb once where it is the same."""
+    (_, verb, where), *rest = clauses
+    text = f"{subject} {verb}{of} {where}"
+    for _, other, more in rest:
+        text += f", and {more}" if other == verb else f", and {other} {more}"
+    return text + "."
 
 
 def _where(grid: Grid, metric: str) -> str:
@@ -165,13 +219,11 @@ def _compare(grid: Grid, method: str, other: str) -> str:
     verbs, numbers = [], []
     for metric in RANKED:
         values = seed_means(grid, metric, method, other)
-        whole, again = mean_interval(values), bca_interval(values)
+        whole = mean_interval(values)
         if np.isnan(whole.mean):
             continue
-        verbs.append(_verb(whole))
+        verbs.append(_verb(values, verdict(grid, metric, method, other)))
         numbers.append(f"{_where(grid, metric)}, {bracket(whole)}")
-        if not np.isnan(again.low) and bool(again.holds(0.0)) != bool(whole.holds(0.0)):
-            numbers[-1] += f" (by the BCa bootstrap {bounds(again)})"
     if not numbers:
         return f"{subject} and {name} have no number in the same cells."
     if len(set(verbs)) == 1:
@@ -180,12 +232,12 @@ def _compare(grid: Grid, method: str, other: str) -> str:
     return f"{subject} {clauses}."
 
 
-def _verb(whole: Interval) -> str:
-    if np.isnan(whole.low):
-        return "differs from" if whole.mean != 0 else "equals"
-    if whole.low > 0:
-        return "beats"
-    return "falls short of" if whole.high < 0 else "is not distinguishable from"
+def _verb(difference: Floats, sure: int) -> str:
+    if (np.abs(difference) < 1e-12).all():
+        return "equals"
+    if len(difference) < FEWEST:
+        return "differs from"
+    return {1: "beats", -1: "falls short of", 0: "is not distinguishable from"}[sure]
 
 
 def _trend(grid: Grid) -> list[str]:
@@ -197,16 +249,16 @@ def _trend(grid: Grid) -> list[str]:
         rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
         if len(rows) < 2:
             continue
-        change = mean_interval(gains[rows[-1]] - gains[rows[0]])
+        moved = gains[rows[-1]] - gains[rows[0]]
+        change = mean_interval(moved)
         if np.isnan(change.mean):
             continue
         verb = "moves"
-        if not np.isnan(change.low):
-            verb = "does not measurably change"
-            if not change.holds(0.0):
-                verb = "rises" if change.mean > 0 else "falls"
+        if change.n >= FEWEST:
+            sure = int(surely(moved, grid.step()))
+            verb = {1: "rises", -1: "falls", 0: "does not measurably change"}[sure]
         # The seeds of the change alone, so that start + change = end.
-        both = np.isfinite(gains[rows[-1]] - gains[rows[0]])
+        both = np.isfinite(moved)
         start, end = (fixed(gains[row][both].mean(), sign=True) for row in (rows[0], rows[-1]))
         etas = (f"{grid.points[rows[0]][1]:g}", f"{grid.points[rows[-1]][1]:g}")
         found.setdefault(etas, []).append(

@@ -23,15 +23,20 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
     "split": (
         "str",
-        "test; unlabelled, kept: pseudolabels and the truth; labelled: counts; fit",
+        "test; unlabelled, kept: pseudolabels and the truth; labelled: counts; upweighted: rows of "
+        "the unlabelled set that weigh more; agreement: of decisions on the test set; fit",
     ),
-    "group": ("str", "such as bird-on-water; all: of no group, y = a = -1"),
+    "group": (
+        "str",
+        "such as bird-on-water; of no group, y = a = -1: all, or the other method of an agreement",
+    ),
     "y": ("int64", "the group's class"),
     "a": ("int64", "the group's attribute"),
     "minority": ("bool", "whether the group is against the correlation"),
     "metric": (
         "str",
-        "accuracy; fraction: share of the kept set; count: images; l2: as chosen",
+        "accuracy; fraction: share of the kept set, or of test rows decided alike; count: images; "
+        "l2: as chosen",
     ),
     "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
     "n": ("int64", "images of the group"),

@@ -1,7 +1,8 @@
 """Aggregates over seeds with 95 % intervals; all tests are paired, since methods share their draws.
 
 Arrays end in a seed axis (..., S). NaN is a missing run: it is left out and lowers `n`, and a pair
-counts only where both sides are there. One seed has a mean and no interval.
+counts only where both sides are there. One seed has a mean and no interval; below FEWEST seeds no
+test decides anything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from w2s_groups import risks
 from w2s_groups.errors import InputError
 
 LEVEL = 0.95
+FEWEST = 3  # of two seeds, equal differences pass for certainty far too often
 Floats = NDArray[np.float64]
 
 
@@ -45,9 +47,46 @@ def mean_interval(values: ArrayLike) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
+def accuracy_interval(values: ArrayLike, step: float = 0.0) -> Interval:
+    """Mean accuracy over the seed axis and its Student t interval, cut to [0, 1].
+
+    The part that is cut off holds no accuracy, so coverage stays. step: accuracies are multiples of
+    it, 1 / n of a group of n test rows. The variance over seeds is taken to be at least that of
+    such rounding, step^2 / 12: three seeds with every row right do not show that all others have.
+    """
+    value = np.asarray(values, dtype=np.float64)
+    mean, scatter, n = _moments(value, value)
+    half = _t(n) * np.sqrt(np.maximum(scatter, step**2 / 12 / np.maximum(n, 1)))
+    return Interval(mean, np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0), n)
+
+
 def paired_gain(student: ArrayLike, teacher: ArrayLike) -> Interval:
     """Mean of metric(student) - metric(teacher) over the seeds that have both."""
     return mean_interval(risks.gain(student, teacher))
+
+
+def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
+    """Two-sided p (...) of the paired t test of no mean difference, over the seed axis (..., S).
+
+    step: accuracies are multiples of it. The variance of two such roundings, step^2 / 6, is added
+    to that over seeds: without it a few seeds that happen to have the same difference would be
+    certain of it. NaN is a missing run; 1 below FEWEST seeds and where all differences are 0.
+    """
+    # Rounded: equal accuracies summed in another order are no difference.
+    value = np.asarray(np.round(np.asarray(difference, np.float64), 12), dtype=np.float64)
+    mean, scatter, n = _moments(value, value)
+    error = np.sqrt(scatter + step**2 / 6 / np.maximum(n, 1))
+    far = np.where(mean == 0.0, 0.0, np.inf)
+    t = np.divide(np.abs(mean), error, out=far, where=error > 1e-12)
+    p = 2 * stats.t.sf(t, np.maximum(n - 1, 1))
+    return np.asarray(np.where(n < FEWEST, 1.0, p), dtype=np.float64)
+
+
+def surely(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
+    """1 where the paired t test at 5 % finds a mean above 0, -1 below 0, else 0. See paired_p."""
+    value = np.asarray(difference, dtype=np.float64)
+    found = paired_p(value, step) <= 1.0 - LEVEL
+    return np.where(found, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
 
 
 def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
@@ -74,12 +113,21 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
 
 
 def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Interval:
-    """PGR of the mean accuracies; NaN where the interval of ceiling - teacher contains 0."""
-    return ratio_interval(risks.gain(student, teacher), risks.gain(ceiling, teacher))
+    """PGR of the mean accuracies; NaN unless ceiling - teacher is surely positive.
+
+    That is: its interval lies above 0, of FEWEST seeds or more. Below a gap of 0 the ratio would
+    rise as the student falls.
+    """
+    gap = risks.gain(ceiling, teacher)
+    found = ratio_interval(risks.gain(student, teacher), gap)
+    whole = mean_interval(gap)
+    shown = (whole.low > 0.0) & (whole.n >= FEWEST)
+    mean, low, high = (np.where(shown, part, np.nan) for part in found[:3])
+    return Interval(mean, low, high, found.n)
 
 
 def wilson(value: ArrayLike, n: ArrayLike) -> Interval:
-    """Wilson interval of accuracies on n test images each: what the choice of images leaves open.
+    """Wilson interval of accuracies on n test rows each: what the choice of rows leaves open.
 
     value, n: (...); NaN where n = 0 or there is no value. `value` need not be a multiple of 1 / n:
     a mean over runs on the same n images varies with them no more than one run at that accuracy.

@@ -40,6 +40,8 @@ class Grid:
     groups, y, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
     kept_share, kept_n: (P, M, S, G) share and size of each group in a method's kept set.
     pseudo: split -> (P, M, S, G) pseudolabel accuracy on "unlabelled" and "kept".
+    upweighted: (P, M, S, G) rows of the unlabelled set that a method gave a larger weight.
+    agreement: (P, M, M, S) share of test rows on which two methods decide alike, symmetric.
     """
 
     data: str
@@ -60,6 +62,8 @@ class Grid:
     kept_share: Floats
     kept_n: Ints
     pseudo: dict[str, Floats]
+    upweighted: Floats
+    agreement: Floats
     missing: tuple[Missing, ...]
 
     def metric(self, name: str) -> Floats:
@@ -114,6 +118,14 @@ class Grid:
     def minimum_bias(self) -> Floats:
         """(P, M, S) plug-in bias of each run's worst group, see results.minimum."""
         return minimum_bias(self.accuracy, self.n)
+
+    def step(self, points: int = 1) -> float:
+        """Grain of a mean over points, for stats.paired_p: one row of the smallest group there is.
+
+        The points are rounded each by itself, so that their mean has it less by their root.
+        """
+        n = self.n[(self.n > 0) & ~np.isnan(self.accuracy)]
+        return float(1 / n.min() / np.sqrt(max(points, 1))) if n.size else 0.0
 
     @property
     def smallest_n(self) -> int:
@@ -198,8 +210,26 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
             split: place(atoms(split, "accuracy"), "value", np.nan)
             for split in ("unlabelled", "kept")
         },
+        upweighted=place(atoms("upweighted", "count"), "value", np.nan),
+        agreement=_agreement(atoms("agreement", "fraction"), points, methods, seeds),
         missing=_missing(points, methods, seeds, failed, stored),
     )
+
+
+def _agreement(
+    rows: pd.DataFrame,
+    points: Sequence[tuple[float, float]],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+) -> Floats:
+    """(P, M, M, S), NaN where not stored: the group column names the other method."""
+    out = np.full((len(points), len(methods), len(methods), len(seeds)), np.nan)
+    rows = rows[rows["method"].isin(methods) & rows["group"].isin(methods)]
+    p = pd.MultiIndex.from_tuples(points).get_indexer(pd.MultiIndex.from_frame(rows[POINT]))
+    one, two = (pd.Index(methods).get_indexer(pd.Index(rows[key])) for key in ("method", "group"))
+    seed = pd.Index(seeds).get_indexer(pd.Index(rows["seed"]))
+    out[p, one, two, seed] = out[p, two, one, seed] = rows["value"].to_numpy()
+    return out
 
 
 def _first_there(values: Floats) -> Floats:

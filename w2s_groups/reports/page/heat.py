@@ -12,7 +12,7 @@ from w2s_groups.reports.page.tables import boxed
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results.schema import method_label
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import Interval, accuracy_interval
 from w2s_groups.results.table import Grid
 
 STEPS = 5  # shades on each side of the middle one
@@ -25,7 +25,9 @@ def draw(grid: Grid, key: str) -> str:
     if grid.index("teacher") is not None:
         maps += [(f"gain, {SHOWN[metric]}", True, gains(grid, metric)) for metric in RANKED]
     worst = grid.metric("worst_group")
-    accuracy = {name: mean_interval(worst[:, m]) for m, name in enumerate(grid.methods)}
+    accuracy = {
+        name: accuracy_interval(worst[:, m], grid.step()) for m, name in enumerate(grid.methods)
+    }
     maps.append(("accuracy, worst group", False, accuracy))
     scales = [_scale(found, diverges) for _, diverges, found in maps]
     options = "".join(

@@ -36,7 +36,7 @@ TERMS = (
         "PGR",
         r"PGR",
         "Performance gap recovered: (method − teacher) / (ceiling − teacher). 0 is the teacher, 1 "
-        "the ceiling. Blank where the interval of ceiling − teacher contains 0.",
+        "the ceiling. Blank unless ceiling − teacher is surely positive.",
     ),
     Term(
         "rank",
@@ -137,14 +137,15 @@ TERMS = (
         "Student t interval",
         r"Student t",
         "Mean ± t × standard error over seeds, at 95 %: what another draw of the labelled and "
-        "unlabelled sets would change.",
+        "unlabelled sets would change. Intervals of accuracies end at 0 and 1.",
     ),
     Term(
-        "bca",
-        "BCa",
-        r"BCa",
-        "Bias-corrected and accelerated bootstrap interval: it follows a skewed distribution, but "
-        "is too short at few seeds.",
+        "sign_flip",
+        "sign-flip test",
+        r"[Ss]ign-flip",
+        "Permutation test of a paired difference: the share of all ways to exchange the two "
+        "methods within seeds that move the mean difference as far from 0. It supposes no "
+        "distribution.",
     ),
     Term(
         "wilson",
