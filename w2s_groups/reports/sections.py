@@ -55,7 +55,7 @@ def _leaderboard(grid: Grid) -> Section:
         for m, method in enumerate(grid.methods):
             cells = [plus_minus(mean_interval(values[metric][p, m])) for metric in SHOWN]
             cells.insert(2, str(smallest_n(grid, p, m)))
-            cells.insert(0, groups_told(method))
+            cells.insert(0, groups_told(method, grid))
             for other, metric in differences(grid):
                 value = values[metric][p]
                 gain = paired_gain(value[m], value[grid.methods.index(other)])

@@ -23,7 +23,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
     "split": (
         "str",
-        "test; unlabelled, kept: pseudolabels and the truth; labelled: counts; fit",
+        "test; validation; unlabelled, kept: pseudolabels and the truth; labelled: counts, and "
+        "accuracy of variants; fit",
     ),
     "group": ("str", "such as bird-on-water; all: of no group, y = a = -1"),
     "y": ("int64", "the group's class"),

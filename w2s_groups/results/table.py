@@ -6,8 +6,8 @@ is NaN in every group and listed in `missing`; a group that is absent from the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ class Grid:
     groups, y, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
     kept_share, kept_n: (P, M, S, G) share and size of each group in a method's kept set.
     pseudo: split -> (P, M, S, G) pseudolabel accuracy on "unlabelled" and "kept".
+    chosen_by: method -> rule that chose its settings in each cell, for those that have one.
     """
 
     data: str
@@ -61,6 +62,7 @@ class Grid:
     kept_n: Ints
     pseudo: dict[str, Floats]
     missing: tuple[Missing, ...]
+    chosen_by: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""
