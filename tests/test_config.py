@@ -92,7 +92,7 @@ def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> No
         ("teacher=[]", ["teacher=[]"]),
         ("teacher=[a,a]", ["teacher", "repeats"]),
         ("select=val_worst", ["select=val_worst", "n_val=0"]),
-        ("select=labelled", ["select=labelled", "trials=twelve"]),
+        ("select=labelled", ["select=labelled", "set trials=twelve"]),
         ("+vary.selectiv.keep=[0.5]", ["vary", "'selective'"]),
         ("+vary.selective.kep=[0.5]", ["vary.selective.kep", "vary.selective.keep"]),
         ("+vary.selective.keep=0.5", ["vary.selective.keep=0.5", "list"]),
@@ -104,7 +104,7 @@ def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> No
         ("+vary.selective.l2_per_feature=[2]", ["vary.selective.l2_per_feature=2"]),
         ("+vary.selective.q_per_feature=[0.1]", ["vary.selective.q_per_feature"]),
         ("+trials.selectiv.keep=[0.5]", ["trials", "'selective'"]),
-        ("+trials.selective.keep=[0.3,0.5]", ["selective 2 settings and w2s 1", "vary"]),
+        ("+trials.selective.keep=[0.3,0.5]", ["selective 2 settings and w2s 1", "trials.w2s"]),
         ("+methods.selective.kept=1", ["methods.selective.kept", "did you mean"]),
         ("+data.n_pol=1", ["data.n_pol", "data.n_pool"]),
         ("+eta=1", ["field='eta'"]),
@@ -185,6 +185,12 @@ def test_a_trial_builds_on_the_trial_of_the_same_l2(load: Load) -> None:
         )  # fmt: skip
     varied = load("+vary.selective.l2=[0.1]", "+vary.w2s.l2=[0.1]")
     assert varied.built_on()["selective[l2=0.1]"] == {}  # of vary: as before, on the plain W2S
+
+
+def test_a_rule_without_trials_of_the_methods_at_hand_is_refused(load: Load) -> None:
+    with pytest.raises(InputError, match=r"methods=\[teacher\] has trials; set select=fixed"):
+        load("experiment=leaderboard", "methods=[teacher]")
+    assert not load("experiment=leaderboard", "methods=[teacher]", "select=fixed").variants
 
 
 def test_trials_and_other_choices_of_the_same_are_refused(load: Load) -> None:

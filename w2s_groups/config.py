@@ -136,6 +136,7 @@ class Config:
         numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
         if not self.methods:
             raise InputError("methods is empty: name at least methods=[teacher]")
+        listed = bool(self.trials)
         self._check_variants()
         if self.select.value in NEEDS_VALIDATION and not self.n_val:
             raise InputError(
@@ -143,9 +144,11 @@ class Config:
                 "or select=labelled, which needs none"
             )
         if self.select is not Rule.fixed and not self.variants:
+            remedy = "set trials=twelve, or list values in vary"
             raise InputError(
-                f"select={self.select.value} has nothing to choose from; set trials=twelve, or "
-                "list values in vary"
+                f"select={self.select.value} has nothing to choose from: no method of "
+                f"methods=[{','.join(self.methods)}] has trials; "
+                + ("set select=fixed" if listed else remedy)
             )
         if self.permute_labels and self.n_val:
             raise InputError("permute_labels=true has no use for validation images: set n_val=0")
@@ -254,7 +257,8 @@ class Config:
             fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
             raise InputError(
                 f"trials gives {most} {counts[most]} settings and {fewest} {counts[fewest]}: "
-                f"every ranked method needs as many; change trials.{fewest}, or use vary"
+                f"every ranked method needs as many; list as many in trials.{fewest} (as "
+                "conf/trials/ does), or set trials=none and select=fixed"
             )
 
     @property
