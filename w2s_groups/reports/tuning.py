@@ -24,6 +24,7 @@ from w2s_groups.results.variants import PER_FEATURE, SCALE, Variant, of_settings
 
 Ints = NDArray[np.int64]
 SCALED = "fixed, l2 = d / 1000"
+FEWEST = 3  # seeds from which two tables are said to agree or not
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,8 @@ def sentences(setup: Setup) -> list[str]:
         f"{reads}."
     ]
     lines += _blindness(setup)
+    if len(setup.main.seeds) < FEWEST:
+        return lines
     differ = disagreements(setup)
     total = 2 * len(_comparisons(setup))
     if not differ:
@@ -209,7 +212,7 @@ def sections(setup: Setup) -> list[Section]:
     """The tables that stand after the summary of the first."""
     others = list(setup.tables.items())[1:]
     found = [_summary(setup, name, grid) for name, grid in others]
-    if setup.tuned:
+    if setup.tuned and len(setup.main.seeds) >= FEWEST:
         found += _differ(setup)
     return [*found, _rules(setup), *_chosen(setup)]
 
