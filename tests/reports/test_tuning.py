@@ -13,7 +13,7 @@ import pytest
 
 from w2s_groups import app
 from w2s_groups.config import Config
-from w2s_groups.reports import check, leaderboard, tuning
+from w2s_groups.reports import check, leaderboard, trials, tuning
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.verdict import groups_told
 from w2s_groups.results import committed, select
@@ -49,23 +49,23 @@ def settings(folder: Path) -> dict[str, Any]:
     return found
 
 
-def of(table: pd.DataFrame, settings: dict[str, Any]) -> tuning.Setup:
+def of(table: pd.DataFrame, settings: dict[str, Any]) -> trials.Setup:
     found, _ = leaderboard.selected(table, settings)
-    (one,) = tuning.setups(table, settings, found, grids(table))
+    (one,) = trials.setups(table, settings, found, grids(table))
     return one
 
 
 @pytest.fixture(scope="module")
-def setup(table: pd.DataFrame, settings: dict[str, Any]) -> tuning.Setup:
+def setup(table: pd.DataFrame, settings: dict[str, Any]) -> trials.Setup:
     return of(table, settings)
 
 
-def part(setup: tuning.Setup, title: str) -> Section:
+def part(setup: trials.Setup, title: str) -> Section:
     (found,) = [one for one in tuning.sections(setup) if one.title == title]
     return found
 
 
-def test_three_tables_of_one_run_have_the_same_methods(setup: tuning.Setup) -> None:
+def test_three_tables_of_one_run_have_the_same_methods(setup: trials.Setup) -> None:
     assert list(setup.tables) == [
         "tuned, select = labelled", "fixed, l2 = 0.001", "fixed, l2 = d / 1000",
     ]  # fmt: skip
@@ -82,7 +82,7 @@ def test_three_tables_of_one_run_have_the_same_methods(setup: tuning.Setup) -> N
 
 
 def test_every_ranked_method_has_as_many_trials_and_the_report_says_so(
-    setup: tuning.Setup, folder: Path
+    setup: trials.Setup, folder: Path
 ) -> None:
     assert set(setup.ordered.groupby("base").size()[setup.ranked]) == {12}
     text = (folder / "leaderboard.md").read_text()
@@ -91,12 +91,12 @@ def test_every_ranked_method_has_as_many_trials_and_the_report_says_so(
     assert "nan" not in text.lower()
     chosen = {row[0]: row for row in part(setup, "Trials chosen").rows}
     cells = 4 * 3
-    for name, trials in (("W2S", "12"), ("selective", "12"), ("self_distilled (reference)", "1")):
-        assert chosen[name][1] == trials
+    for name, number in (("W2S", "12"), ("selective", "12"), ("self_distilled (reference)", "1")):
+        assert chosen[name][1] == number
         assert sum(int(n) for n in chosen[name][2:-1] if n.isdigit()) == cells
 
 
-def test_no_rule_beats_the_oracle_and_every_rule_is_shown(setup: tuning.Setup) -> None:
+def test_no_rule_beats_the_oracle_and_every_rule_is_shown(setup: trials.Setup) -> None:
     rows = part(setup, "What each rule chooses and costs").rows
     rules = [row[1] for row in rows if row[0] == "W2S"]
     assert rules == [
@@ -112,12 +112,12 @@ def test_no_rule_beats_the_oracle_and_every_rule_is_shown(setup: tuning.Setup) -
     assert set(scaled) == {"1"}
 
 
-def test_what_a_rule_takes_has_the_numbers_of_the_table_that_it_gives(setup: tuning.Setup) -> None:
-    at = tuning._rule(setup, "labelled")["selective"]
+def test_what_a_rule_takes_has_the_numbers_of_the_table_that_it_gives(setup: trials.Setup) -> None:
+    at = trials.rule_positions(setup, "labelled", "selective")
     position = setup.main.methods.index("selective")
     for metric in ("average", "worst_group"):
         np.testing.assert_array_equal(
-            tuning._values(setup, metric, at), setup.main.metric(metric)[:, position]
+            trials.values_at(setup, metric, at), setup.main.metric(metric)[:, position]
         )
 
 

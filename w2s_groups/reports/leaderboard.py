@@ -16,7 +16,7 @@ from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
-from w2s_groups.reports import markdown, page, sample_texts, tuning
+from w2s_groups.reports import markdown, page, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import of_setup, smallest_n
@@ -67,7 +67,7 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
         (grid, of_setup(grid, figure, settings)) for grid, figure in zip(found, drawn, strict=True)
     ]
     tables: list[tuple[str, Grid]] = [(str(settings.get("select", "fixed")), g) for g in found]
-    of_trials = tuning.setups(table, settings, found, whole)
+    of_trials = trials.setups(table, settings, found, whole)
     if of_trials:
         own = [
             (grid, tuning.inserted(sections, setup))
@@ -134,7 +134,7 @@ def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     """What a terminal shows at the end of a run, at most 100 columns wide."""
     found = selected(table, settings)[0]
     whole = grids(table, settings.get("class_priors")) if settings.get("trials") else found
-    of_trials = tuning.setups(table, settings, found, whole)
+    of_trials = trials.setups(table, settings, found, whole)
     lines = [tuning.sentences(setup) for setup in of_trials] or [[] for _ in found]
     return "\n\n".join(
         markdown.terminal(grid, of_grid) for grid, of_grid in zip(found, lines, strict=True)
