@@ -21,9 +21,10 @@ from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
 from w2s_groups.methods import METHODS
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
-from w2s_groups.results.variants import PER_FEATURE, SCALE, Variant, expand, nearest_first
+from w2s_groups.results.variants import L2, SCALE, Variant, expand, nearest_first
 from w2s_groups.sampling import Request
 from w2s_groups.tuning import Tuned
+from w2s_groups.varied import as_field, checked_values
 
 
 class ClassBalance(Enum):
@@ -228,7 +229,7 @@ class Config:
                     raise unknown_name(where, name, self.methods)
                 for key, values in varied.items():
                     owner = f"{where}.{name}.{key}"
-                    varied[key] = _values(owner, values, key, self.methods[name])
+                    varied[key] = checked_values(owner, values, key, self.methods[name])
         both = sorted(set(self.vary) & set(self.trials))
         if both:
             raise InputError(
@@ -236,7 +237,7 @@ class Config:
                 f"vary.{both[0]}, or set trials=none"
             )
         fields_varied = {key for variant in self.variants for key in variant.settings}
-        if self.l2_path and fields_varied & {"l2", f"l2{PER_FEATURE}"}:
+        if self.l2_path and fields_varied & {"l2", L2}:
             raise InputError(
                 f"l2_path={self.l2_path} picks each head's l2, and vary or trials lists it too; "
                 "drop one of them"
@@ -273,7 +274,7 @@ class Config:
             method = self.methods[variant.base]
             values = variant.resolved(widths[method.side])
             found[variant.name] = replace(
-                method, **{key: _as(getattr(method, key), v) for key, v in values.items()}
+                method, **{key: as_field(getattr(method, key), v) for key, v in values.items()}
             )
         return found
 
@@ -286,17 +287,17 @@ class Config:
         found: dict[str, dict[str, str]] = {}
         for variant in self.variants:
             own: dict[str, str] = {}
-            whole = variant.trial and _L2 in variant.settings
+            whole = variant.trial and L2 in variant.settings
             needs = self.methods[variant.base].needs if whole else ()
             for need in (need for need in needs if need in self.trials):
                 alike = [
                     other
                     for other in expand({need: self.trials[need]}, trial=True)
-                    if other.settings.get(_L2) == variant.settings[_L2]
+                    if other.settings.get(L2) == variant.settings[L2]
                 ]
                 if not alike:
                     raise InputError(
-                        f"trials.{variant.base}.{_L2}={variant.settings[_L2]} builds on {need} "
+                        f"trials.{variant.base}.{L2}={variant.settings[L2]} builds on {need} "
                         f"at that l2, which trials.{need} lacks; add the value there"
                     )
                 published = plain(self.methods[need])
@@ -314,51 +315,6 @@ class Config:
     def ridge(self) -> Squared | None:
         """The loss of ridge heads; None for logistic ones."""
         return Squared(tuple(self.l2_path)) if self.head is HeadKind.ridge else None
-
-
-_L2 = f"l2{PER_FEATURE}"
-
-
-def _values(owner: str, values: Any, key: str, method: Any) -> list[Any]:
-    """Values of one field of `vary` or `trials`, of the type that the field has.
-
-    owner: such as `vary.selective.keep`, for the error. Enums are given by their value.
-    """
-    where = owner[: -len(key)]
-    known = {f.name for f in fields(method)}
-    relative = {k + PER_FEATURE for k in known if k.startswith("l2") and k != "l2_path"}
-    if key not in known | relative:
-        raise unknown_name("field", owner, {where + k for k in known | relative})
-    if not isinstance(values, list) or not values:
-        raise InputError(f"{owner}={values} must be a list of values")
-    if key in relative:
-        return numbers(owner, values, float, 1e-12, 1.0)
-    old = getattr(method, key)
-    if isinstance(old, Enum):
-        options = {option.value: option for option in type(old)}
-        for value in values:
-            if value not in options:
-                raise unknown_name(owner, str(value), options)
-        found = list(values)
-    else:
-        found = [_number(owner, value, old) for value in values]
-    if len(set(found)) < len(found):
-        raise InputError(f"{owner}={values} repeats a value; list each once")
-    return found
-
-
-def _number(owner: str, value: Any, old: Any) -> Any:
-    """A number of the type of `old`; a whole one is never made of a fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{owner}: {value!r} must be a number; change it")
-    if isinstance(old, int) and not isinstance(value, int):
-        raise InputError(f"{owner}: {value!r} must be a whole number; change it")
-    return float(value) if isinstance(old, float) else value
-
-
-def _as(old: Any, value: Any) -> Any:
-    """The enum member that `value` names where `old` is one."""
-    return type(old)(value) if isinstance(old, Enum) else value
 
 
 @dataclass(frozen=True)

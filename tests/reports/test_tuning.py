@@ -15,6 +15,7 @@ from w2s_groups import app
 from w2s_groups.config import Config
 from w2s_groups.reports import check, leaderboard, trials, tuning
 from w2s_groups.reports.section import Section
+from w2s_groups.reports.shared import _methods
 from w2s_groups.reports.verdict import groups_told
 from w2s_groups.results import committed, select
 from w2s_groups.results.select import Rule
@@ -89,6 +90,13 @@ def test_every_ranked_method_has_as_many_trials_and_the_report_says_so(
     assert "select = labelled chooses one of 12 trials of each of 3 ranked students" in text
     assert "reads no test image and no group label" in text
     assert "nan" not in text.lower()
+    (methods,) = _methods(setup.settings)
+    of = {row[0]: dict(zip(methods.header, row, strict=True)) for row in methods.rows}
+    assert of["selective"]["tuned"] == (
+        "keep = 0.5, 0.7, 0.9; l2 = 1, 0.3, 0.1, 0.03 d / 1000; 12 trials, select = labelled"
+    )
+    assert of["selective"]["fixed beforehand"].startswith("q = 0.7")
+    assert of["teacher"]["tuned"] == "nothing"
     chosen = {row[0]: row for row in part(setup, "Trials chosen").rows}
     cells = 4 * 3
     for name, number in (("W2S", "12"), ("selective", "12"), ("self_distilled (reference)", "1")):

@@ -25,7 +25,7 @@ from w2s_groups.results import select
 from w2s_groups.results.schema import method_label
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
-from w2s_groups.results.variants import PER_FEATURE, SCALE, width_of
+from w2s_groups.results.variants import L2, PER_FEATURE, SCALE, width_of
 
 
 def what_rules_cost(setup: Setup) -> Section:
@@ -89,7 +89,7 @@ def _settings(setup: Setup, base: str, at: Ints) -> tuple[str, str]:
     for position in at[at >= 0].ravel():
         variant = setup.trials.get(setup.whole.methods[position])
         values = {} if variant is None else dict(variant.settings)
-        l2 = values.get(f"l2{PER_FEATURE}")
+        l2 = values.get(L2)
         if l2 is None:
             absolute = values.get("l2", own.get("l2"))
             l2 = absolute / width if width and absolute else np.nan
@@ -119,7 +119,7 @@ def _value(key: str, value: Any) -> str:
 def _others(setup: Setup, base: str) -> list[str]:
     """Settings other than l2 that a method's trials vary."""
     asked = (setup.settings.get("trials") or {}).get(base) or {}
-    return [key for key, values in asked.items() if key != f"l2{PER_FEATURE}" and len(values) > 1]
+    return [key for key, values in asked.items() if key != L2 and len(values) > 1]
 
 
 def what_was_chosen(setup: Setup) -> list[Section]:
@@ -127,14 +127,13 @@ def what_was_chosen(setup: Setup) -> list[Section]:
     if not setup.rule:
         return []
     chosen = select.choose(setup.part, Rule(setup.rule), setup.ordered)
-    key = f"l2{PER_FEATURE}"
-    asked = [one.settings[key] for one in setup.trials.values() if key in one.settings]
+    asked = [one.settings[L2] for one in setup.trials.values() if L2 in one.settings]
     path = sorted(set(asked), reverse=True)
     rows = []
     for base in [m for m in setup.main.methods if m in set(chosen["base"])]:
         names = chosen[chosen["base"] == base]["method"]
-        taken = pd.Series([setup.trials[name].settings.get(key) for name in names])
-        offered = (setup.settings["trials"].get(base) or {}).get(key, [])
+        taken = pd.Series([setup.trials[name].settings.get(L2) for name in names])
+        offered = (setup.settings["trials"].get(base) or {}).get(L2, [])
         cells = [str(int((taken == l2).sum())) if l2 in offered else BLANK for l2 in path]
         others = []
         for other in _others(setup, base):

@@ -12,6 +12,7 @@ from w2s_groups.methods import METHODS
 
 # A setting `l2_per_feature = v` stands for l2 = v d, where d counts the features that vary.
 PER_FEATURE = "_per_feature"
+L2 = f"l2{PER_FEATURE}"
 # The l2 per feature that nearness is measured from: l2 = d / 1000.
 SCALE = 1e-3
 
@@ -103,8 +104,8 @@ def at_scale(variant: Variant, published: Mapping[str, Any], width: int | None) 
 
 def _per_feature(variant: Variant, published: Mapping[str, Any], width: int | None) -> float:
     """The variant's l2 per feature."""
-    if f"l2{PER_FEATURE}" in variant.settings:
-        return float(variant.settings[f"l2{PER_FEATURE}"])
+    if L2 in variant.settings:
+        return float(variant.settings[L2])
     own = float(published.get("l2", 1.0))
     value = float(variant.settings.get("l2", own))
     return value / width if width else SCALE * value / own
