@@ -53,11 +53,12 @@ def test_original_is_the_fraction_that_it_is_given_or_the_datas_own(load: Load) 
 
 def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> None:
     cfg = load("+vary.selective.keep=[0.25,0.75]", "+vary.selective.init=[w2s]")
-    assert list(cfg.methods)[5:] == [
+    found = cfg.resolved({"teacher": 512, "student": 1280})
+    assert list(found)[5:] == [
         "selective[keep=0.25,init=w2s]",
         "selective[keep=0.75,init=w2s]",
     ]
-    changed = cfg.methods["selective[keep=0.75,init=w2s]"]
+    changed = found["selective[keep=0.75,init=w2s]"]
     assert (changed.keep, changed.init.value, changed.q) == (0.75, "w2s", 0.7)
     assert (cfg.methods["selective"].keep, cfg.methods["selective"].init.value) == (0.5, "zero")
 
@@ -91,11 +92,19 @@ def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> No
         ("teacher=[]", ["teacher=[]"]),
         ("teacher=[a,a]", ["teacher", "repeats"]),
         ("select=val_worst", ["select=val_worst", "n_val=0"]),
+        ("select=labelled", ["select=labelled", "set trials=twelve"]),
         ("+vary.selectiv.keep=[0.5]", ["vary", "'selective'"]),
         ("+vary.selective.kep=[0.5]", ["vary.selective.kep", "vary.selective.keep"]),
         ("+vary.selective.keep=0.5", ["vary.selective.keep=0.5", "list"]),
         ("+vary.selective.keep=[2]", ["selective.keep=2"]),
         ("+vary.selective.init=[one]", ["vary.selective.init", "zero"]),
+        ("+vary.selective.keep=[0.5,0.5]", ["vary.selective.keep=[0.5, 0.5]", "repeats"]),
+        ("+vary.selective.keep=[1,1.0]", ["vary.selective.keep", "repeats"]),
+        ("+vary.selective.keep=[true]", ["vary.selective.keep", "number"]),
+        ("+vary.selective.l2_per_feature=[2]", ["vary.selective.l2_per_feature=2"]),
+        ("+vary.selective.q_per_feature=[0.1]", ["vary.selective.q_per_feature"]),
+        ("+trials.selectiv.keep=[0.5]", ["trials", "'selective'"]),
+        ("+trials.selective.keep=[0.3,0.5]", ["selective 2 settings and w2s 1", "trials.w2s"]),
         ("+methods.selective.kept=1", ["methods.selective.kept", "did you mean"]),
         ("+data.n_pol=1", ["data.n_pol", "data.n_pool"]),
         ("+eta=1", ["field='eta'"]),
@@ -110,6 +119,86 @@ def test_bad_values_are_one_sentence_naming_the_field(
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_stay_whole(load: Load) -> None:
+    methods = "methods=[teacher,w2s,adaptive_confidence]"
+    with pytest.raises(
+        InputError, match=r"vary\.adaptive_confidence\.rounds: 1\.5 .* whole number"
+    ):
+        load(methods, "+vary.adaptive_confidence.rounds=[1,1.5]")
+    cfg = load(methods, "+vary.adaptive_confidence.rounds=[1,2]", "+vary.w2s.l2=[1,2]")
+    found = cfg.resolved({"teacher": 1, "student": 1})
+    assert found["adaptive_confidence[rounds=2]"].rounds == 2
+    assert isinstance(found["w2s[l2=1]"].l2, float)
+
+
+def test_trials_of_the_leaderboard_are_as_many_for_every_ranked_method(load: Load) -> None:
+    cfg = load("experiment=leaderboard", "trials=twelve", "select=labelled")
+    numbers = {name: 0 for name, method in cfg.methods.items() if not method.reference}
+    for variant in cfg.variants:
+        if variant.base in numbers:
+            numbers[variant.base] += 1
+    assert set(numbers.values()) == {12}
+    # The given teachers are in no trial.
+    assert not {"teacher", "tuned_teacher"} & {variant.base for variant in cfg.variants}
+
+
+def test_l2_per_feature_follows_the_width_of_the_methods_own_side(load: Load) -> None:
+    cfg = load("experiment=leaderboard", "trials=twelve")
+    found = cfg.resolved({"teacher": 500, "student": 2000})
+    assert found["w2s[l2_per_feature=0.001]"].l2 == pytest.approx(2.0)
+    assert found["self_distilled[l2_per_feature=0.001]"].l2 == pytest.approx(0.5)
+    jtt = found["jtt[upweight=20,l2_first_per_feature=0.01,l2_per_feature=0.0001]"]
+    assert (jtt.l2_first, jtt.l2, jtt.upweight) == (pytest.approx(20), pytest.approx(0.2), 20)
+
+
+def test_one_trial_among_the_twelve_is_the_published_setting_at_that_scale(load: Load) -> None:
+    cfg = load("experiment=leaderboard", "trials=twelve")
+    for name in ("selective", "selection_only", "gce_only", "confidence", "afr"):
+        own = [v for v in cfg.variants if v.base == name and v.settings["l2_per_feature"] == 1e-3]
+        same = [
+            v
+            for v in own
+            if all(
+                getattr(cfg.methods[name], key) == value
+                for key, value in v.settings.items()
+                if key != "l2_per_feature"
+            )
+        ]
+        assert len(same) == 1, name
+
+
+def test_a_trial_builds_on_the_trial_of_the_same_l2(load: Load) -> None:
+    cfg = load("experiment=leaderboard", "trials=twelve", "select=labelled")
+    built_on = cfg.built_on()
+    assert built_on["selective[keep=0.7,l2_per_feature=0.0003]"] == {
+        "w2s": "w2s[l2_per_feature=0.0003]"
+    }
+    assert built_on["w2s[l2_per_feature=0.0003]"] == {}
+    with pytest.raises(
+        InputError, match=r"trials\.selective\.l2_per_feature=0\.0003 .*trials\.w2s"
+    ):
+        load(
+            "methods=[teacher,w2s,selective]", "trials=twelve",
+            "trials.w2s.l2_per_feature=[1e-1,1e-2,1e-3,1e-4,3e-5,1e-5,1e-6,1e-7,1e-8,1e-9,1e-10,1e-11]",
+        )  # fmt: skip
+    varied = load("+vary.selective.l2=[0.1]", "+vary.w2s.l2=[0.1]")
+    assert varied.built_on()["selective[l2=0.1]"] == {}  # of vary: as before, on the plain W2S
+
+
+def test_a_rule_without_trials_of_the_methods_at_hand_is_refused(load: Load) -> None:
+    with pytest.raises(InputError, match=r"methods=\[teacher\] has trials; set select=fixed"):
+        load("experiment=leaderboard", "methods=[teacher]")
+    assert not load("experiment=leaderboard", "methods=[teacher]", "select=fixed").variants
+
+
+def test_trials_and_other_choices_of_the_same_are_refused(load: Load) -> None:
+    twelve = ("methods=[teacher,w2s]", "trials=twelve")
+    with pytest.raises(InputError, match=r"vary\.w2s and trials\.w2s"):
+        load(*twelve, "+vary.w2s.l2=[0.1]")
+    with pytest.raises(InputError, match=r"l2_path=\[0\.1\].*trials"):
+        load(*twelve, "head=ridge", "l2_path=[0.1]")
 
 
 @pytest.mark.parametrize(

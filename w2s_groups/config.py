@@ -7,6 +7,7 @@ inside one run, and every cell is validated before the first one runs.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -18,9 +19,12 @@ from w2s_groups.checks import ORIGINAL, etas, names, numbers
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
-from w2s_groups.results.select import Rule, variant_name
+from w2s_groups.methods import METHODS
+from w2s_groups.results.select import NEEDS_VALIDATION, Rule
+from w2s_groups.results.variants import L2, SCALE, Variant, expand, nearest_first
 from w2s_groups.sampling import Request
 from w2s_groups.tuning import Tuned
+from w2s_groups.varied import as_field, checked_values
 
 
 class ClassBalance(Enum):
@@ -61,7 +65,9 @@ class Config:
     So do teacher and student: every pair of different networks. eta_l and eta_u may be "original",
     which is eta_o, or that of the data's own train split where eta_o is null. `vary`: method ->
     field -> values, each combination of which is one more method, named such as
-    `selective[keep=0.3,q=0.7]`.
+    `selective[keep=0.3,q=0.7]`. `trials`: the same, but a rule, `select`, chooses one of them in
+    the method's place. A field such as `l2_per_feature` gives l2 as a multiple of the number of
+    features.
     """
 
     experiment_name: str = MISSING
@@ -71,6 +77,7 @@ class Config:
     student: Any = MISSING
     methods: dict[str, Any] = MISSING
     vary: dict[str, Any] = MISSING
+    trials: dict[str, Any] = MISSING
     select: Rule = MISSING
     eta_l: Any = MISSING
     eta_u: Any = MISSING
@@ -130,11 +137,19 @@ class Config:
         numbers("memory_limit_gb", self.memory_limit_gb, float, 0.05, 65536)
         if not self.methods:
             raise InputError("methods is empty: name at least methods=[teacher]")
-        self.methods |= self._variants()
-        if self.select is not Rule.fixed and not self.n_val:
+        listed = bool(self.trials)
+        self._check_variants()
+        if self.select.value in NEEDS_VALIDATION and not self.n_val:
             raise InputError(
                 f"select={self.select.value} chooses on a validation set, and n_val=0; set n_val, "
-                "or select=fixed"
+                "or select=labelled, which needs none"
+            )
+        if self.select is not Rule.fixed and not self.variants:
+            remedy = "set trials=twelve, or list values in vary"
+            raise InputError(
+                f"select={self.select.value} has nothing to choose from: no method of "
+                f"methods=[{','.join(self.methods)}] has trials; "
+                + ("set select=fixed" if listed else remedy)
             )
         if self.permute_labels and self.n_val:
             raise InputError("permute_labels=true has no use for validation images: set n_val=0")
@@ -201,23 +216,93 @@ class Config:
                 f"leave out: methods=[{rest}]"
             )
 
-    def _variants(self) -> dict[str, Any]:
-        """Every combination of `vary`'s values as a method of its own."""
-        found = {}
-        for name, varied in self.vary.items():
-            if name not in self.methods:
-                raise unknown_name("vary", name, self.methods)
-            known = {f.name for f in fields(self.methods[name])}
-            for key, values in varied.items():
-                if key not in known:
-                    raise unknown_name(
-                        "field", f"vary.{name}.{key}", {f"vary.{name}." + k for k in known}
+    def _check_variants(self) -> None:
+        """Values of `vary` and `trials` checked and made what their fields hold."""
+        unknown = next((name for name in self.trials if name not in METHODS), None)
+        if unknown is not None:
+            raise unknown_name("trials", unknown, METHODS)
+        # Trials are listed for every method, a run has some of them.
+        self.trials = {name: asked for name, asked in self.trials.items() if name in self.methods}
+        for where, asked in (("vary", self.vary), ("trials", self.trials)):
+            for name, varied in asked.items():
+                if name not in self.methods:
+                    raise unknown_name(where, name, self.methods)
+                for key, values in varied.items():
+                    owner = f"{where}.{name}.{key}"
+                    varied[key] = checked_values(owner, values, key, self.methods[name])
+        both = sorted(set(self.vary) & set(self.trials))
+        if both:
+            raise InputError(
+                f"vary.{both[0]} and trials.{both[0]} both list settings of {both[0]}; drop "
+                f"vary.{both[0]}, or set trials=none"
+            )
+        fields_varied = {key for variant in self.variants for key in variant.settings}
+        if self.l2_path and fields_varied & {"l2", L2}:
+            raise InputError(
+                f"l2_path={self.l2_path} picks each head's l2, and vary or trials lists it too; "
+                "drop one of them"
+            )
+        if self.trials:
+            self._check_equal()
+        self.resolved({"teacher": 1, "student": 1})  # every setting in its range
+        self.built_on()
+
+    def _check_equal(self) -> None:
+        """InputError unless every ranked method has the same number of trials."""
+        counts = {
+            name: len(expand({name: self.trials.get(name, {})}, trial=True))
+            for name, method in self.methods.items()
+            if not method.reference
+        }
+        if len(set(counts.values())) > 1:
+            fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+            raise InputError(
+                f"trials gives {most} {counts[most]} settings and {fewest} {counts[fewest]}: "
+                f"every ranked method needs as many; list as many in trials.{fewest} (as "
+                "conf/trials/ does), or set trials=none and select=fixed"
+            )
+
+    @property
+    def variants(self) -> list[Variant]:
+        """Every combination of the values of `vary` and of `trials`."""
+        return [*expand(self.vary, trial=False), *expand(self.trials, trial=True)]
+
+    def resolved(self, widths: Mapping[str, int]) -> dict[str, Any]:
+        """The methods and their variants by name. widths: side -> features that vary."""
+        found = dict(self.methods)
+        for variant in self.variants:
+            method = self.methods[variant.base]
+            values = variant.resolved(widths[method.side])
+            found[variant.name] = replace(
+                method, **{key: as_field(getattr(method, key), v) for key, v in values.items()}
+            )
+        return found
+
+    def built_on(self) -> dict[str, dict[str, str]]:
+        """Variant -> method that it needs -> what it builds on in that one's place.
+
+        A trial is a whole recipe with one l2: it builds on the trial of the same l2 of what it
+        needs. What has no trials, such as the teacher, is built on as it is.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for variant in self.variants:
+            own: dict[str, str] = {}
+            whole = variant.trial and L2 in variant.settings
+            needs = self.methods[variant.base].needs if whole else ()
+            for need in (need for need in needs if need in self.trials):
+                alike = [
+                    other
+                    for other in expand({need: self.trials[need]}, trial=True)
+                    if other.settings.get(L2) == variant.settings[L2]
+                ]
+                if not alike:
+                    raise InputError(
+                        f"trials.{variant.base}.{L2}={variant.settings[L2]} builds on {need} "
+                        f"at that l2, which trials.{need} lacks; add the value there"
                     )
-                if not isinstance(values, list) or not values:
-                    raise InputError(f"vary.{name}.{key}={values} must be a list of values")
-            for values in itertools.product(*varied.values()):
-                chosen = dict(zip(varied, values, strict=True))
-                found[variant_name(name, chosen)] = _changed(self.methods[name], name, chosen)
+                published = plain(self.methods[need])
+                own[need] = nearest_first(alike, published, round(1 / SCALE))[0].name
+            found[variant.name] = own
         return found
 
     @property
@@ -230,23 +315,6 @@ class Config:
     def ridge(self) -> Squared | None:
         """The loss of ridge heads; None for logistic ones."""
         return Squared(tuple(self.l2_path)) if self.head is HeadKind.ridge else None
-
-
-def _changed(method: Any, name: str, chosen: dict[str, Any]) -> Any:
-    """The method with other settings, checked as its own are."""
-    converted = {}
-    for key, value in chosen.items():
-        old = getattr(method, key)
-        if isinstance(old, Enum):
-            options = {option.value: option for option in type(old)}
-            if value not in options:
-                raise unknown_name(f"vary.{name}.{key}", str(value), options)
-            converted[key] = options[value]
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            converted[key] = type(old)(value)
-        else:
-            raise InputError(f"vary.{name}.{key}: {value!r} must be a number")
-    return replace(method, **converted)
 
 
 @dataclass(frozen=True)

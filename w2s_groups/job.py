@@ -24,13 +24,15 @@ from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.gaussian.group_dimensions import pair_report
 from w2s_groups.inputs import Memory
+from w2s_groups.methods.base import Method
 from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.reports import pair
-from w2s_groups.results import failures, select, store
+from w2s_groups.results import failures, store
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.schema import COLUMNS
+from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
-from w2s_groups.run import Solver, run_block
+from w2s_groups.run import BuiltOn, Solver, run_block
 from w2s_groups.tuning.solver import Side
 
 # Raised whenever the same configuration would give other numbers: part of every cell's key.
@@ -38,6 +40,7 @@ NUMERICS = 5
 # Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
 # times as many take a GPU twice as long (docs/speed.md).
 BLOCK, GPU_BLOCK = 128, 1024
+METHODS_OF_BLOCK = 20  # methods of a cell that these sizes are for
 
 log = logging.getLogger("w2s_groups")
 
@@ -100,6 +103,11 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     )
     check_requests(dataset, usable, balance, requests, if_all)
 
+    if cfg.vary and cfg.select is Rule.fixed:
+        log.info(
+            "select=fixed: every setting of vary is a method of its own in the report; "
+            "select=labelled would choose one of them in each cell"
+        )
     keys: list[str] = []
     pairs = []
     read = {f"{side} {name}": key for (side, name), key in content.items()}
@@ -108,6 +116,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         sides = {side: matrices[side, name] for side, name in networks.items()}
         of_pool = [*of_features, networks, balance]
         pool: Pool = memory.get(of_pool, partial(make_pool, dataset, sides, usable, balance))
+        widths = {side: pool.width(side) for side in networks}
+        methods, built_on = cfg.resolved(widths), cfg.built_on()
         measured = {
             "features": {side: content[side, name] for side, name in networks.items()},
             "rows": memory.get([*of_pool, "rows"], partial(_rows, pool)),
@@ -124,7 +134,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             **({"mlp": plain(cfg.mlp)} if cfg.head is HeadKind.mlp else {}),
             **({"finetune": _tuning(cfg)} if cfg.tuned else {}),
             **({"permute_labels": True} if cfg.permute_labels else {}),
-            "methods": plain(cfg.methods),
+            "methods": plain(methods),
+            **({"built_on": built_on} if any(built_on.values()) else {}),
         }
         planned = {}
         for cell in cells:
@@ -138,10 +149,10 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             side: (name, sides[side], content[side, name]) for side, name in networks.items()
         }
         tuned = partial(solvers.sides, cfg, dataset, usable, pool, of_sides)
-        _run_cells(planned, pool, cfg, device, folder, tuned)
+        _run_cells(planned, pool, cfg, device, folder, tuned, (methods, built_on))
         where = Path(cfg.results_dir) / "pairs" / f"{store.digest(measured)[:16]}.json"
         numbers = _pair(dataset, sides, usable, where)
-        pairs.append({"teacher": teacher, "student": student, "numbers": numbers})
+        pairs.append({**networks, "width": widths, "numbers": numbers})
 
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
     settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
@@ -162,6 +173,7 @@ def _run_cells(
     device: str,
     folder: Path,
     networks: Callable[[], Mapping[str, Side]],
+    methods: tuple[Mapping[str, Method], BuiltOn],
 ) -> None:
     """Run and store what is left, a block at a time: a stop loses at most the block that ran.
 
@@ -187,7 +199,7 @@ def _run_cells(
         )  # fmt: skip
     cells = list(planned)
     per_seed = len(cells) // len(cfg.seeds)
-    size = per_seed if solvers.by_steps(cfg) else at_once(per_seed, device)
+    size = per_seed if solvers.by_steps(cfg) else at_once(per_seed, device, len(methods[0]))
     if len(cells) > 1:
         log.info(
             "heads of %d cells at a time, in at most memory_limit_gb=%g beside the features",
@@ -204,13 +216,16 @@ def _run_cells(
             block = cells[start : start + size]
             left = todo.intersection(block)
             if left:
-                _run_block([planned[c] for c in block], block, left, pool, cfg, solver, folder)
+                of_block = [planned[c] for c in block]
+                _run_block(of_block, block, left, pool, cfg, solver, folder, methods)
                 bar.update(len(left))
 
 
-def at_once(per_seed: int, device: str) -> int:
-    """Cells of a block: whole seeds of `per_seed` cells, at least one of them."""
-    return per_seed * max(1, (BLOCK if device == "cpu" else GPU_BLOCK) // per_seed)
+def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
+    """Cells of a block: whole seeds of `per_seed` cells, at least one of them; fewer cells where
+    each has many methods, so that what a stop loses stays small."""
+    cells = (BLOCK if device == "cpu" else GPU_BLOCK) * METHODS_OF_BLOCK
+    return per_seed * max(1, cells // max(methods, METHODS_OF_BLOCK) // per_seed)
 
 
 def _run_block(
@@ -221,11 +236,13 @@ def _run_block(
     cfg: Config,
     solver: Solver,
     folder: Path,
+    methods: tuple[Mapping[str, Method], BuiltOn],
 ) -> None:
     """Solve a block and store those that are left; where that fails, each of them by itself."""
-    args = (pool, cfg.methods, solver, cfg.ridge, cfg.permute_labels, solvers.by_steps(cfg))
+    of_methods, built_on = methods
+    args = (pool, of_methods, solver, cfg.ridge, cfg.permute_labels, solvers.by_steps(cfg))
     try:
-        found = run_block(block, *args)
+        found = run_block(block, *args, built_on)
     except Exception as error:  # whatever stops one cell must not take the others with it
         if cfg.fail_fast:
             raise
@@ -233,7 +250,7 @@ def _run_block(
             log.warning("%s: its %d cells are run one by one", _short(error), len(block))
             for cell, planned in zip(block, stored, strict=True):
                 if cell in left:
-                    _run_block([planned], [cell], {cell}, pool, cfg, solver, folder)
+                    _run_block([planned], [cell], {cell}, pool, cfg, solver, folder, methods)
             return
         log.warning("a cell failed: %s", _short(error))
         failures.save(folder, stored[0].key, stored[0].fields, error, traceback.format_exc())
@@ -282,18 +299,16 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
     shown = plain(cfg)
     for name in ("eta_l", "eta_u"):  # as numbers, whatever they were called
         shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
-    # Variants follow from `vary`.
-    shown["methods"] = {k: v for k, v in shown["methods"].items() if select.base_of(k) == k}
     named = ORIGINAL in (*cfg.eta_l, *cfg.eta_u)
     shown["eta_o"] = original if named else None
     for unused, default in (
-        *(("vary", {}), ("n_val", 0), ("eta_o", None)),
+        *(("vary", {}), ("trials", {}), ("n_val", 0), ("eta_o", None), ("select", "fixed")),
         *(("permute_labels", False), ("precision", "float32")),
     ):
         if shown[unused] == default:
             del shown[unused]
     if not cfg.n_val:
-        del shown["eta_val"], shown["select"]
+        del shown["eta_val"]
     if cfg.head is not HeadKind.mlp:
         del shown["mlp"]
     if cfg.tuned is None:

@@ -35,6 +35,10 @@ class Pool:
     def n_classes(self) -> int:
         return len(self.groups.class_names)
 
+    def width(self, side: str) -> int:
+        """Features of a side that vary over the drawable rows; constant ones are 0."""
+        return int(self.features[side][self.drawable].any(axis=0).sum())
+
 
 def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
     """(N, d) features with mean 0 and variance 1 over the drawable rows; constant columns are 0.

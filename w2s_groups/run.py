@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups import sampling
+from w2s_groups import labelled, sampling
 from w2s_groups.config import Cell
 from w2s_groups.heads.logistic import decisions, probabilities
 from w2s_groups.heads.problem import (
@@ -25,29 +25,39 @@ from w2s_groups.heads.problem import (
 )
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
 from w2s_groups.pool import Pool
-from w2s_groups.results.select import base_of
+from w2s_groups.results.variants import base_of
 from w2s_groups.risks import accuracy_by_group
 from w2s_groups.seeds import stream
 
 Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]
 
 
-def levels(methods: Mapping[str, Method]) -> list[list[str]]:
+BuiltOn = Mapping[str, Mapping[str, str]]  # variant -> need of its method -> what stands for it
+
+
+def levels(methods: Mapping[str, Method], built_on: BuiltOn | None = None) -> list[list[str]]:
     """Method names in rounds: each round needs only what earlier rounds solved.
 
     References that nothing builds on go beside the first students, on whose rows they are fitted:
     heads that share rows are cheapest together.
     """
-    needed = {need for method in methods.values() for need in method.needs}
+    needs = {name: set(_needs(name, method, built_on).values()) for name, method in methods.items()}
+    needed = set().union(*needs.values())
     rounds: list[list[str]] = []
     done: set[str] = set()
     while len(done) < len(methods):
-        ready = [m for m in methods if m not in done and done.issuperset(methods[m].needs)]
+        ready = [m for m in methods if m not in done and done.issuperset(needs[m])]
         if not rounds and needed:
             ready = [m for m in ready if m in needed]
         rounds.append(ready)
         done.update(ready)
     return rounds
+
+
+def _needs(name: str, method: Method, built_on: BuiltOn | None) -> dict[str, str]:
+    """What a method needs -> the name of what it is built on."""
+    instead = (built_on or {}).get(name, {})
+    return {need: instead.get(need, need) for need in method.needs}
 
 
 def run_block(
@@ -58,6 +68,7 @@ def run_block(
     ridge: Squared | None = None,
     permute_labels: bool = False,
     seeded: bool = False,
+    variants: BuiltOn | None = None,
 ) -> list[list[dict[str, Any]]]:
     """Atoms of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
@@ -65,6 +76,8 @@ def run_block(
     permute_labels: methods are shown the labels of other images, drawn anew for each seed.
     seeded: the solver is one that draws, under the cell's seed, and that may have to be told
         beforehand which rows will be asked about; fits of two seeds are never one.
+    variants: the methods that are variants, and what each builds on where that is not what its
+        method needs. Their accuracy on the labelled images is an atom, for select=labelled.
     """
     draws = [_draws(cell, pool, permute_labels) for cell in cells]
     parts = [part for draw, d in draws for part in (d.labelled, d.unlabelled, draw.validation)]
@@ -80,9 +93,12 @@ def run_block(
             ]
         return list(zip(asked, _solve_distinct(asked, pool.features, drawn, solve), strict=True))
 
-    for names in levels(methods):
+    for names in levels(methods, variants):
         running = {
-            (i, name): methods[name].steps(d.for_method(methods[name]), solved[i])
+            (i, name): methods[name].steps(
+                d.for_method(methods[name]),
+                {k: solved[i][v] for k, v in _needs(name, methods[name], variants).items()},
+            )
             for i, (_, d) in enumerate(draws)
             for name in names
         }
@@ -112,8 +128,19 @@ def run_block(
                     answers[key] = [fitted for _, fitted in pairs]
     tested = _tested(pool, problems, solved)
     upweighting = {name for name, method in methods.items() if method.upweights}
+    on_labelled = labelled.accuracy(
+        [(d, cell.seed) for (_, d), cell in zip(draws, cells, strict=True)],
+        [
+            {name: (problems[i][name], solved[i][name]) for name in variants or ()}
+            for i in range(len(cells))
+        ],
+        lambda asked: [fitted for _, fitted in fit(asked)],
+    )
     return [
-        _atoms(pool, draw, cell_draws, problems[i], solved[i], tested, upweighting)
+        [
+            *_atoms(pool, draw, cell_draws, problems[i], solved[i], tested, upweighting),
+            *labelled.atoms(on_labelled[i], len(cell_draws.labelled)),
+        ]
         for i, (draw, cell_draws) in enumerate(draws)
     ]
 

@@ -10,6 +10,7 @@ from w2s_groups.figures import keep_q, similarity
 from w2s_groups.reports.across import across
 from w2s_groups.reports.published import claims, dimensions
 from w2s_groups.results.table import grids
+from w2s_groups.results.variants import of_settings
 
 POINTS = ((0.05, 0.5), (0.5, 0.05))
 # Accuracy of every group in seed 0; each later seed adds 0.01 to the student methods alone.
@@ -114,19 +115,32 @@ def test_gain_and_similarity() -> None:
     assert content[-1].figure == "similarity.png"
 
 
-def test_sensitivity_reads_keep_and_q_from_the_variants_names() -> None:
+def varied_by(*fields: str) -> dict[str, object]:
+    """Settings of a run that varied keep and q, in the order of `fields`."""
+    values = {"keep": [0.25, 0.5], "q": [0.2, 0.7]}
+    return {"vary": {"selective": {field: values[field] for field in fields}}}
+
+
+def test_sensitivity_takes_keep_and_q_in_either_order() -> None:
+    other = {
+        f"selective[q={q:g},keep={keep:g}]": 0.7 + keep for keep in (0.25, 0.5) for q in (0.2, 0.7)
+    }
+    (whole,) = grids(table(PAIRS[:1], other))
+    varied = keep_q.variants(whole, of_settings(varied_by("q", "keep")))
+    assert varied is not None
+    assert varied.method[0.25, 0.7] == "selective[q=0.7,keep=0.25]"
     levels = {
         f"selective[keep={keep:g},q={q:g}]": 0.70 + keep / 10 + q / 100
         for keep in (0.25, 0.5)
         for q in (0.2, 0.7)
     }
     (whole,) = grids(table(PAIRS[:1], levels))
-    varied = keep_q.variants(whole)
+    varied = keep_q.variants(whole, of_settings(varied_by("keep", "q")))
     assert varied is not None
     assert (varied.keep, varied.q) == ((0.25, 0.5), (0.2, 0.7))
     gain = keep_q.gain(whole, "worst_group", varied.method[0.5, 0.7], 0.05)
     assert float(gain.mean) == pytest.approx(0.05 + 0.007, abs=1e-12)
-    settings = {"methods": {"selective": {"keep": 0.5, "q": 0.7}}}
+    settings = {"methods": {"selective": {"keep": 0.5, "q": 0.7}}, **varied_by("keep", "q")}
     content, figures = across(grids(table(PAIRS[:1])), [whole], settings)
     assert list(figures) == ["keep_q"]
     assert len(content[0].rows) == 2 * 4
@@ -135,7 +149,7 @@ def test_sensitivity_reads_keep_and_q_from_the_variants_names() -> None:
 
 def test_fewer_than_four_variants_are_no_grid() -> None:
     (whole,) = grids(table(PAIRS[:1], {"selective[keep=0.5,q=0.2]": 0.7}))
-    assert keep_q.variants(whole) is None
+    assert keep_q.variants(whole, of_settings(varied_by("keep", "q"))) is None
 
 
 def test_sensitivity_is_drawn_with_a_group_absent_and_with_one_seed() -> None:
@@ -144,7 +158,7 @@ def test_sensitivity_is_drawn_with_a_group_absent_and_with_one_seed() -> None:
     some = some[some.seed == 0]
     some.loc[some.group == "g1", ["value", "n"]] = [np.nan, 0]
     (whole,) = grids(some)
-    varied = keep_q.variants(whole)
+    varied = keep_q.variants(whole, of_settings(varied_by("keep", "q")))
     assert varied is not None
     keep_q.draw(whole, varied)
 

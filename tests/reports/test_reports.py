@@ -74,9 +74,12 @@ def test_methods_say_what_they_are_and_what_was_tuned(table: pd.DataFrame) -> No
     assert set(rows) == {"W2S", "selective"}
     assert rows["selective"][1].startswith("Selective retraining")
     told = ("none", "the labelled set's")
-    assert rows["selective"][2:] == (*told, "2", "l2 = 0.1, keep = 0.5", "nothing")
+    assert rows["selective"][2:] == (*told, "2", "l2 = 0.1, keep = 0.5", "nothing", "–")
     ridge = _methods({"methods": methods, "head": "ridge", "l2_path": [0.1, 1.0]})[0]
-    assert ridge.rows[0][4:] == ("0", "none", "l2, by leave-one-out on the rows it is fitted on")
+    assert ridge.rows[0][4:] == (
+        *("0", "none", "l2, by leave-one-out on the rows it is fitted on"),
+        "–",
+    )
     assert "ridge regression" in ridge.text[0]
     assert _methods({}) == []
     assert "Methods" in text(leaderboard.build(table, {"methods": methods}), "leaderboard.md")

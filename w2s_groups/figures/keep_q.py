@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from w2s_groups.figures import style
 from w2s_groups.results.stats import Interval, mean_interval
 from w2s_groups.results.table import Grid
+from w2s_groups.results.variants import Variant
 
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
-_NAME = re.compile(r"^selective\[keep=(?P<keep>[^,\]]+),q=(?P<q>[^,\]]+)\]$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +28,17 @@ class Sensitivity:
     method: dict[tuple[float, float], str]
 
 
-def variants(grid: Grid) -> Sensitivity | None:
-    """The variants in (keep, q), None where there are fewer than four or W2S lacks."""
+def variants(grid: Grid, of_settings: Sequence[Variant]) -> Sensitivity | None:
+    """The variants in (keep, q), None where there are fewer than four or W2S lacks.
+
+    of_settings: those that the run's settings name, in whichever order they vary the two.
+    """
     method = {
-        (float(found["keep"]), float(found["q"])): name
-        for name in grid.methods
-        if (found := _NAME.match(name))
+        (float(one.settings["keep"]), float(one.settings["q"])): one.name
+        for one in of_settings
+        if one.base == "selective"
+        and set(one.settings) == {"keep", "q"}
+        and one.name in grid.methods
     }
     if len(method) < 4 or grid.index("w2s") is None:
         return None

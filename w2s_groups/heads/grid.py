@@ -275,7 +275,8 @@ def _run(
         yield deliver(block.tasks, found, ending.spent())
     for tasks in together(work.given):
         begin = [linear(task.problem.init) or linear(task.problem.centre) for task in tasks]
-        yield deliver(tasks, ending.finish(tasks, begin), ending.spent())
+        found = ending.finish(tasks, [head for head in begin if head is not None])
+        yield deliver(tasks, found, ending.spent())
     of = dict(work.after)
     for tasks in together(list(of)):
         found = ending.finish(tasks, [answers[of[task]] for task in tasks])

@@ -34,9 +34,9 @@ def finish(
 ) -> tuple[Theta, Tensor, Tensor]:
     """Parameters of the answers, which heads were solved (P,), and Newton steps (P,).
 
-    Features of wild scales may need `Rows.exact`. start: where to begin; for `GCE` the cross-entropy solution of the same targets, for
+    start: where to begin; for `GCE` the cross-entropy solution of the same targets, for
     `Confidence` where descent starts. A head is solved once a Newton step moves none of its logits
-    by more than tol; a thousandth of that is left.
+    by more than tol; a thousandth of that is left. Features of wild scales may need `Rows.exact`.
     """
     if isinstance(loss, GCE):
         return continued(rows, loss, heads, start, tol)

@@ -196,21 +196,22 @@ class Inverse:
         right = B.to(self.rows.precision)
         right = right.mT if self.own else right.reshape(1, P * K, m).mT
         half = torch.linalg.solve_triangular(self.now[0], right, upper=False)
-        found = torch.linalg.solve_triangular(self.now[0].mT, half, upper=True)
+        found: Tensor = torch.linalg.solve_triangular(self.now[0].mT, half, upper=True)
         return found.mT.reshape(P, K, m).to(torch.float64)
 
 
 def conjugate_gradients(
     hessian: Hessian, inverse: Inverse, down: Theta, tol: float
 ) -> tuple[Theta, Tensor, Tensor]:
-    """Newton steps from minus the gradients, the moves of the logits (P, K, n), and which are sound.
+    """Newton steps from minus the gradients, the moves of the logits (P, K, n), and the sound ones.
 
     Every head stops by itself: where its residual is small, or at a direction of no curvature. A
     step that moves a logit by more than tol is not the last, and need not be exact. A step that
     ended for another reason than a small residual is not sound.
     """
     r, s = down, inverse.times(down)
-    x, dz = Theta(torch.zeros_like(s.v), torch.zeros_like(s.b)), None
+    x = Theta(torch.zeros_like(s.v), torch.zeros_like(s.b))
+    dz = torch.zeros_like(hessian.diagonal)
     p = s
     rho = first = r.dot(s)
     on = rho > 0
@@ -221,7 +222,6 @@ def conjugate_gradients(
         flat = on & ~(curve > 0)
         if k == 0:  # the preconditioned gradient itself, if it is all there is
             alpha = torch.where(curve > 0, rho / curve, 1.0).where(on, 0.0)
-            dz = torch.zeros_like(z)
         else:
             alpha = torch.where(on & ~flat, rho / curve, 0.0)
         x, r = x.add(p, alpha), r.add(q, -alpha)
@@ -239,5 +239,4 @@ def conjugate_gradients(
             break
         beta = torch.where(on, new / rho, 0.0)
         p, rho = s.add(p, beta), new
-    assert dz is not None
     return x, dz, sound

@@ -38,6 +38,10 @@ class AFR(Method):
     by_ridge: ClassVar[bool] = False
     by_mlp: ClassVar[bool] = False  # of a last layer
     by_finetune: ClassVar[bool] = False
+    paper_tunes: ClassVar[str] = (
+        "gamma and the penalty towards the first head, by the worst group of a validation set "
+        "with group labels"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

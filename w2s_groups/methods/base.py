@@ -73,6 +73,7 @@ class Method(ABC):
     by_mlp: whether a network of two layers can: not where it is about a linear or a last layer.
     by_finetune: whether the network below can be tuned with it.
     tuned: what it chooses from data, and on which; "" for nothing.
+    paper_tunes: what its paper tunes, and on which data; "" where no paper says.
     """
 
     l2: float = MISSING
@@ -86,6 +87,7 @@ class Method(ABC):
     by_mlp: ClassVar[bool] = True
     by_finetune: ClassVar[bool] = True
     tuned: ClassVar[str] = ""
+    paper_tunes: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)

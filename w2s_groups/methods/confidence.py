@@ -25,6 +25,9 @@ class Confidence(OneFit):
     alpha: float = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
     by_ridge: ClassVar[bool] = False
+    paper_tunes: ClassVar[str] = (
+        "no rule is given: alpha rises to 0.75 for the largest students and to 0.5 for the others"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -27,6 +27,10 @@ class DFR(OneFit):
     needs_truth: ClassVar[bool] = True
     by_mlp: ClassVar[bool] = False  # of a last layer
     by_finetune: ClassVar[bool] = False
+    paper_tunes: ClassVar[str] = (
+        "the l1 penalty, by the worst group of one half of a separate validation set with "
+        "group labels, on which the head is fitted as well"
+    )
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         assert draws.y_unlabelled is not None

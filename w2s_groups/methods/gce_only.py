@@ -22,6 +22,7 @@ class GCEOnly(OneFit):
     q: float = MISSING
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
     by_ridge: ClassVar[bool] = False
+    paper_tunes: ClassVar[str] = "no rule is given: q = 0.7 throughout"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,6 +33,10 @@ class GroupDRO(Method):
     by_ridge: ClassVar[bool] = False
     by_mlp: ClassVar[bool] = False  # the gap is of a convex problem
     by_finetune: ClassVar[bool] = False
+    paper_tunes: ClassVar[str] = (
+        "l2, learning rate and the group adjustment, by the worst group of a validation set "
+        "with group labels"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

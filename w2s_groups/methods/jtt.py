@@ -27,6 +27,10 @@ class JTT(Method):
     upweights: ClassVar[bool] = True
     by_ridge: ClassVar[bool] = False
     by_finetune: ClassVar[bool] = False  # l2 holds back the head alone, not the network below
+    paper_tunes: ClassVar[str] = (
+        "epochs of the first model, weight of its errors, learning rate and l2, by the worst "
+        "group of a validation set with group labels"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,8 +16,8 @@ from w2s_groups.methods import METHODS as METHODS_BY_NAME
 from w2s_groups.prediction.agreement import is_clear, is_near
 from w2s_groups.prediction.forecast import forecast
 from w2s_groups.prediction.predictive import Prediction
-from w2s_groups.results.select import base_of
 from w2s_groups.results.table import Grid
+from w2s_groups.results.variants import base_of
 from w2s_groups.risks import gain
 from w2s_groups.seeds import stream
 

@@ -13,6 +13,7 @@ from w2s_groups.reports.published import beside_the_paper, dimensions, every_pai
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.table import Grid
+from w2s_groups.results.variants import of_settings
 
 
 def across(
@@ -38,7 +39,7 @@ def across(
     chosen = (settings.get("methods") or {}).get("selective") or {}
     fixed_at = (chosen["keep"], chosen["q"]) if {"keep", "q"} <= set(chosen) else None
     for k, grid in enumerate(whole):
-        varied = keep_q.variants(grid)
+        varied = keep_q.variants(grid, of_settings(settings))
         if varied is not None:
             stem = "keep_q" if len(whole) == 1 else f"keep_q_{k + 1}"
             figures[stem] = keep_q.draw(grid, varied, fixed_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
-from w2s_groups.reports import markdown, page, sample_texts
+from w2s_groups.reports import markdown, page, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed
 from w2s_groups.reports.sections import of_setup, smallest_n
@@ -65,13 +66,21 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     own = [
         (grid, of_setup(grid, figure, settings)) for grid, figure in zip(found, drawn, strict=True)
     ]
+    tables: list[tuple[str, Grid]] = [(str(settings.get("select", "fixed")), g) for g in found]
+    of_trials = trials.setups(table, settings, found, whole)
+    if of_trials:
+        own = [
+            (grid, tuning.inserted(sections, setup))
+            for (grid, sections), setup in zip(own, of_trials, strict=True)
+        ]
+        tables = [pair for setup in of_trials for pair in setup.tables.items()]
     common = [*between, *of_all(settings)]
     content = [section for _, part in own for section in part] + common
     files["leaderboard.md"] = markdown.render(title, content, GENERATED)
     files["leaderboard.html"] = page.render(title, own, common, GENERATED, pictures)
-    files["leaderboard.csv"] = f"# {GENERATED}\n" + rows(found).to_csv(
-        index=False, lineterminator="\n"
-    )
+    files["leaderboard.csv"] = f"# {GENERATED}\n" + pd.concat(
+        [rows([grid]).assign(settings=how) for how, grid in tables]
+    ).to_csv(index=False, lineterminator="\n")
     return files
 
 
@@ -79,9 +88,11 @@ def selected(
     table: pd.DataFrame, settings: Mapping[str, Any]
 ) -> tuple[list[Grid], list[dict[str, Any]]]:
     """What a report shows of a table: its setups, variants chosen by the rule; what was chosen."""
-    shown, chosen = select.apply(table, select.Rule(settings.get("select", "fixed")))
-    rows = [{str(key): value for key, value in row.items()} for row in chosen.to_dict("records")]
-    return grids(shown, settings.get("class_priors")), rows
+    rule = select.Rule(settings.get("select", "fixed"))
+    shown, chosen = select.apply(table, rule, settings)
+    by_rule = dict.fromkeys(select.names_of(chosen, rule), rule.value)
+    found = grids(shown, settings.get("class_priors"))
+    return [replace(grid, chosen_by=by_rule) for grid in found], select.counted(chosen, rule)
 
 
 def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
@@ -121,7 +132,13 @@ def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -
 
 def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     """What a terminal shows at the end of a run, at most 100 columns wide."""
-    return "\n\n".join(markdown.terminal(grid) for grid in selected(table, settings)[0])
+    found = selected(table, settings)[0]
+    whole = grids(table, settings.get("class_priors")) if settings.get("trials") else found
+    of_trials = trials.setups(table, settings, found, whole)
+    lines = [tuning.sentences(setup) for setup in of_trials] or [[] for _ in found]
+    return "\n\n".join(
+        markdown.terminal(grid, of_grid) for grid, of_grid in zip(found, lines, strict=True)
+    )
 
 
 def readme_block(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -71,13 +71,19 @@ def small_table(grid: Grid) -> str:
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
         intro += f" {count(lost, 'run')} missing: listed in the report."
+    rules = sorted(set(grid.chosen_by.values()))
+    if rules and not any("[" in name for name in grid.chosen_by):
+        intro += f" Settings chosen in each cell by select = {', '.join(rules)}."
     if many:
         intro += f" {len(shown)} of {len(grid.methods)} methods: the others are in the report."
     return f"{intro}\n\n{_table(header, rows)}"
 
 
-def terminal(grid: Grid) -> str:
-    """Accuracies of every point, then the verdict, in at most WIDTH columns of plain ASCII."""
+def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
+    """Accuracies of every point, then the verdict, in at most WIDTH columns of plain ASCII.
+
+    of_settings: sentences on how settings were chosen, which come first.
+    """
     lines = [
         f"{grid.data}: {grid.teacher} -> {grid.student}",
         f"n_l = {grid.n_l}, n_u = {grid.n_u}, {count(len(grid.seeds), 'seed')}; average "
@@ -86,7 +92,8 @@ def terminal(grid: Grid) -> str:
     per_block = 6
     for start in range(0, len(grid.methods), per_block):
         names = grid.methods[start : start + per_block]
-        heads = [textwrap.wrap(method_label(name), 13) for name in names]
+        parted = [method_label(name).replace("[", " [").replace(",", ", ") for name in names]
+        heads = [textwrap.wrap(name, 13) for name in parted]
         lines.append("")
         for left in range(max(map(len, heads)), 0, -1):  # long names take several lines
             start_of_line = f"{'eta_l':>6} {'eta_u':>6}" if left == 1 else " " * 13
@@ -99,7 +106,7 @@ def terminal(grid: Grid) -> str:
     lines.append("")
     lost = [f"{count(sum(len(run.seeds) for run in grid.missing), 'run')} missing: see the report."]
     widest = [_widest(grid)] if len(grid.seeds) > 1 else []  # the verdict says it of one seed
-    lines += [*widest, *sentences(grid), *(lost if grid.missing else [])]
+    lines += [*widest, *of_settings, *sentences(grid), *(lost if grid.missing else [])]
     ascii_only = {"η_ℓ": "eta_l", "η_u": "eta_u", "η_t": "eta_t", "±": "+-", "→": "->"}
     ascii_only |= {BLANK: "-", "−": "-"}
     out = []

@@ -64,7 +64,7 @@ def _leaderboard(grid: Grid) -> Section:
                 plus_minus(accuracy_interval(values[metric][p, m], grid.step())) for metric in SHOWN
             ]
             cells.insert(2, str(smallest_n(grid, p, m)))
-            cells.insert(0, groups_told(method))
+            cells.insert(0, groups_told(method, grid))
             for other, metric in differences(grid):
                 value = values[metric][p]
                 gain = paired_gain(value[m], value[grid.methods.index(other)])

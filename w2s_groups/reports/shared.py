@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK
+from w2s_groups.reports.format import BLANK, count
 from w2s_groups.reports.section import Section
 from w2s_groups.results.schema import method_label, method_order
-from w2s_groups.results.select import base_of
 from w2s_groups.results.stats import FEWEST
+from w2s_groups.results.variants import PER_FEATURE, SCALE, base_of
 
 
 def of_all(settings: Mapping[str, Any]) -> list[Section]:
@@ -90,7 +91,10 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
             continue
         if kind.needs_truth:
             told.append(method_label(name))
-        chosen = {"l2"} if path or kind.tuned.startswith("l2,") else set()
+        trials: Mapping[str, Any] = (settings.get("trials") or {}).get(name) or {}
+        chosen = {key.removesuffix(PER_FEATURE) for key in trials}
+        if path or kind.tuned.startswith("l2,"):
+            chosen.add("l2")
         fixed_values = {key: v for key, v in values[name].items() if key not in chosen}
         rows.append(
             (
@@ -102,7 +106,8 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
                 ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
                 "l2, by leave-one-out on the rows it is fitted on"
                 if path
-                else kind.tuned or "nothing",
+                else _trials(trials, settings) or kind.tuned or "nothing",
+                kind.paper_tunes or BLANK,
             )
         )
     if not rows:
@@ -128,11 +133,28 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         "hyperparameters",
         "fixed beforehand",
         "tuned",
+        "its paper tunes",
     )
     return [Section("Methods", (text,), header=header, rows=tuple(rows))]
 
 
+def _trials(trials: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """`l2 = 10, 1 d / 1000; 2 trials, select = labelled`; empty without trials."""
+    if not trials:
+        return ""
+    shown = []
+    for key, values in trials.items():
+        unit = SCALE if key.endswith(PER_FEATURE) else 1.0
+        listed = ", ".join(f"{v / unit:g}" if isinstance(v, int | float) else v for v in values)
+        tail = " d / 1000" if key.endswith(PER_FEATURE) else ""
+        shown.append(f"{key.removesuffix(PER_FEATURE)} = {listed}{tail}")
+    number = count(math.prod(map(len, trials.values())), "trial")
+    return "; ".join([*shown, f"{number}, select = {settings.get('select', 'fixed')}"])
+
+
 _RULES = {
+    "labelled": "nearest to the published setting at l2 = d / 1000 among those within one standard "
+    "error of the best accuracy on the labelled images",
     "val_worst": "the best worst group of validation",
     "val_mean": "the best mean over the groups of validation",
     "no_groups": "the most validation images right, whatever their group",
@@ -145,8 +167,8 @@ def _chosen(chosen: Sequence[Mapping[str, Any]] | None) -> list[Section]:
         return []
     rule = str(chosen[0]["method"]).partition("[")[2].rstrip("]")
     text = (
-        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}); test images "
-        "play no part."
+        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}), of equal ones "
+        "the nearest to the published setting; test images play no part."
     )
     rows = tuple((str(row["method"]), str(row["variant"]), str(row["cells"])) for row in chosen)
     header = ("method", "variant", "cells in which it was chosen")
@@ -180,7 +202,9 @@ def _reading() -> Section:
 def _settings(settings: Mapping[str, Any]) -> Section:
     """What the sections above do not show."""
     shown = {
-        key: value for key, value in settings.items() if key not in ("pair", "chosen", "failed")
+        key: value
+        for key, value in settings.items()
+        if key not in ("pair", "chosen", "failed", "trials")
     }
     if shown.get("methods"):
         shown["methods"] = {

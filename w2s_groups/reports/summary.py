@@ -63,7 +63,7 @@ def summary(grid: Grid) -> Section:
         rows.append(
             (
                 method_label(method),
-                groups_told(method),
+                groups_told(method, grid),
                 mean["average"],
                 place["average"].get(method) or BLANK,
                 mean["worst_group"],

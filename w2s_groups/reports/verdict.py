@@ -9,7 +9,7 @@ from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.reports.unusual import unusual
 from w2s_groups.results.ranks import rank_ranges, survival
 from w2s_groups.results.schema import method_label
-from w2s_groups.results.select import base_of, told_groups
+from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import (
     FEWEST,
     Floats,
@@ -19,6 +19,7 @@ from w2s_groups.results.stats import (
     surely,
 )
 from w2s_groups.results.table import Grid
+from w2s_groups.results.variants import base_of
 
 REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 RANKED = ("average", "worst_group")
@@ -29,15 +30,16 @@ _TOLD = {
 }
 
 
-def groups_told(method: str) -> str:
-    """What a method was told about groups, by itself or by the rule that chose it.
+def groups_told(method: str, grid: Grid) -> str:
+    """What a method was told about groups, by itself or by the rule that chose its settings.
 
     BLANK for methods unknown here.
     """
     known = METHODS.get(base_of(method))
     if known is None:
         return BLANK
-    by_rule = known.needs_groups == "none" and told_groups(method)
+    rule = grid.chosen_by.get(method, "")
+    by_rule = known.needs_groups == "none" and rule in NEEDS_GROUPS
     return "val" if by_rule else known.needs_groups
 
 
@@ -161,7 +163,7 @@ def _best(grid: Grid) -> list[str]:
         if len(each) < 2:
             continue
         ranked = len(each)
-        blind = [name for name in each if groups_told(name) == "none"]
+        blind = [name for name in each if groups_told(name, grid) == "none"]
         for names, found in (([*each], of_all), (blind, untold)):
             if names:
                 top = names[int(np.argmax([float(each[name].mean) for name in names]))]
@@ -170,7 +172,7 @@ def _best(grid: Grid) -> list[str]:
                 found.setdefault(top, []).append((metric, verb, where))
     text = []
     for name, clauses in of_all.items():
-        told = _TOLD.get(groups_told(name), "not registered here")
+        told = _TOLD.get(groups_told(name, grid), "not registered here")
         subject = f"{_sentence_case(method_label(name))}, {told},"
         text.append(_joined(subject, clauses, f" of {count(ranked, 'student')}"))
     text += [

@@ -23,8 +23,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
     "split": (
         "str",
-        "test; unlabelled, kept: pseudolabels and the truth; labelled: counts; upweighted: rows of "
-        "the unlabelled set that weigh more; agreement: of decisions on the test set; fit",
+        "test; validation; unlabelled, kept: pseudolabels and the truth; labelled: counts, and "
+        "accuracy of variants; upweighted: rows of the unlabelled set that weigh more; agreement: "
+        "of decisions on the test set; fit",
     ),
     "group": (
         "str",

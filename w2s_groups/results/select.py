@@ -1,12 +1,13 @@
-"""Choice among a method's variants, on validation images: the one place where it is made.
+"""Choice among a method's variants: the one place where it is made.
 
-A variant is a method whose name carries its settings, such as `selective[keep=0.3,q=0.7]`. A rule
-picks one in each cell, as somebody with that one draw would, and never looks at a test image.
+A rule picks one variant in each cell, as somebody with that one draw would, and never looks at a
+test image. Of variants that a rule puts level it takes the one nearest to the published setting
+(variants.nearest_first).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -14,74 +15,151 @@ import numpy as np
 import pandas as pd
 
 from w2s_groups.results.schema import POINT, SETUP
+from w2s_groups.results.variants import (
+    Variant,
+    at_scale,
+    nearest_first,
+    of_settings,
+    width_of,
+)
 
 CELL = [*SETUP, *POINT, "seed"]
 
 
 class Rule(Enum):
-    """fixed: the settings given beforehand. val_worst: best worst group on validation; val_mean:
-    best mean over groups; no_groups: most validation images right, whatever their group."""
+    """How one variant is chosen in each cell.
+
+    fixed: none is, settings are those given beforehand. labelled: of the variants within one
+    standard error of the best accuracy on the labelled images, whatever their group, the one
+    nearest to the published setting at l2 = d / 1000. val_worst: best worst group on validation;
+    val_mean: best mean over groups; no_groups: most validation images right, whatever their group.
+    """
 
     fixed = "fixed"
+    labelled = "labelled"
     val_worst = "val_worst"
     val_mean = "val_mean"
     no_groups = "no_groups"
 
 
 NEEDS_GROUPS = frozenset({Rule.val_worst.value, Rule.val_mean.value})
+NEEDS_VALIDATION = NEEDS_GROUPS | {Rule.no_groups.value}
 
 
-def variant_name(method: str, chosen: Mapping[str, Any]) -> str:
-    """`selective[keep=0.3,q=0.7]`."""
-    shown = (f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in chosen.items())
-    return f"{method}[{','.join(shown)}]"
+def order(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """The variants that the settings name, in each setup of the table.
+
+    Columns SETUP, base, method, trial, at_scale (whether its l2 is d / 1000) and rank: 0 is the
+    nearest to the published setting.
+    """
+    of_base: dict[str, list[Variant]] = {}
+    for variant in of_settings(settings):
+        of_base.setdefault(variant.base, []).append(variant)
+    methods = settings.get("methods") or {}
+    rows = []
+    for setup in table[SETUP].drop_duplicates().itertuples(index=False):
+        for base, variants in of_base.items():
+            width, published = width_of(settings, setup, base), methods.get(base) or {}
+            for rank, one in enumerate(nearest_first(variants, published, width)):
+                scale = at_scale(one, published, width)
+                rows.append((*setup, base, one.name, one.trial, scale, rank))
+    columns = [*SETUP, "base", "method", "trial", "at_scale", "rank"]
+    found: pd.DataFrame = pd.DataFrame(rows, columns=columns).astype(
+        {"trial": bool, "at_scale": bool, "rank": "int64"}
+    )
+    return found
 
 
-def base_of(name: str) -> str:
-    """The method that a variant is one of; the name itself where it is none."""
-    return name.partition("[")[0]
+def choose(table: pd.DataFrame, rule: Rule, ordered: pd.DataFrame) -> pd.DataFrame:
+    """The variant that `rule` takes in each cell: CELL, base, method, trial.
+
+    A cell without the accuracies that the rule reads, or whose variants all failed, has none.
+    ordered: as `order` gives it.
+    """
+    score = scores(table[table["method"].isin(ordered["method"])], rule)
+    there = score[np.isfinite(score["score"])].merge(ordered, on=[*SETUP, "method"])
+    best = there.groupby([*CELL, "base"])["score"].transform("max")
+    slack = 0.0
+    if rule is Rule.labelled:
+        slack = np.sqrt(np.maximum(best * (1 - best), 0.0) / there["n"])
+    level = there[there["score"] >= best - slack - 1e-12]
+    first: pd.DataFrame = level.sort_values("rank").drop_duplicates([*CELL, "base"])
+    return first[[*CELL, "base", "method", "trial"]].sort_values([*CELL, "base"], ignore_index=True)
 
 
-def told_groups(name: str) -> bool:
-    """Whether the rule in a name such as `selective[val_worst]` reads groups of validation data."""
-    return name.partition("[")[2].rstrip("]") in NEEDS_GROUPS
+def scores(table: pd.DataFrame, rule: Rule) -> pd.DataFrame:
+    """What `rule` goes by: CELL, method, score (larger is better, NaN where a run failed), n."""
+    split = "labelled" if rule is Rule.labelled else "validation"
+    seen = table[(table["split"] == split) & (table["metric"] == "accuracy") & (table["n"] > 0)]
+    if rule is Rule.labelled:
+        return seen.assign(score=seen["value"])[[*CELL, "method", "score", "n"]]
+    right = seen["value"] * seen["n"]
+    each = seen.assign(right=right, lost=seen["value"].isna()).groupby([*CELL, "method"])
+    found = each.agg(
+        worst=("value", "min"), mean=("value", "mean"), right=("right", "sum"), n=("n", "sum"),
+        lost=("lost", "any"),
+    ).reset_index()  # fmt: skip
+    of_rule = {
+        Rule.val_worst: found["worst"],
+        Rule.val_mean: found["mean"],
+        Rule.no_groups: found["right"] / found["n"],
+    }
+    score = of_rule[rule].where(~found["lost"], np.nan)
+    scored: pd.DataFrame = found.assign(score=score)[[*CELL, "method", "score", "n"]]
+    return scored
 
 
-def apply(table: pd.DataFrame, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame]:
+def apply(
+    table: pd.DataFrame, rule: Rule, settings: Mapping[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The table with its variants replaced by what `rule` makes of them, and what was chosen.
 
-    The variants of a method give way to one method named such as `selective[val_worst]`: in each
-    cell the variant that `rule` prefers, of equal ones the first by name. A cell without validation
-    atoms has none. Under `fixed` variants are only dropped. Second value: method, variant, cells.
+    Trials give way to what was chosen of them, in the place and under the name of their method.
+    Variants of `vary` give way to one more method named such as `selective[val_worst]`. Under
+    `fixed` trials are dropped and variants of `vary` stay, methods of their own. Second value: as
+    of `choose`.
     """
-    is_variant = table["method"].str.contains("[", regex=False)
-    plain = table[~is_variant]
-    empty = pd.DataFrame({"method": [], "variant": [], "cells": []})
-    if rule is Rule.fixed or not is_variant.any():
-        return plain, empty
-    variants = table[is_variant].assign(base=lambda t: t["method"].map(base_of))
-    seen = variants[(variants["split"] == "validation") & (variants["metric"] == "accuracy")]
-    score = seen.groupby([*CELL, "base", "method"], sort=True)[["value", "n"]].apply(
-        lambda atoms: _score(atoms["value"].to_numpy(), atoms["n"].to_numpy(), rule)
-    )
-    best = score.reset_index(name="score").sort_values(
-        [*CELL, "base", "score", "method"], ascending=[True] * (len(CELL) + 1) + [False, True]
-    )
-    chosen = best.drop_duplicates([*CELL, "base"])[[*CELL, "base", "method"]]
-    rows = variants.merge(chosen, on=[*CELL, "base", "method"])
-    rows = rows.assign(method=rows["base"] + f"[{rule.value}]")[list(table.columns)]
-    counts = chosen.groupby(["base", "method"]).size().reset_index(name="cells")
-    counts.columns = pd.Index(["method", "variant", "cells"])
-    counts["method"] += f"[{rule.value}]"
-    return pd.concat([plain, rows], ignore_index=True), counts
+    ordered = order(table, settings)
+    trials = ordered[ordered["trial"]]
+    if rule is Rule.fixed or ordered.empty:
+        plain = table[~table["method"].isin(trials["method"])]
+        return plain.reset_index(drop=True), ordered.iloc[:0]
+    chosen = choose(table, rule, ordered)
+    gone = {*ordered["method"], *trials["base"]}
+    shown = chosen["base"].where(chosen["trial"], chosen["base"] + f"[{rule.value}]")
+    return _with(table, gone, chosen.assign(shown=shown)), chosen
 
 
-def _score(value: Any, n: Any, rule: Rule) -> float:
-    there = n > 0
-    if not there.any() or np.isnan(value[there]).any():
-        return -np.inf
-    if rule is Rule.val_worst:
-        return float(value[there].min())
-    if rule is Rule.val_mean:
-        return float(value[there].mean())
-    return float((value * n)[there].sum() / n[there].sum())
+def scaled(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """The table with each method that has a trial at l2 = d / 1000 under the nearest such trial to
+    its published setting, without the other trials: settings that were fixed, at another l2."""
+    ordered = order(table, settings)
+    trials = ordered[ordered["trial"]]
+    nearest = trials[trials["at_scale"]].sort_values("rank").drop_duplicates([*SETUP, "base"])
+    gone = {*trials["method"], *nearest["base"]}
+    return _with(table, gone, nearest.assign(shown=nearest["base"]))
+
+
+def _with(table: pd.DataFrame, gone: set[str], chosen: pd.DataFrame) -> pd.DataFrame:
+    """The table without some methods, and with `chosen` rows (cells or setups) under the name
+    `shown`."""
+    keys = [name for name in (*CELL, "method") if name in chosen]
+    taken = table.merge(chosen[[*keys, "shown"]], on=keys)
+    taken = taken.assign(method=taken["shown"])[list(table.columns)]
+    return pd.concat([table[~table["method"].isin(gone)], taken], ignore_index=True)
+
+
+def counted(chosen: pd.DataFrame, rule: Rule) -> list[dict[str, Any]]:
+    """How often each variant of `vary` was chosen: method, variant, cells."""
+    varied = chosen[~chosen["trial"].astype(bool)]
+    counts = varied.groupby(["base", "method"]).size().reset_index(name="cells")
+    return [
+        {"method": f"{base}[{rule.value}]", "variant": str(name), "cells": int(cells)}
+        for base, name, cells in counts.itertuples(index=False)
+    ]
+
+
+def names_of(chosen: pd.DataFrame, rule: Rule) -> Sequence[str]:
+    """Methods that stand for a choice, by the name that the table shows them under."""
+    pairs = chosen[["base", "trial"]].drop_duplicates().itertuples(index=False)
+    return [base if trial else f"{base}[{rule.value}]" for base, trial in pairs]

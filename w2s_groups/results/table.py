@@ -6,8 +6,8 @@ is NaN in every group and listed in `missing`; a group that is absent from the t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -42,6 +42,7 @@ class Grid:
     pseudo: split -> (P, M, S, G) pseudolabel accuracy on "unlabelled" and "kept".
     upweighted: (P, M, S, G) rows of the unlabelled set that a method gave a larger weight.
     agreement: (P, M, M, S) share of test rows on which two methods decide alike, symmetric.
+    chosen_by: method -> rule that chose its settings in each cell, for those that have one.
     """
 
     data: str
@@ -65,6 +66,7 @@ class Grid:
     upweighted: Floats
     agreement: Floats
     missing: tuple[Missing, ...]
+    chosen_by: Mapping[str, str] = field(default_factory=dict)
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""

@@ -133,6 +133,27 @@ TERMS = (
         "Group labels a method reads: none, those of validation data, or those of training data.",
     ),
     Term(
+        "trial",
+        "trial",
+        r"[Tt]rials?",
+        "One of several settings of a method, fitted in every cell. A rule chooses among them in "
+        "each cell by itself, before any test image is looked at.",
+    ),
+    Term(
+        "oracle",
+        "oracle",
+        r"[Oo]racle",
+        "The trial that is best by the test images themselves: what a rule is compared with, never "
+        "a result. It holds the luck of a best of several.",
+    ),
+    Term(
+        "d",
+        "d / 1000",
+        r"d / 1000",
+        "The l2 penalty that trials are chosen around: d is the number of features that vary over "
+        "the pool, which is the trace of the covariance of standardised features.",
+    ),
+    Term(
         "t",
         "Student t interval",
         r"Student t",
