@@ -1,7 +1,6 @@
 """Every method of several fits or told groups, run through a block of cells on a small pool."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,27 +60,19 @@ def pool() -> Pool:
 
 
 def exactly(features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]) -> list[Head]:
-    return [fit(features[p.side], p, 1e-8) for p in problems]
+    return [fit(features[p.side], p, 1e-9) for p in problems]
 
 
-def test_cells_of_a_block_equal_cells_run_alone(pool: Pool) -> None:
-    together = run_block(CELLS, pool, ALL, exactly)
-    for cell, atoms in zip(CELLS, together, strict=True):
-        assert run_block([cell], pool, ALL, exactly)[0] == atoms
+def test_every_method_of_a_block_is_tested_on_every_group(pool: Pool) -> None:
+    for atoms in run_block(CELLS, pool, ALL, solve):
         tested = [r for r in atoms if r["split"] == "test"]
         assert {r["method"] for r in tested} == set(ALL)
         assert all(0 <= r["value"] <= 1 for r in tested)
 
 
 def test_the_grid_solver_serves_every_round_of_every_method(pool: Pool) -> None:
-    """Accuracies on 100 test images a group differ by an image near the boundary at the most."""
-    ours = run_block(CELLS, pool, ALL, partial(solve, tol=1e-8))
-    theirs = run_block(CELLS, pool, ALL, exactly)
-    for one, other in zip(ours, theirs, strict=True):
-        for a, b in zip(one, other, strict=True):
-            assert {**a, "value": 0} == {**b, "value": 0}
-            if a["split"] == "test":
-                assert a["value"] == pytest.approx(b["value"], abs=1.01 / a["n"])
+    """Every stored number is that of heads that SciPy fits one by one."""
+    assert run_block(CELLS, pool, ALL, solve) == run_block(CELLS, pool, ALL, exactly)
 
 
 def test_told_of_groups_the_worst_group_is_better_than_the_ceilings(pool: Pool) -> None:

@@ -14,7 +14,7 @@ from w2s_groups.heads.batch import Batch, Descent
 from w2s_groups.heads.blocks import Block, Task, expand
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.newton import finish
-from w2s_groups.heads.newton_step import Heads, Rows, Theta
+from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units
 
 NEAR, LIMIT = 1e-4, 300  # gradient at which a descent gives way to Newton steps; its iterations
@@ -117,7 +117,7 @@ class Ending:
         mean, unit = self._units(side, l2)
         centred = self.features[side][rows] - mean
         kernel = None
-        if centred.shape[0] <= centred.shape[1]:
+        if len(centred) <= len(unit) and l2 / (unit**2).max() >= LEAST:
 
             def make() -> Tensor:
                 own = torch.as_tensor(centred, dtype=torch.float32, device=self.device)

@@ -14,6 +14,9 @@ CG_LIMIT = 400
 CG_TOL, CG_ROUGH = 1e-3, 1e-2
 # Rows (or features, if fewer) up to which every head has a factorisation of its own.
 OWN = 1_100
+# Penalties below this count as this in an inverse: it must not blow up rounding in directions that
+# no row has.
+LEAST = 1e-9
 DRIFT = 0.3  # move of a logit after which a factorised Hessian is made anew
 
 
@@ -22,7 +25,8 @@ class Rows:
     """The rows of some heads, float64. X: (n, d) in the units of `problem.units`; l2.
 
     unit: (d,) of those units, so that l2 / unit² is each coefficient's penalty.
-    kernel: (n, n) float32, products of the rows in the features' own units; None where n > d.
+    kernel: (n, n) float32, products of the rows in the features' own units; None where n > d or
+        the penalties are too small for it.
     precision: of the factors, float32 or float64.
     """
 
@@ -111,7 +115,7 @@ class Hessian:
 
 
 class Inverse:
-    """(Σ_i h_i x_iᵀx_i + penalty)⁻¹, intercept included, with curvatures h (G, n) of the rows.
+    """About (Σ_i h_i x_iᵀx_i + penalty)⁻¹, intercept included, with curvatures h (G, n) of rows.
 
     G is P, or 1 where all heads share their mean. With centre c = Σ h_i x_i / Σ h_i and intercept
     b + c·v the Hessian falls apart into that of v and Σ h, and v's is that of the rows' kernel
@@ -121,6 +125,7 @@ class Inverse:
     def __init__(self, rows: Rows, P: int, own: bool) -> None:
         """own: whether every head must have its own, at any cost."""
         self.rows = rows
+        self.penalty = rows.penalty.clamp_min(LEAST)
         n, d = rows.X.shape
         self.own = own or min(n, d) <= OWN
         G = P if self.own else 1
@@ -159,7 +164,7 @@ class Inverse:
         if rows.kernel is None:
             X = ((rows.X - self.centre[index]) * root[:, None]).to(rows.precision)
             A = X.T @ X
-            A.diagonal().add_(rows.penalty.to(rows.precision))
+            A.diagonal().add_(self.penalty.to(rows.precision))
         else:
             # k_ij − v_i − v_j + w·v, v = kernel w: the kernel of centred rows.
             w = (h / total).to(torch.float32)
@@ -185,9 +190,9 @@ class Inverse:
         if rows.kernel is None:
             v = self._solve(v)
         else:
-            u = v / rows.penalty
+            u = v / self.penalty
             s = half * self._solve(half * (u @ rows.X.T - (u * c).sum(-1, keepdim=True)))
-            v = u - (s @ rows.X - s.sum(-1, keepdim=True) * c) / rows.penalty
+            v = u - (s @ rows.X - s.sum(-1, keepdim=True) * c) / self.penalty
         return Theta(v, g.b / total - (v * c).sum(-1))
 
     def _solve(self, B: Tensor) -> Tensor:

@@ -162,12 +162,14 @@ def leave_one_out(factor: Factor, rows: RowSet, Y: Tensor, theta: Tensor, b: Ten
 
 
 def _cholesky(A: Tensor) -> Tensor:
-    """Lower factor, of A a rounding further from singular where A itself has none."""
+    """Lower factor, of A some roundings further from singular where A itself has none."""
     root: Tensor
     root, failed = torch.linalg.cholesky_ex(A)
-    if bool(failed):
-        A.diagonal().add_(1e-13 * len(A) * A.diagonal().amax())
-        root = torch.linalg.cholesky(A)
+    rounding = 1e-13 * len(A) * A.diagonal().amax()
+    while bool(failed):
+        A.diagonal().add_(rounding)
+        root, failed = torch.linalg.cholesky_ex(A)
+        rounding *= 10
     return root
 
 
