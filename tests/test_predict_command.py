@@ -94,7 +94,7 @@ def test_refits_have_maps_of_their_own(run: tuple[Path, str]) -> None:
     assert gain.nunique() > 10
     assert "![maps of the refit](map_retrained.png)" in (folder / "README.md").read_text()
     assert (folder / "map_retrained.png").stat().st_size > 5000
-    assert "refitted on the surest 50 % of its images" in said
+    assert "refitted on the surest 50 % of its samples" in said
 
 
 def test_committed_pages_follow_from_their_tables(run: tuple[Path, str]) -> None:

@@ -168,14 +168,14 @@ def test_jobs_that_differ_in_the_grid_share_a_report() -> None:
     assert settings["student"] == ["b", "c"]
     assert settings["data"] == {"name": "birds, digits", "birds.size": 9}
     assert [pair["data"] for pair in settings["pair"]] == ["birds", "digits"]
-    assert sweep.folder_name(alike, records) == "birds+digits"
+    assert sweep.report_name(alike, records) == "birds+digits"
 
 
 def test_jobs_that_differ_elsewhere_do_not() -> None:
     records = [record(), record(l2=1.0), record(data={"name": "birds", "size": 20})]
     found = sweep.groups(records)
     assert [len(alike) for alike in found] == [1, 1, 1]
-    names = [sweep.folder_name(alike, records) for alike in found]
+    names = [sweep.report_name(alike, records) for alike in found]
     assert names == ["birds,size=9,l2=0.1", "birds,size=9,l2=1.0", "birds,size=20,l2=0.1"]
 
 
@@ -189,13 +189,13 @@ def test_jobs_that_read_other_files_do_not_and_it_is_said() -> None:
     found = sweep.groups(records)
     assert found == [[old, records[2]], [new]]
     assert sweep.changed(records) == ["birds"]
-    names = [sweep.folder_name(alike, records) for alike in found]
+    names = [sweep.report_name(alike, records) for alike in found]
     assert len(set(names)) == 2
     assert all(name.startswith("birds,files=") for name in names)
     # Other settings read other things: no file has changed.
     records = [read_from("old", image_size=32), read_from("new", image_size=64)]
     assert sweep.changed(records) == []
-    assert [sweep.folder_name([r], records) for r in records] == [
+    assert [sweep.report_name([r], records) for r in records] == [
         "birds,image_size=32",
         "birds,image_size=64",
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -49,6 +51,30 @@ def dress(axes: Axes) -> None:
     axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
         text.set_color(INK)
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int = 4
+) -> None:
+    """A legend under the panels, in as many of so many columns as fit the figure's width.
+
+    The figure grows by what the rows of the legend take, so that the panels keep their size; where
+    one column is too wide still, the letters shrink.
+    """
+    size, width = 9.5, 0.98 * figure.get_figwidth() * figure.dpi
+    for n in range(min(len(names), columns), 0, -1):
+        legend = figure.legend(
+            handles, names, loc="outside lower center", ncols=n, frameon=False, labelcolor=INK,
+            fontsize=size,
+        )  # fmt: skip
+        taken = legend.get_window_extent(figure.canvas.get_renderer()).width  # type: ignore[attr-defined]
+        if taken <= width or n == 1:
+            break
+        legend.remove()
+    for text in legend.get_texts() if taken > width else ():
+        text.set_fontsize(size * width / taken)
+    rows = -(-len(names) // n)
+    figure.set_figheight(figure.get_figheight() + (rows - 1) * 1.5 * size / 72)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from w2s_groups.results.stats import Interval
 
 BLANK = "–"
+IMAGE = "image"  # what a sample of a dataset is, where settings["noun"] does not say
 
 
 def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
@@ -39,6 +43,22 @@ def bounds(interval: Interval, sign: bool = True) -> str:
     """`[+0.040, +0.064]`."""
     low, high = float(interval.low), float(interval.high)
     return f"[{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+
+
+def noun_of(settings: Mapping[str, Any], data: str | None = None) -> str:
+    """What one sample is called: image, text or sample; of one dataset where a report has several
+    kinds, else sample for all of them."""
+    noun = settings.get("noun", IMAGE)
+    if isinstance(noun, Mapping):
+        return str(noun.get(data, IMAGE)) if data is not None else "sample"
+    return str(noun)
+
+
+def wrapped(text: str) -> str:
+    """A sentence as a terminal of 80 columns shows it; paths and other long words stay whole."""
+    return textwrap.fill(
+        text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def count(n: int, noun: str) -> str:

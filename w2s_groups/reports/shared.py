@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK
+from w2s_groups.reports.format import BLANK, noun_of
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.coverage import MEASURED
@@ -22,9 +22,9 @@ def of_all(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:
     return [
         *_pair(settings.get("pair")),
         *_methods(settings),
-        *_chosen(settings.get("chosen")),
+        *_chosen(settings.get("chosen"), noun_of(settings)),
         *_failed(settings.get("failed")),
-        _reading(grids),
+        _reading(grids, noun_of(settings)),
         _settings(settings),
     ]
 
@@ -109,7 +109,7 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         )
     if not rows:
         return []
-    text = "No method was tuned on test images."
+    text = f"No method was tuned on test {noun_of(settings)}s."
     if told:
         text += f" True labels of the unlabelled set are read by {', '.join(told)} alone."
     if by_ridge:
@@ -137,25 +137,23 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
 _RULES = {
     "val_worst": "the best worst group of validation",
     "val_mean": "the best mean over the groups of validation",
-    "no_groups": "the most validation images right, whatever their group",
+    "no_groups": "the most validation {noun}s right, whatever their group",
 }
 
 
-def _chosen(chosen: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+def _chosen(chosen: Sequence[Mapping[str, Any]] | None, noun: str) -> list[Section]:
     """How often a rule took each variant."""
     if not chosen:
         return []
     rule = str(chosen[0]["method"]).partition("[")[2].rstrip("]")
-    text = (
-        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}); test images "
-        "play no part."
-    )
+    best = _RULES.get(rule, rule).format(noun=noun)
+    text = f"In each cell the variant with {best} (select = {rule}); test {noun}s play no part."
     rows = tuple((str(row["method"]), str(row["variant"]), str(row["cells"])) for row in chosen)
     header = ("method", "variant", "cells in which it was chosen")
     return [Section("What the rule chose", (text,), header=header, rows=rows)]
 
 
-def _reading(grids: Sequence[Grid]) -> Section:
+def _reading(grids: Sequence[Grid], noun: str) -> Section:
     """What the numbers mean, and what their intervals do and do not cover."""
     lines = [
         "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
@@ -163,8 +161,8 @@ def _reading(grids: Sequence[Grid]) -> Section:
         "then averaged over seeds: in small groups that is biased low, and the summary estimates "
         "by how much.",
         "Intervals are 95 % Student t intervals over seeds unless they are named otherwise. A seed "
-        "redraws the labelled and the unlabelled set from one fixed pool; the test images stay. So "
-        "they cover the draws under a fixed split of identities, not the choice of test "
+        f"redraws the labelled and the unlabelled set from one fixed pool; the test {noun}s stay. "
+        "So they cover the draws under a fixed split of identities, not the choice of test "
         "identities. Intervals per point are not corrected for their number.",
         *_coverage(),
         "A gain is paired: method − teacher in the same cell, positive is better; over W2S is "
@@ -173,7 +171,7 @@ def _reading(grids: Sequence[Grid]) -> Section:
     ]
     for grid in grids:
         if grid.smallest_n == 0:
-            lines.append(f"{setup_name(grid)}: a group has no test image and takes no part.")
+            lines.append(f"{setup_name(grid)}: a group has no test {grid.noun} and takes no part.")
     return Section("How to read this", bullets=tuple(lines))
 
 
@@ -200,8 +198,12 @@ def _coverage() -> list[str]:
 def _settings(settings: Mapping[str, Any]) -> Section:
     """What the sections above do not show."""
     shown = {
-        key: value for key, value in settings.items() if key not in ("pair", "chosen", "failed")
+        key: value
+        for key, value in settings.items()
+        if key not in ("pair", "chosen", "failed", "unfinished")
     }
+    if settings.get("unfinished"):
+        shown["jobs of the sweep that are not in this report"] = settings["unfinished"]["jobs"]
     if shown.get("methods"):
         shown["methods"] = {
             name: value for name, value in shown["methods"].items() if base_of(name) not in METHODS

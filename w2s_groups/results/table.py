@@ -61,6 +61,7 @@ class Grid:
     kept_n: Ints
     pseudo: dict[str, Floats]
     missing: tuple[Missing, ...]
+    noun: str = "image"  # what a test sample is called: image, text or sample
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""
