@@ -29,7 +29,7 @@ def test_show_says_what_is_there(results: Path, capsys: pytest.CaptureFixture[st
     assert run(results, "show") == 0
     printed = capsys.readouterr().out
     assert "mine: 3 cells (3 by code v1), 3 of them files of their own" in printed
-    assert "d, t -> s: 3 cells, n_l 10, n_u 20, eta_l 0.05, eta_u 0.5, seed 0/1/2" in printed
+    assert "d, t -> s:\n    3 cells, n_l 10, n_u 20, eta_l 0.05, eta_u 0.5, seed 0/1/2" in printed
     assert "RuntimeError: no memory" in printed
     assert "other: 1 cells (1 by code v2)" in printed
 

@@ -68,7 +68,7 @@ def check(arguments: Sequence[str], config_name: str = "config") -> None:
             for value in values:
                 folder_name(key, value)
         if override.is_sweep_override() and not many:
-            raise _needs_multirun(override, key in groups)
+            raise _several(override, key in groups, config_name == "config")
 
 
 def _parsed(text: str) -> Override:
@@ -126,7 +126,8 @@ def _check_options(group: str, values: Sequence[Any], known: Any) -> None:
             raise unknown_name(group, str(value), {prefix + option for option in options})
 
 
-def _needs_multirun(override: Override, is_group: bool) -> InputError:
+def _several(override: Override, is_group: bool, sweeps: bool) -> InputError:
+    """Error for several values in one run; sweeps: whether the command takes --multirun."""
     text = str(override.input_line)
     key, _, value = text.partition("=")
     in_one_job = {f.name for f in fields(Config) if f.type == "Any"} | {"methods"}
@@ -136,6 +137,8 @@ def _needs_multirun(override: Override, is_group: bool) -> InputError:
         also = f", or write {key}=[{value}] for all of them in one job"
     elif key == "methods":
         also = ", or write methods=[...] once for all of them in one job"
+    if not sweeps:
+        return InputError(f"{text} names several values{also or ': name one'}".replace(", or", ":"))
     return InputError(f"{text} names several values: add --multirun for a job each{also}")
 
 

@@ -168,25 +168,23 @@ def text(table: pd.DataFrame, cfg: PlanConfig, pair: tuple[str, str], data: str)
     for _, row in table.iterrows():
         shown = {
             "option": row["option"],
-            "n_l": row["n_l"],
-            "n_u": row["n_u"],
-            "alpha": f"{row['alpha']:g}",
-            "student worst group": f"{row['student_worst_group']:.3f}",
-            "change (95 % of draws)": "",
-            "Pr[better]": "",
+            "worst": f"{row['student_worst_group']:.3f}",
+            "change, 95 % of draws": "",
+            "better": "",
             "average": f"{row['student_average']:.3f}",
         }
         if row["option"] != NOW:
             low, high = row["change_worst_group_low"], row["change_worst_group_high"]
-            shown["change (95 % of draws)"] = (
+            shown["change, 95 % of draws"] = (
                 f"{row['change_worst_group']:+.3f} [{low:+.3f}, {high:+.3f}]"
             )
-            shown["Pr[better]"] = f"{row['better_worst_group']:.2f}"
+            shown["better"] = f"{row['better_worst_group']:.2f}"
         rows.append(shown)
     others = table[table["option"] != NOW]
     first = others.iloc[0]
     parts = [
-        f"{pair[0]} -> {pair[1]} on {data}: predicted, no head trained",
+        f"{pair[0]} -> {pair[1]} on {data}, n_l={cfg.n_l[0]}, n_u={cfg.n_u[0]}: predicted, no head "
+        "trained; worst: the student's worst-group accuracy; better: the chance that it rises",
         pd.DataFrame(rows).to_string(index=False),
     ]
     if first["change_worst_group"] <= 0:
@@ -201,4 +199,4 @@ def text(table: pd.DataFrame, cfg: PlanConfig, pair: tuple[str, str], data: str)
             f"{first['change_worst_group']:.3f}{tie}; next: {second['option']}, "
             f"{second['change_worst_group']:+.3f}"
         )
-    return "\n".join(parts)
+    return "\n".join(part if "\n" in part else wrapped(part) for part in parts)

@@ -43,6 +43,12 @@ log = logging.getLogger("w2s_groups")
 
 def run(cfg: PredictConfig) -> None:
     """Predict every pair, measure what is asked for, write and print."""
+    for name in ("eta_l", "eta_u"):
+        if len(getattr(cfg, name)) < 2:
+            raise InputError(
+                f"{name}={getattr(cfg, name)}: a map needs two values of {name} or more, such as "
+                f"{name}=[0.05,0.5]"
+            )
     root = Path(cfg.reports_dir) / cfg.experiment_name
     check_writable(root, "reports_dir")
     memory = Memory(8)
@@ -88,7 +94,8 @@ def run(cfg: PredictConfig) -> None:
 
 def question(asked: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a prediction answers; `asked` where its report does not say, as those of old do not."""
-    return {"asked": asked, **{k: v for k, v in settings.items() if k != "alpha"}}
+    rest = {key: value for key, value in settings.items() if key not in ("alpha", "asked")}
+    return {**rest, "asked": settings.get("asked", asked)}
 
 
 def check_pool(

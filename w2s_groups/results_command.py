@@ -13,7 +13,7 @@ from w2s_groups.checks import NO_EXPERIMENTS
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.files import write_atomic
 from w2s_groups.reports import pair
-from w2s_groups.reports.format import count
+from w2s_groups.reports.format import count, wrapped
 from w2s_groups.results import failures, folding, parts, schema, store
 
 _OTHERS = {"pairs", "theory"}  # what a run may leave without a cell
@@ -87,8 +87,10 @@ def _show(options: argparse.Namespace) -> int:
             axes = ", ".join(
                 f"{name} {_range(grid[name])}" for name in ("n_l", "n_u", "eta_l", "eta_u", "seed")
             )
-            print(f"  {data}, {teacher} -> {student}: {len(grid)} cells, {axes}")
-            print(f"    methods: {', '.join(schema.method_order(rows['method'].unique()))}")
+            methods = ", ".join(schema.method_order(rows["method"].unique()))
+            print(f"  {data}, {teacher} -> {student}:")
+            print(wrapped(f"    {len(grid)} cells, {axes}", "      "))
+            print(wrapped(f"    methods: {methods}", "      "))
         failed = failures.load(folder)
         for failure in failed:
             print(f"  failed: {failures.sentence(failure)}")

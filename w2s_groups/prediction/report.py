@@ -11,7 +11,7 @@ import pandas as pd
 from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
 from w2s_groups.prediction.found import Found
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
-from w2s_groups.reports.format import IMAGE, noun_of
+from w2s_groups.reports.format import IMAGE, noun_of, wrapped
 from w2s_groups.results.schema import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
@@ -82,7 +82,7 @@ def _scatter(cells: pd.DataFrame) -> dict[str, bytes]:
 
 
 def summary(found: Found) -> str:
-    """The tables as plain text."""
+    """The tables as plain text, in 80 columns."""
     own = found.settings
     parts = [
         f"{own['teacher']} -> {own['student']} on {own['data']}, n_l={own['n_l']}, "
@@ -107,7 +107,7 @@ def summary(found: Found) -> str:
             "order of the cells (Spearman)",
             ordered(found.order).to_string(index=False),
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part if "\n" in part else wrapped(part) for part in parts)
 
 
 def predicted_heads(settings: dict[str, Any]) -> str:

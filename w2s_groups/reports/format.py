@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from w2s_groups.results.stats import Interval
 
 BLANK = "–"
+WIDTH = 80  # columns of a terminal
 IMAGE = "image"  # what a sample of a dataset is, where settings["noun"] does not say
 
 
@@ -54,11 +56,17 @@ def noun_of(settings: Mapping[str, Any], data: str | None = None) -> str:
     return str(noun)
 
 
-def wrapped(text: str) -> str:
-    """A sentence as a terminal of 80 columns shows it; paths and other long words stay whole."""
-    return textwrap.fill(
-        text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+_TOGETHER = re.compile(r" = | (?:\+-|±) |(?<=,) (?=[^\[\]]*\])")  # n = 88, [-0.1, +0.2]
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """A sentence as a terminal of 80 columns shows it; paths, numbers with their symbols and
+    intervals stay on one line."""
+    kept = _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(
+        kept, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def count(n: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2s_groups.reports.format import BLANK, count, fixed
+from w2s_groups.reports.format import BLANK, WIDTH, count, fixed, wrapped
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
@@ -16,7 +16,6 @@ from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
 
-WIDTH = 80
 MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 
 
@@ -107,7 +106,7 @@ def terminal(grid: Grid) -> str:
         for mark, plain in ascii_only.items():
             line = line.replace(mark, plain)
         is_sentence = not line.startswith(" ") and len(line) > WIDTH
-        out += textwrap.wrap(line, WIDTH, subsequent_indent="  ") if is_sentence else [line]
+        out += wrapped(line).splitlines() if is_sentence else [line]
     return "\n".join(out)
 
 

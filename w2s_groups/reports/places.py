@@ -82,7 +82,8 @@ def place(
         write_atomic(parent / candidate / SETTINGS, as_json(settings))
         if candidate == name:
             return plain, ""
-        what = ", ".join(list(differs)[:4]) + (", ..." if len(differs) > 4 else "")
+        keys = [key for key in differs if key != "asked"]
+        what = ", ".join(keys[:4]) + (", ..." if len(differs) > len(keys[:4]) else "")
         return parent / candidate, f"{plain}/ is kept: its report has other settings ({what})"
     raise AssertionError(f"{parent} holds another report under a full digest")
 
@@ -109,7 +110,8 @@ def named(name: str, differs: Mapping[str, Any], mine: Mapping[str, Any]) -> str
         top, _, rest = key.partition(".")
         short = {"methods": rest or top, "vary": key, "files": top}.get(top, key.rpartition(".")[2])
         values = value if isinstance(value, list) else ["none" if value is None else value]
-        part = f",{short}={'+'.join(map(str, values))}"
+        shown = "+".join(map(str, values))
+        part = f",{shown}" if key == "asked" else f",{short}={shown}"
         safe = "".join(c if c.isalnum() or c in "+-_=.," else "_" for c in part)
         whole = whole and safe == part and len((text + safe).encode()) <= _LONGEST
         if len((text + safe).encode()) <= _LONGEST:

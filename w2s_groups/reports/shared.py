@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK, noun_of
+from w2s_groups.reports.format import BLANK, IMAGE, noun_of
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.coverage import MEASURED
@@ -200,8 +200,10 @@ def _settings(settings: Mapping[str, Any]) -> Section:
     shown = {
         key: value
         for key, value in settings.items()
-        if key not in ("pair", "chosen", "failed", "unfinished")
+        if key not in ("pair", "chosen", "failed", "unfinished", "noun")
     }
+    if noun_of(settings) != IMAGE:
+        shown.pop("image_size", None)
     if settings.get("unfinished"):
         shown["jobs of the sweep that are not in this report"] = settings["unfinished"]["jobs"]
     if shown.get("methods"):
