@@ -173,12 +173,12 @@ def _finish() -> int:
     """Write the reports of the running sweep and say what failed; the exit status."""
     (running,) = _running
     results, reports, sweep = running.results, running.reports, str(current())
-    paths = sorted(results.glob(f"*/sweeps/{sweep}/*.json"))
-    records = [json.loads(path.read_bytes()) for path in paths]
+    found = {path.stem: _read(path) for path in sorted(results.glob(f"*/sweeps/{sweep}/*.json"))}
+    records = [record for record in found.values() if record is not None]
     _running.clear()
     os.environ.pop(_SWEEP, None)
     if running.jobs is not None:
-        _say_missing(running.jobs, {path.stem for path in paths})
+        _say_missing(running.jobs, {name for name, record in found.items() if record})
     refusals = [record for record in records if "refused" in record]
     n_jobs = len(records if running.jobs is None else running.jobs)
     lacking = n_jobs - len(records) + len(refusals)
@@ -226,6 +226,15 @@ def _finish() -> int:
         )
         return 1
     return 0
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A job's record; None for one that is damaged: that job is run again."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "experiment" in record else None
 
 
 def _say_missing(jobs: Sequence[Sequence[str]], recorded: set[str]) -> None:
