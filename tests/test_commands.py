@@ -174,3 +174,12 @@ def test_a_good_store_is_called_whole(
     # A run measures it again.
     assert forked.run(tmp_path, *SMALL) == 0
     assert results_command.main(["verify"]) == 0
+
+
+def test_a_theory_with_other_settings_has_a_folder_of_its_own(
+    forked: Forked, tmp_path: Path
+) -> None:
+    coarse = ("experiment=phase_map", "experiment.rtol=1e-2")
+    assert forked.run(tmp_path, "--multirun", *coarse, "experiment.size=4,5") == 0
+    found = [path.parent.name for path in (tmp_path / "reports").rglob("phase_map.csv")]
+    assert sorted(found) == ["phase_map,rtol=0.01,size=4", "phase_map,rtol=0.01,size=5"]

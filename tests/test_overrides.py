@@ -85,6 +85,17 @@ def test_what_cannot_be_meant_is_refused_in_one_line(
         assert word in str(refused.value)
 
 
+def test_a_command_that_takes_no_sweep_is_not_told_to_sweep() -> None:
+    for command, asked, remedy in (
+        ("predict", "eta_l=0.1,0.5", "write eta_l=[0.1,0.5]"),
+        ("plan", "l2=1e-3,1e-2", "name one"),
+    ):
+        with pytest.raises(InputError) as refused:
+            overrides.check([asked], command)
+        assert remedy in str(refused.value)
+        assert "multirun" not in str(refused.value)
+
+
 def test_a_number_takes_no_list() -> None:
     with pytest.raises(InputError) as refused:
         overrides.check(["l2=1e-3,1e-2"])

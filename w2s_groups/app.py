@@ -22,6 +22,7 @@ from w2s_groups import compose, job, overrides, sweep
 from w2s_groups.config import Config
 from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
+from w2s_groups.experiments import EXPERIMENTS
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.reports.format import wrapped
 from w2s_groups.results import failures, store
@@ -130,15 +131,27 @@ def _fail(sentence: str) -> None:
 
 def run_theory(cfg: Config) -> None:
     """A figure of the z⊗ξ model or of DLLL25: its points are kept, so that it can be resumed."""
+    folder = Path(cfg.reports_dir) / "figures" / _variant()
     with tqdm(unit="point") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        cfg.experiment.run(
-            Path(cfg.reports_dir) / "figures", Path(cfg.results_dir) / "theory", progress
-        )
+        cfg.experiment.run(folder, Path(cfg.results_dir) / "theory", progress)
+    print(f"figures in {folder}/")
+
+
+def _variant() -> str:
+    """A folder for a theory's figure with settings or a YAML file of the user's; "" as shipped."""
+    if not HydraConfig.initialized():
+        return ""
+    hydra_config = HydraConfig.get()
+    name = str(hydra_config.runtime.choices.get("experiment"))
+    changed = overrides.changed(hydra_config.overrides.task, "experiment.")
+    if name in EXPERIMENTS and not changed:
+        return ""
+    return places.named(name.replace("/", "_"), changed, changed)
 
 
 def run(cfg: Config) -> job.Job:

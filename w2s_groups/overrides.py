@@ -142,6 +142,12 @@ def _several(override: Override, is_group: bool, sweeps: bool) -> InputError:
     return InputError(f"{text} names several values: add --multirun for a job each{also}")
 
 
+def changed(asked: Sequence[str], prefix: str) -> dict[str, Any]:
+    """The values that overrides give to the keys below a prefix."""
+    found = {override.key_or_group: list(_values(override)) for override in map(_parsed, asked)}
+    return {key: found[key] for key in sorted(found) if key.startswith(prefix)}
+
+
 def check_networks(asked: Sequence[str], cfg: Config) -> None:
     """InputError where other networks are asked for by name than those that the data bring."""
     own: Sequence[str] = getattr(cfg.data, "NETWORKS", ())
