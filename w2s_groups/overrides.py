@@ -28,6 +28,7 @@ from w2s_groups.config import Config
 from w2s_groups.errors import InputError, unknown_name
 
 _FOLDERS = ("experiment_name", "data.name")
+_SINGLE = ("data", "finetune")  # groups of which a run has one
 _PARTS = (list, tuple)
 
 
@@ -62,6 +63,11 @@ def check(arguments: Sequence[str], config_name: str = "config") -> None:
 
     for override in found:
         key, values = override.key_or_group, list(_values(override))
+        if key in _SINGLE and len(values) > 1 and not override.is_sweep_override():
+            raise InputError(
+                f"{override.input_line}: {key} takes one name; for a job each give "
+                f"--multirun {key}={','.join(map(str, values))}"
+            )
         if key in groups or ("/" in key and known(key)):
             _check_options(key, values, known)
         if key in _FOLDERS:
@@ -75,7 +81,7 @@ def _parsed(text: str) -> Override:
     try:
         override = OverridesParser.create().parse_override(text)
     except HydraException as error:
-        first = str(error).splitlines()[0]
+        first = str(error).splitlines()[0].partition(" expecting ")[0]
         raise InputError(
             f"{text!r} cannot be read as key=value ({first}); write key=value, close every bracket "
             "and quote the whole for the shell"
@@ -128,8 +134,8 @@ def _check_options(group: str, values: Sequence[Any], known: Any) -> None:
 
 def _several(override: Override, is_group: bool, sweeps: bool) -> InputError:
     """Error for several values in one run; sweeps: whether the command takes --multirun."""
-    text = str(override.input_line)
-    key, _, value = text.partition("=")
+    text, key = str(override.input_line), override.key_or_group
+    value = text.partition("=")[2]
     in_one_job = {f.name for f in fields(Config) if f.type == "Any"} | {"methods"}
     takes_list = "." in key or key not in {f.name for f in fields(Config)} or key in in_one_job
     also = ""
@@ -209,4 +215,4 @@ def _wrong_value(cause: ValidationError) -> str:
             f"one at a time, or sweep over them: --multirun {key}={each}"
         )
     shown = "null" if value is None else value
-    return f"{key}={shown} must be {rule or f'a {kind}'}{null}; change {key}"
+    return f"{key}={shown} must be {rule or 'of another type'}{null}; change {key}"
