@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 from tables import grid_table
 
+from w2s_groups import config, job
+from w2s_groups.config import Config
 from w2s_groups.errors import InputError
-from w2s_groups.reports import leaderboard, places
+from w2s_groups.reports import check, leaderboard, places
 
 METHODS = {"teacher": {"l2": 0.001}, "w2s": {"l2": 0.001}, "selective": {"l2": 0.001, "keep": 0.5}}
 
@@ -143,3 +146,19 @@ def test_an_unfinished_report_that_has_another_folder_now_goes(tmp_path: Path) -
     assert not folders[0].exists()
     assert [path.name for path in folders[1].iterdir()] == ["notes.txt"]
     assert kept.is_dir()
+
+
+COMMITTED = sorted(Path(check.__file__).parents[2].glob("reports/*/*/leaderboard.md"))
+
+
+@pytest.mark.parametrize("page", COMMITTED, ids=lambda page: "/".join(page.parts[-3:-1]))
+def test_the_experiments_as_shipped_go_on_in_their_committed_folders(
+    load: Callable[..., Config], page: Path
+) -> None:
+    experiment, data = page.parts[-3:-1]
+    cfg = load(f"experiment={experiment}", f"data={data}")
+    original = 0.5 if cfg.eta_o is None else cfg.eta_o
+    now = job._settings(cfg, config.cells(cfg, original), original) | {"class_priors": None}
+    there = places.held(page.parent)
+    assert there
+    assert places.apart(places.question(now), places.question(there)) == {}
