@@ -189,8 +189,10 @@ def _finish() -> int:
     n_cells = failed = 0
     for name in changed(records):
         print(
-            f"the files of data={name} changed between jobs of this sweep, whose reports are kept "
-            "apart; run the same command to make all cells from the files as they are now"
+            wrapped(
+                f"the files of data={name} changed between jobs of this sweep, whose reports are "
+                "kept apart; run the same command to make all cells from the files as they are now"
+            )
         )
     for alike in groups(records):
         experiment = alike[0]["experiment"]
@@ -221,8 +223,10 @@ def _finish() -> int:
         print(f"refused: {' '.join(record['overrides'])}: {record['refused']}")
     if failed or refusals:
         print(
-            f"{failed} of {n_cells} cells failed and {len(refusals)} of {len(records)} jobs were "
-            "refused; run the same command to try them again"
+            wrapped(
+                f"{failed} of {n_cells} cells failed and {len(refusals)} of {len(records)} jobs "
+                "were refused; run the same command to try them again"
+            )
         )
         return 1
     return 0
