@@ -94,8 +94,11 @@ def test_texts_are_called_texts(forked: Forked, tmp_path: Path) -> None:
         said = page.replace("data:image/png", "")
         assert " image" not in said.lower().replace('role="img"', "")
     # Another folder of data, under the same name and settings, is another report.
-    texts(tmp_path / "texts", t=1.0, s=2.0)
-    assert forked.run(tmp_path, *TEXTS, "methods=[teacher,w2s,selective,ceiling]") == 0
+    texts(tmp_path / "others")
+    table = (tmp_path / "texts/metadata.csv").read_text()
+    (tmp_path / "others/metadata.csv").write_text(table.replace("text ", "other "))
+    chosen = "methods=[teacher,w2s,selective,ceiling]"
+    assert forked.run(tmp_path, *TEXTS, chosen, "data.root=others") == 0
     assert len(reports(tmp_path)) == 2
 
 

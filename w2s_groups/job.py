@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from w2s_groups import collapsed, config, features, inputs, solvers
-from w2s_groups.backbones import precomputed
 from w2s_groups.checks import ORIGINAL
 from w2s_groups.config import Cell, ClassBalance, Config, HeadKind, plain
 from w2s_groups.data.base import TEST, Dataset, Listed, original_eta
@@ -157,7 +156,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
     settings = {
         **_settings(cfg, cells, original),
-        **_brought(cfg, dataset, content),
+        **_brought(cfg, dataset),
         "class_priors": priors,
         "pair": pairs,
     }
@@ -297,30 +296,23 @@ def _tuning(cfg: Config) -> dict[str, Any]:
     return {k: v for k, v in plain(cfg.finetune).items() if k != "checkpoint_minutes"}
 
 
-def _brought(
-    cfg: Config, dataset: Dataset, content: Mapping[tuple[str, str], str]
-) -> dict[str, Any]:
-    """Digests of what the user brought, whose place is no setting, and what a sample is called.
-
-    They tell reports of two folders apart, and are the same on every machine.
-    """
+def _brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
+    """A digest of the data that the user brought, whose place is no setting: it tells reports of
+    two folders apart, the same on every machine. And what a sample is called."""
     files = {}
     if isinstance(dataset, Listed) and any(getattr(cfg.data, place, None) for place in _PLACES):
         rows = [list(dataset.identities), dataset.codes.tolist(), dataset.split.tolist()]
         files[dataset.name] = store.digest(rows)[:8]
-    for (_, name), key in content.items():
-        if precomputed.is_features(name):
-            files[name] = store.digest(key)[:8]
     noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
     return {**({"files": files} if files else {}), **noun}
 
 
-def digest_asked(cfg: Config, dataset: Dataset, content: Mapping[tuple[str, str], str]) -> str:
+def digest_asked(cfg: Config, dataset: Dataset) -> str:
     """Stands for all that a question about one pair of networks asks, in 8 hexadecimal digits."""
     shown = {key: value for key, value in plain(cfg).items() if key not in (*_MACHINE, *_NETWORKS)}
     for place in _PLACES:
         shown["data"].pop(place, None)
-    brought = _brought(cfg, dataset, content)
+    brought = _brought(cfg, dataset)
     return store.digest([shown, brought.get("files", {}).get(dataset.name)])[:8]
 
 

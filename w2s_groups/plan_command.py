@@ -44,7 +44,7 @@ def run(cfg: PlanConfig) -> None:
     )
     # Before the first feature is asked for.
     additions(cfg, dataset.groups, priors, cell.request.eta_l, cell.request.eta_u)
-    matrices, usable, content = inputs.load_features(dataset, cfg)
+    matrices, usable, _ = inputs.load_features(dataset, cfg)
     collapsed.check(matrices, dataset, usable)
     [(teacher, student)] = cfg.pairs
     sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
@@ -54,7 +54,7 @@ def run(cfg: PlanConfig) -> None:
     settings = {
         "data": cfg.data.name, "teacher": teacher, "student": student, "n_l": cfg.n_l[0],
         "n_u": cfg.n_u[0], "eta_l": cell.request.eta_l, "eta_u": cell.request.eta_u,
-        "options": plain(cfg.options), "asked": job.digest_asked(cfg, dataset, content),
+        "options": plain(cfg.options), "asked": job.digest_asked(cfg, dataset),
     }  # fmt: skip
     name = f"{short(teacher)}__{short(student)}"
     folder, elsewhere = places.place(root / dataset.name, name, settings)

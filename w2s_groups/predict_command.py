@@ -58,12 +58,12 @@ def run(cfg: PredictConfig) -> None:
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     cells = config.cells(replace(cfg, seeds=[0]), original)
     check_pool(dataset, np.ones(len(dataset.y), dtype=bool), cfg, cells)
-    matrices, usable, read = inputs.load_features(dataset, cfg)
+    matrices, usable, _ = inputs.load_features(dataset, cfg)
     check_pool(dataset, usable, cfg, cells)
     collapsed.check(matrices, dataset, usable)
     device = features.best_device(cfg.device)
     compared = []
-    asked = job.digest_asked(cfg, dataset, read)
+    asked = job.digest_asked(cfg, dataset)
     for teacher, student in cfg.pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)

@@ -182,12 +182,12 @@ def _finish() -> int:
     refusals = [record for record in records if "refused" in record]
     n_jobs = len(records if running.jobs is None else running.jobs)
     lacking = n_jobs - len(records) + len(refusals)
-    unfinished = {"sweep": sweep, "jobs": f"{lacking} of {n_jobs}"}
     if not records:
         return 0
     written: set[Path] = set()
     n_cells = failed = 0
-    for name in changed(records):
+    parted = changed(records)
+    for name in parted:
         print(
             wrapped(
                 f"the files of data={name} changed between jobs of this sweep, whose reports are "
@@ -204,13 +204,18 @@ def _finish() -> int:
             print(f"failed: {failures.sentence(row)}")
         if not len(table):
             continue
+        # Of jobs with the same settings that read other files, some are in another report.
+        same = [r for r in records if "settings" in r and _rest(r) == _rest(alike[0])]
+        absent = lacking + (len(same) - len(alike) if _name(alike[0]) in parted else 0)
+        unfinished = {"sweep": sweep, "jobs": f"{absent} of {n_jobs}"}
         settings = {
             **merged(alike),
             **({"failed": lost} if lost else {}),
-            **({"unfinished": unfinished} if lacking else {}),
+            **({"unfinished": unfinished} if absent else {}),
         }
         name = report_name(alike, records)
-        folder, elsewhere = places.place(reports / experiment, name, settings, sweep=sweep)
+        parent = reports / experiment
+        folder, elsewhere = places.place(parent, name, settings, sweep=sweep, taken=written)
         written.add(folder)
         leaderboard.write(table, settings, folder)
         print(leaderboard.summary_text(table, settings))

@@ -114,6 +114,16 @@ def test_a_sweep_replaces_its_own_unfinished_report_and_no_other(tmp_path: Path)
     assert places.place(tmp_path, "birds", asked(n_l=[20, 28]), sweep="s") == (folder, "")
 
 
+def test_a_part_never_replaces_the_whole(tmp_path: Path) -> None:
+    whole, _ = places.place(tmp_path, "birds", asked())
+    part = asked(unfinished={"sweep": "s", "jobs": "1 of 2"})
+    folder, said = places.place(tmp_path, "birds", part, sweep="s")
+    assert folder != whole
+    assert said == f"{whole}/ is kept: its report is finished"
+    assert places.place(tmp_path, "birds", part, sweep="s")[0] == folder
+    assert places.place(tmp_path, "birds", asked(), sweep="s") == (whole, "")
+
+
 def test_a_new_report_removes_figures_of_the_old_one_and_nothing_of_the_user(
     tmp_path: Path,
 ) -> None:

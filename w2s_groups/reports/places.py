@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +57,31 @@ def place(
     settings: Mapping[str, Any],
     *,
     sweep: str = "",
+    taken: Container[Path] = (),
     asked: Callable[[Mapping[str, Any]], dict[str, Any]] = question,
 ) -> tuple[Path, str]:
     """The folder of a report below `parent`, made and marked as its own; a sentence if not `name`.
 
     That of an earlier report of the same question, or of the same `sweep` when it was not finished;
     else parent/name where no report is, else one named by what differs from the report there.
+    taken: folders that are not to be used again.
     """
     mine = asked(settings)
     reports = {path.parent: held(path.parent) for path in parent.glob(f"*/{SETTINGS}")}
-    own = [folder for folder, there in reports.items() if there and asked(there) == mine]
+    part = "unfinished" in settings  # no part of a report replaces the whole
+    own = [
+        folder
+        for folder, there in reports.items()
+        if folder not in taken
+        and there
+        and asked(there) == mine
+        and (not part or "unfinished" in there)
+    ]
     plain = parent / name
     for folder in (plain, *sorted(own)):
         there = reports.get(folder)
-        if folder in own or (sweep and there and _of_sweep(there) == sweep):
+        of_sweep = sweep and there and folder not in taken and _of_sweep(there) == sweep
+        if folder in own or of_sweep:
             write_atomic(folder / SETTINGS, as_json(settings))
             return folder, ""
     differs = apart(mine, asked(reports.get(plain) or {}))
@@ -84,7 +95,8 @@ def place(
             return plain, ""
         keys = [key for key in differs if key != "asked"]
         what = ", ".join(keys[:4]) + (", ..." if len(differs) > len(keys[:4]) else "")
-        return parent / candidate, f"{plain}/ is kept: its report has other settings ({what})"
+        why = f"its report has other settings ({what})" if differs else "its report is finished"
+        return parent / candidate, f"{plain}/ is kept: {why}"
     raise AssertionError(f"{parent} holds another report under a full digest")
 
 
