@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,23 +211,42 @@ def test_unknown_keys_and_types_are_refused_by_the_schema(load: Load, override: 
 
 
 @pytest.mark.parametrize(
-    ("override", "near"),
+    ("override", "words"),
     [
-        ("data=bird_mammals", "birds_mammals"),
-        ("methods=[teacher,selectiv]", "selective"),
-        ("experiment=leaderbord", "leaderboard"),
+        ("experiment_name=paper/fig1", "experiment_name='paper/fig1' becomes the name of a folder"),
+        ("experiment_name=..", "choose another name"),
+        ("experiment_name=/tmp/x", "letters"),
+        ("experiment_name=''", "experiment_name=''"),
+        ("experiment_name=' x'", "experiment_name=' x'"),
+        ("experiment_name=pairs", "holds other things in results_dir"),
+        ("data.name=a/b", "data.name='a/b'"),
+        ("n_seeds=0", "n_seeds=0"),
+        ("n_seeds=-3", "n_seeds=-3"),
     ],
 )
-def test_unknown_option_gives_near_matches_then_the_list(override: str, near: str) -> None:
-    with pytest.raises(InputError, match=f"did you mean .*'{near}'.*known: "):
-        compose.check_names([override])
+def test_names_that_no_folder_can_have_and_no_seeds_are_refused(
+    load: Load, override: str, words: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        load(override)
+    assert words in str(refused.value)
 
 
-def test_known_options_pass() -> None:
-    compose.check_names(
-        ["data=colored_digits", "data.n_pool=3", "--multirun", "eta_l=0.1,0.2", "~experiment"]
-    )
-    compose.check_names(["data=birds_mammals,colored_digits", "methods=[teacher,w2s]"])
+def test_names_in_any_language_are_names(load: Load) -> None:
+    for name in ("paper_fig1", "2026-11-30", "größe", "v1.2", "a=1,b=2"):
+        assert load(f"experiment_name='{name}'").experiment_name == name
+
+
+def test_a_number_of_seeds_stands_for_the_first_ones(load: Load) -> None:
+    cfg = load("n_seeds=3")
+    assert cfg.seeds == [0, 1, 2]
+    assert replace(cfg, seeds=[7]).seeds == [7]  # what was resolved does not come back
+    assert load("seeds=3").seeds == [3]
+
+
+def test_data_that_are_features_name_their_networks(load: Load) -> None:
+    cfg = load("data=gaussian", "teacher=[a,b]")
+    assert cfg.pairs == [("gaussian/weak", "gaussian/strong")]
 
 
 @pytest.mark.parametrize("group", ["data", "methods", "finetune"])

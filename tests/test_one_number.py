@@ -87,7 +87,7 @@ def differences(pool: Pool, cells: list[Cell], alone: list[Cell]) -> list[tuple[
 
 @pytest.mark.parametrize("threads", [1, max(2, torch.get_num_threads())])
 def test_a_cell_alone_is_the_cell_in_a_grid(pool: Pool, threads: int) -> None:
-    """60 cells of all methods; each of them is run by itself under one of the numbers of threads."""
+    """60 cells of all methods; each of them is run by itself with one or more threads."""
     before = torch.get_num_threads()
     cells = drawn(60)
     half = cells[::2] if threads == 1 else cells[1::2]

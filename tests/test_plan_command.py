@@ -72,3 +72,15 @@ def test_a_mistake_is_one_sentence(
     with pytest.raises(InputError, match=said) as caught:
         plan_command.run(load(*SMALL, *places(tmp_path), *overrides, of="plan"))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_plan_with_another_question_has_a_folder_of_its_own(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for asked in ("samples=16", "samples=18", "samples=16"):
+        cfg = load(*SMALL, *places(tmp_path), asked, of="plan")
+        plan_command.run(cfg)  # type: ignore[arg-type]
+    folder = tmp_path / "reports/plan/gaussian"
+    assert len(list(folder.glob("weak__strong*/plan.csv"))) == 2
+    said = capsys.readouterr().out
+    assert f"{folder / 'weak__strong'}/ is kept" in said.replace("\n  ", " ")

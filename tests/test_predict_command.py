@@ -94,7 +94,7 @@ def test_refits_have_maps_of_their_own(run: tuple[Path, str]) -> None:
     assert gain.nunique() > 10
     assert "![maps of the refit](map_retrained.png)" in (folder / "README.md").read_text()
     assert (folder / "map_retrained.png").stat().st_size > 5000
-    assert "refitted on the surest 50 % of its images" in said
+    assert "refitted on the surest 50 % of its samples" in said
 
 
 def test_committed_pages_follow_from_their_tables(run: tuple[Path, str]) -> None:
@@ -112,7 +112,7 @@ def test_the_page_names_what_is_best_and_shows_its_pictures(run: tuple[Path, str
     ):
         assert name in page
         assert (folder / name).stat().st_size > 5000
-    assert "ridge heads, predicted" in said
+    assert "ridge heads, predicted" in " ".join(said.split())
     assert "best eta_u for each eta_l" in said
 
 
@@ -159,3 +159,17 @@ def test_a_mistake_is_one_sentence(
     with pytest.raises(InputError, match=said) as caught:
         predict_command.run(load(*SMALL, *places(tmp_path), *overrides, of="predict"))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_over_one_value_is_refused_first(load: Load, tmp_path: Path) -> None:
+    cfg = load(*SMALL, "eta_u=0.5", *places(tmp_path), of="predict")
+    with pytest.raises(InputError, match=r"eta_u=\[0.5\]: a map needs two values"):
+        predict_command.run(cfg)  # type: ignore[arg-type]
+
+
+def test_a_prediction_is_renewed_by_its_own_question_only() -> None:
+    old = {"data": "d", "n_l": 300, "alpha": 0.1}
+    assert predict_command.question("11", old) == predict_command.question("11", old | {"alpha": 1})
+    named = old | {"asked": "22"}
+    assert predict_command.question("11", old) != predict_command.question("11", named)
+    assert predict_command.question("22", old) == predict_command.question("11", named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -29,7 +30,7 @@ def test_show_says_what_is_there(results: Path, capsys: pytest.CaptureFixture[st
     assert run(results, "show") == 0
     printed = capsys.readouterr().out
     assert "mine: 3 cells (3 by code v1), 3 of them files of their own" in printed
-    assert "d, t -> s: 3 cells, n_l 10, n_u 20, eta_l 0.05, eta_u 0.5, seed 0/1/2" in printed
+    assert "d, t -> s:\n    3 cells, n_l 10, n_u 20, eta_l 0.05, eta_u 0.5, seed 0/1/2" in printed
     assert "RuntimeError: no memory" in printed
     assert "other: 1 cells (1 by code v2)" in printed
 
@@ -76,3 +77,31 @@ def test_mistakes_are_one_sentence(
 def test_an_empty_folder_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "show") == 2
     assert "holds no results" in capsys.readouterr().err
+
+
+def test_what_holds_no_cells_is_no_experiment(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("theory/ab", "multirun", "pairs"):
+        (results / name).mkdir(parents=True)
+    (results / "multirun/multirun.json").write_text("{}")
+    row = {"name": "n", "symbol": "d", "value": None, "error": None, "definition": "x"}
+    (results / "pairs/93cd0c038d793a02.json").write_text(json.dumps([row]))
+    assert run(results, "verify") == 0
+    assert run(results, "show") == 0
+    printed = capsys.readouterr().out
+    assert "pairs: dimensions of 1 pair of networks, all whole" in printed
+    assert "multirun:" not in printed
+    (results / "pairs/0000000000000000.json").write_text("[{}]")
+    assert run(results, "verify") == 1
+    assert "0000000000000000.json is damaged: " in capsys.readouterr().out
+    assert run(results, "verify", "mine") == 0
+
+
+def test_a_store_of_theory_only_is_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theory").mkdir()
+    assert run(tmp_path, "verify") == 0
+    assert run(tmp_path, "show") == 0
+    assert "no cells of an experiment" in capsys.readouterr().out

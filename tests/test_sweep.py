@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from w2s_groups import app, job, sweep
-from w2s_groups.config import Config
+from w2s_groups.config import Config, plain
+from w2s_groups.reports import check
+from w2s_groups.reports.format import noun_of
 from w2s_groups.results import committed, failures, folding, store
 from w2s_groups.threads import share_of
 
@@ -117,6 +120,25 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
     assert cells(tmp_path / "again") == alone
 
 
+def test_dimensions_that_cannot_be_measured_cost_no_report(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    overrides = (*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+
+    def failing(*_: Any, **__: Any) -> Any:
+        raise np.linalg.LinAlgError("no convergence")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "pair_report", failing)
+        app.run(load(*overrides))
+    assert "cannot be measured (LinAlgError: no convergence): left blank" in caplog.text
+    folder = tmp_path / "reports/leaderboard/gaussian"
+    assert "W2S" in (folder / "leaderboard.md").read_text()
+    assert check.differences(tmp_path) == []
+    app.run(load(*overrides))  # measured now, in the same report
+    assert "intrinsic dimension, teacher" in (folder / "leaderboard.md").read_text()
+
+
 def test_compacted_cells_are_not_made_again(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,14 +190,40 @@ def test_jobs_that_differ_in_the_grid_share_a_report() -> None:
     assert settings["student"] == ["b", "c"]
     assert settings["data"] == {"name": "birds, digits", "birds.size": 9}
     assert [pair["data"] for pair in settings["pair"]] == ["birds", "digits"]
-    assert sweep.folder_name(alike, records) == "birds+digits"
+    assert sweep.report_name(alike, records) == "birds+digits"
+
+
+def test_data_of_several_kinds_keep_their_words_and_their_files() -> None:
+    birds = record(files={"birds": "11"})
+    talk = record(data={"name": "talk"}, noun="text", files={"talk": "22"})
+    (alike,) = sweep.groups([birds, talk])
+    settings = sweep.merged(alike)
+    assert settings["files"] == {"birds": "11", "talk": "22"}
+    assert noun_of(settings, "birds") == "image"
+    assert noun_of(settings, "talk") == "text"
+    assert noun_of(settings) == "sample"
+    assert noun_of(sweep.merged([talk, talk])) == "text"
+    assert "noun" not in sweep.merged([birds, birds])
+
+
+def test_what_sets_jobs_apart_is_said_once(load: Load) -> None:
+    def job_of(*asked: str) -> dict[str, Any]:
+        shown = plain(load("experiment=leaderboard", *asked))
+        kept = {name: shown[name] for name in ("l2", "tol", "methods")}
+        return record(**kept)
+
+    records = [job_of(f"l2={l2}", f"tol={tol}") for l2 in (1e-3, 1e-2) for tol in (1e-6, 1e-5)]
+    names = [sweep.report_name([one], records) for one in records]
+    assert names == [
+        f"birds,l2={l2},tol={tol}" for l2 in ("0.001", "0.01") for tol in ("1e-06", "1e-05")
+    ]
 
 
 def test_jobs_that_differ_elsewhere_do_not() -> None:
     records = [record(), record(l2=1.0), record(data={"name": "birds", "size": 20})]
     found = sweep.groups(records)
     assert [len(alike) for alike in found] == [1, 1, 1]
-    names = [sweep.folder_name(alike, records) for alike in found]
+    names = [sweep.report_name(alike, records) for alike in found]
     assert names == ["birds,size=9,l2=0.1", "birds,size=9,l2=1.0", "birds,size=20,l2=0.1"]
 
 
@@ -189,13 +237,13 @@ def test_jobs_that_read_other_files_do_not_and_it_is_said() -> None:
     found = sweep.groups(records)
     assert found == [[old, records[2]], [new]]
     assert sweep.changed(records) == ["birds"]
-    names = [sweep.folder_name(alike, records) for alike in found]
+    names = [sweep.report_name(alike, records) for alike in found]
     assert len(set(names)) == 2
     assert all(name.startswith("birds,files=") for name in names)
     # Other settings read other things: no file has changed.
     records = [read_from("old", image_size=32), read_from("new", image_size=64)]
     assert sweep.changed(records) == []
-    assert [sweep.folder_name([r], records) for r in records] == [
+    assert [sweep.report_name([r], records) for r in records] == [
         "birds,image_size=32",
         "birds,image_size=64",
     ]

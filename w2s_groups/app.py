@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,13 +15,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from w2s_groups import compose, job, sweep
+from w2s_groups import compose, job, overrides, sweep
 from w2s_groups.config import Config
 from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
-from w2s_groups.reports import leaderboard
+from w2s_groups.experiments import EXPERIMENTS
+from w2s_groups.reports import leaderboard, places
+from w2s_groups.reports.format import wrapped
 from w2s_groups.results import failures, store
 from w2s_groups.threads import limit_threads
 
@@ -36,11 +40,11 @@ def main_of(name: str, run: Callable[[Any], None]) -> None:
     """A command that is configured by conf/<name>.yaml and crosses its own lists."""
 
     def job_of(composed: DictConfig) -> None:
-        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+        _prepare()
         try:
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 raise InputError(f"{name} crosses lists of values itself; leave --multirun out")
-            cfg = compose.from_hydra(composed)
+            cfg = _config(composed)
             limit_threads(cfg)
             run(cfg)
         except InputError as error:
@@ -51,8 +55,10 @@ def main_of(name: str, run: Callable[[Any], None]) -> None:
 
 def _start(config_name: str, run: Callable[[DictConfig], Any]) -> None:
     compose.register()
+    # Hydra then lets its refusals through, of which a sentence is made below.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        compose.check_names(sys.argv[1:])
+        overrides.check(sys.argv[1:], config_name)
     except InputError as error:
         _fail(str(error))
     entry = hydra.main(
@@ -63,8 +69,8 @@ def _start(config_name: str, run: Callable[[DictConfig], Any]) -> None:
     except KeyboardInterrupt:
         sweep.finish_stopped()
         _fail("stopped; what was finished is stored: run the same command to go on")
-    except CompactHydraException as error:
-        _fail(" ".join(f"{error} {error.__cause__ or ''}".split()))
+    except (CompactHydraException, OmegaConfBaseException) as error:
+        _fail(overrides.sentence(error))
     except Exception as error:  # of a launcher: a job's own end in a row of the sweep
         if not sweep.current():
             raise
@@ -73,9 +79,9 @@ def _start(config_name: str, run: Callable[[DictConfig], Any]) -> None:
 
 def _job(composed: DictConfig) -> dict[str, Any] | None:
     """What callbacks are told of the job (Job.outcome); None where no cell was asked for."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    _prepare()
     try:
-        cfg = compose.from_hydra(composed)
+        cfg = _config(composed)
         limit_threads(cfg)
         if cfg.experiment is not None:
             run_theory(cfg)
@@ -97,6 +103,27 @@ def _job(composed: DictConfig) -> dict[str, Any] | None:
         return None
 
 
+def _prepare() -> None:
+    """A job runs in the folder where the command was given: with hydra.job.chdir=true too, paths
+    such as results_dir and data.root mean what they mean to the user and to the other jobs."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    hydra_config = HydraConfig.get()
+    if hydra_config.job.chdir:
+        os.chdir(hydra_config.runtime.cwd)
+
+
+def _config(composed: DictConfig) -> Config:
+    """The configuration as objects; what was asked for and means little is refused or said."""
+    cfg, asked = compose.from_hydra(composed), HydraConfig.get().overrides.task
+    overrides.check_networks(asked, cfg)
+    if isinstance(composed.seeds, int) and composed.seeds > 0 and not sweep.current():
+        n = composed.seeds
+        log.info(
+            "seeds=%d is one seed, number %d; n_seeds=%d stands for %d seeds, from 0", n, n, n, n
+        )
+    return cfg
+
+
 def _fail(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
@@ -104,25 +131,38 @@ def _fail(sentence: str) -> None:
 
 def run_theory(cfg: Config) -> None:
     """A figure of the z⊗ξ model or of DLLL25: its points are kept, so that it can be resumed."""
+    folder = Path(cfg.reports_dir) / "figures" / _variant()
     with tqdm(unit="point") as bar:
 
         def progress(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        cfg.experiment.run(
-            Path(cfg.reports_dir) / "figures", Path(cfg.results_dir) / "theory", progress
-        )
+        cfg.experiment.run(folder, Path(cfg.results_dir) / "theory", progress)
+    print(f"figures in {folder}/")
+
+
+def _variant() -> str:
+    """A folder for a theory's figure with settings or a YAML file of the user's; "" as shipped."""
+    if not HydraConfig.initialized():
+        return ""
+    hydra_config = HydraConfig.get()
+    name = str(hydra_config.runtime.choices.get("experiment"))
+    changed = overrides.changed(hydra_config.overrides.task, "experiment.")
+    if name in EXPERIMENTS and not changed:
+        return ""
+    return places.named(name.replace("/", "_"), changed, changed)
 
 
 def run(cfg: Config) -> job.Job:
     """One grid and its report."""
     started = time.monotonic()
     done = job.run(cfg)
-    folder = Path(cfg.reports_dir) / cfg.experiment_name / done.dataset.name
     table = store.load(job.results_folder(cfg), done.keys)
     if len(table):
         settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
+        parent = Path(cfg.reports_dir) / cfg.experiment_name
+        folder, elsewhere = places.place(parent, done.dataset.name, settings)
         leaderboard.write(table, settings, folder)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
@@ -131,6 +171,8 @@ def run(cfg: Config) -> job.Job:
         print(leaderboard.summary_text(table, settings))
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")
+        if elsewhere:
+            print(wrapped(elsewhere))
     report_failures(done.failed, len(done.keys))
     return done
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from w2s_groups.errors import InputError
 
 ORIGINAL = "original"  # the minority fraction that the data set itself has
+# Folders of results_dir that hold no cells of an experiment: no experiment may be named so.
+NO_EXPERIMENTS = ("pairs", "theory", "multirun", "tensorboard", "wandb")
+_FOLDER = re.compile(r"\w[\w.,+=-]{0,99}")
+
+
+def folder_name(field: str, value: Any) -> str:
+    """A name that becomes one folder below results_dir and reports_dir, whatever the system."""
+    name = str(value)
+    if not _FOLDER.fullmatch(name) or name.endswith("."):
+        raise InputError(
+            f"{field}={name!r} becomes the name of a folder, so it must be 1 to 100 letters, "
+            "digits or _ - + = , . with a letter, a digit or _ first and no . last; choose another "
+            "name, such as paper_fig1"
+        )
+    if field == "experiment_name" and name.lower() in NO_EXPERIMENTS:
+        raise InputError(
+            f"{field}={name!r} is the name of a folder that holds other things in results_dir; "
+            f"choose a name other than {', '.join(NO_EXPERIMENTS)}"
+        )
+    return name
 
 
 def names(name: str, value: Any) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from w2s_groups.config import Config
 from w2s_groups.data import DATASETS
@@ -41,26 +41,17 @@ def conf_dir() -> Path:
     return shipped("conf", "conf")
 
 
-def check_names(overrides: Sequence[str]) -> None:
-    """InputError with near matches for a config-group option that does not exist."""
-    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    for override in overrides:
-        key, _, value = override.partition("=")
-        group = key.lstrip("+~").split("@")[0]
-        if group not in groups or not value:
-            continue
-        known = {path.stem for path in (conf_dir() / group).glob("*.yaml")}
-        for name in value.strip("[]").split(","):
-            if name.strip() not in known | {"null", "~"}:
-                raise unknown_name(group, name.strip(), known)
-
-
 def from_hydra(composed: DictConfig) -> Config:
     """The composed configuration as objects, with every range checked."""
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
-    config = OmegaConf.to_object(composed)
+    try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
+        first, _, rest = str(error).partition("\n")
+        key = rest.partition("full_key: ")[2].partition("\n")[0]
+        raise InputError(f"{key}: {first}; change {key}") from error
     assert isinstance(config, Config)
     parts = [
         *(("", config), ("data.", config.data), ("experiment.", config.experiment)),

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from w2s_groups.checks import ORIGINAL, etas, names, numbers
+from w2s_groups.checks import ORIGINAL, etas, folder_name, names, numbers
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
@@ -58,13 +58,18 @@ class OnBadImage(Enum):
     skip = "skip"
 
 
+# Fields whose values are crossed inside one run, and which one report may hold several of.
+CROSSED = ("teacher", "student", "eta_l", "eta_u", "n_l", "n_u", "seeds")
+
+
 @dataclass
 class Config:
     """One run. eta_l, eta_u, n_l, n_u and seeds take one value or a list and are crossed.
 
-    So do teacher and student: every pair of different networks. eta_l and eta_u may be "original",
-    which is eta_o, or that of the data's own train split where eta_o is null. `vary`: method ->
-    field -> values, each combination of which is one more method, named such as
+    So do teacher and student: every pair of different networks, whose names data that are features
+    already set. n_seeds=3 stands for seeds=[0,1,2] and is None afterwards. eta_l and eta_u may be
+    "original", which is eta_o, or that of the data's own train split where eta_o is null. `vary`:
+    method -> field -> values, each combination of which is one more method, named such as
     `selective[keep=0.3,q=0.7]`. `trials`: the same, but a rule, `select`, chooses one of them in
     the method's place. A field such as `l2_per_feature` gives l2 as a multiple of the number of
     features.
@@ -86,6 +91,7 @@ class Config:
     n_val: int = MISSING
     eta_val: float = MISSING
     seeds: Any = MISSING
+    n_seeds: int | None = MISSING
     eta_o: float | None = MISSING
     permute_labels: bool = MISSING
     class_balance: ClassBalance = MISSING
@@ -109,6 +115,11 @@ class Config:
     reports_dir: str = MISSING
 
     def __post_init__(self) -> None:
+        folder_name("experiment_name", self.experiment_name)
+        if hasattr(self.data, "name"):
+            folder_name("data.name", self.data.name)
+        if hasattr(self.data, "NETWORKS"):
+            self.teacher, self.student = self.data.NETWORKS
         for name in ("teacher", "student"):
             setattr(self, name, names(name, getattr(self, name)))
         for name in ("eta_l", "eta_u"):
@@ -122,6 +133,9 @@ class Config:
                 f"teacher={self.teacher} and student={self.student} leave no pair of different "
                 "networks; name another one"
             )
+        if self.n_seeds is not None:
+            (n,) = numbers("n_seeds", self.n_seeds, int, 1, 10**6)
+            self.seeds, self.n_seeds = list(range(n)), None
         for name, low in (("n_l", 2), ("n_u", 2), ("seeds", 0)):
             setattr(self, name, numbers(name, getattr(self, name), int, low, 2**31 - 1))
         numbers("l2", self.l2, float, 1e-12, 1e6)

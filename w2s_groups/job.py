@@ -6,6 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from w2s_groups import config, features, inputs, solvers
+from w2s_groups import collapsed, config, features, inputs, solvers
 from w2s_groups.checks import ORIGINAL
 from w2s_groups.config import Cell, ClassBalance, Config, HeadKind, plain
-from w2s_groups.data.base import TEST, Dataset, original_eta
+from w2s_groups.data.base import TEST, Dataset, Listed, original_eta
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
@@ -27,6 +28,7 @@ from w2s_groups.inputs import Memory
 from w2s_groups.methods.base import Method
 from w2s_groups.pool import Pool, check_requests, make_pool
 from w2s_groups.reports import pair
+from w2s_groups.reports.format import IMAGE, count
 from w2s_groups.results import failures, store
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.schema import COLUMNS
@@ -41,6 +43,20 @@ NUMERICS = 5
 # times as many take a GPU twice as long (docs/speed.md).
 BLOCK, GPU_BLOCK = 128, 1024
 METHODS_OF_BLOCK = 20  # methods of a cell that these sizes are for
+
+# Fields that no report shows: of the machine, or in another field of the settings.
+_MACHINE = (
+    "batch_size", "workers", "threads", "device", "memory_limit_gb", "cache_dir", "fail_fast",
+    "n_seeds", "results_dir", "reports_dir", "on_bad_image", "experiment",
+)  # fmt: skip
+_NETWORKS = ("teacher", "student")
+_PLACES = (
+    "root",
+    "archive",
+    "cutouts",
+    "backgrounds",
+    "shared",
+)  # of data: differ between machines
 
 log = logging.getLogger("w2s_groups")
 
@@ -101,6 +117,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     matrices, usable, content, in_both = memory.get(
         of_features, lambda: inputs.load_features(dataset, cfg)
     )
+    varied = partial(collapsed.check, matrices, dataset, usable)
+    memory.get([*of_features, "varied"], varied)
     check_requests(dataset, usable, balance, requests, if_all)
 
     if cfg.vary and cfg.select is Rule.fixed:
@@ -155,7 +173,12 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         pairs.append({**networks, "width": widths, "numbers": numbers})
 
     priors = pool.priors.tolist() if cfg.class_balance is ClassBalance.dataset else None
-    settings = {**_settings(cfg, cells, original), "class_priors": priors, "pair": pairs}
+    settings = {
+        **_settings(cfg, cells, original),
+        **_brought(cfg, dataset),
+        "class_priors": priors,
+        "pair": pairs,
+    }
     if in_both:
         settings["data"]["shared"] = in_both
     return Job(dataset, usable, settings, keys, failures.load(folder, keys), read)
@@ -272,19 +295,25 @@ def _pair(
     usable: NDArray[np.bool_],
     path: Path,
 ) -> list[dict[str, Any]]:
-    """Dimensions of two networks on the pool, kept at `path`: reports/pair.py says what."""
-    if path.is_file():
-        stored: list[dict[str, Any]] = json.loads(path.read_bytes())
-        return stored
+    """Dimensions of two networks on the pool, kept at `path`: reports/pair.py says what.
+
+    Empty, with a warning, where they cannot be measured: the cells are there and are reported.
+    """
+    with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
+        return pair.read(path)
     rows = np.flatnonzero((dataset.split != TEST) & usable)
-    log.info("measuring the dimensions of both networks on %d images", len(rows))
-    report = pair_report(
-        matrices["teacher"][rows],
-        matrices["student"][rows],
-        dataset.codes[rows],
-        dataset.groups,
-        seed=0,
-    )
+    log.info("measuring the dimensions of both networks on %s", count(len(rows), dataset.NOUN))
+    try:
+        report = pair_report(
+            matrices["teacher"][rows],
+            matrices["student"][rows],
+            dataset.codes[rows],
+            dataset.groups,
+            seed=0,
+        )
+    except Exception as error:  # whatever it is, the work before it must not be lost
+        log.warning("the dimensions cannot be measured (%s): left blank", _short(error))
+        return []
     write_atomic(path, json.dumps(pair.rows(report)).encode())
     return pair.rows(report)
 
@@ -292,6 +321,26 @@ def _pair(
 def _tuning(cfg: Config) -> dict[str, Any]:
     """How networks are tuned, as far as results depend on it."""
     return {k: v for k, v in plain(cfg.finetune).items() if k != "checkpoint_minutes"}
+
+
+def _brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
+    """A digest of the data that the user brought, whose place is no setting: it tells reports of
+    two folders apart, the same on every machine. And what a sample is called."""
+    files = {}
+    if isinstance(dataset, Listed) and any(getattr(cfg.data, place, None) for place in _PLACES):
+        rows = [list(dataset.identities), dataset.codes.tolist(), dataset.split.tolist()]
+        files[dataset.name] = store.digest(rows)[:8]
+    noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
+    return {**({"files": files} if files else {}), **noun}
+
+
+def digest_asked(cfg: Config, dataset: Dataset) -> str:
+    """Stands for all that a question about one pair of networks asks, in 8 hexadecimal digits."""
+    shown = {key: value for key, value in plain(cfg).items() if key not in (*_MACHINE, *_NETWORKS)}
+    for place in _PLACES:
+        shown["data"].pop(place, None)
+    brought = _brought(cfg, dataset)
+    return store.digest([shown, brought.get("files", {}).get(dataset.name)])[:8]
 
 
 def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]:
@@ -315,11 +364,8 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
         del shown["finetune"]
     else:
         shown["finetune"] = _tuning(cfg)
-    for machine in (
-        "batch_size", "workers", "threads", "device", "memory_limit_gb", "cache_dir", "fail_fast",
-    ):  # fmt: skip
-        del shown[machine]
-    del shown["results_dir"], shown["reports_dir"], shown["on_bad_image"], shown["experiment"]
-    for place in ("root", "archive", "cutouts", "backgrounds", "shared"):
+    for unshown in _MACHINE:
+        del shown[unshown]
+    for place in _PLACES:
         shown["data"].pop(place, None)
     return {"experiment": shown.pop("experiment_name"), **shown}

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, cast, ClassVar
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
@@ -172,7 +172,7 @@ class WandB(Logger):
             group=experiment,
             dir=self.dir,
             config=fields,
-            mode=self.mode,
+            mode=cast(Any, self.mode),  # its type is a literal of wandb's own
             resume="allow" if self.mode == "online" else None,
             settings=wandb.Settings(silent=True, console="off"),
         )

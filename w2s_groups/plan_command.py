@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups import config, features, inputs
+from w2s_groups import collapsed, config, features, inputs, job
+from w2s_groups.config import plain
 from w2s_groups.data.base import TEST, original_eta
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
@@ -21,6 +22,8 @@ from w2s_groups.prediction.forecast import METRICS, estimate, metric_values
 from w2s_groups.prediction.found import short, to_csv
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.settings import Addition, PlanConfig
+from w2s_groups.reports import places
+from w2s_groups.reports.format import wrapped
 from w2s_groups.risks import gain
 from w2s_groups.sampling import apportion, class_priors, group_counts
 
@@ -42,15 +45,24 @@ def run(cfg: PlanConfig) -> None:
     # Before the first feature is asked for.
     additions(cfg, dataset.groups, priors, cell.request.eta_l, cell.request.eta_u)
     matrices, usable, *_ = inputs.load_features(dataset, cfg)
+    collapsed.check(matrices, dataset, usable)
     [(teacher, student)] = cfg.pairs
     sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
     pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
     mixes = additions(cfg, pool.groups, pool.priors, cell.request.eta_l, cell.request.eta_u)
     table = options(pool, mixes, cfg, features.best_device(cfg.device))
-    folder = root / dataset.name / f"{short(teacher)}__{short(student)}"
+    settings = {
+        "data": cfg.data.name, "teacher": teacher, "student": student, "n_l": cfg.n_l[0],
+        "n_u": cfg.n_u[0], "eta_l": cell.request.eta_l, "eta_u": cell.request.eta_u,
+        "options": plain(cfg.options), "asked": job.digest_asked(cfg, dataset),
+    }  # fmt: skip
+    name = f"{short(teacher)}__{short(student)}"
+    folder, elsewhere = places.place(root / dataset.name, name, settings)
     write_atomic(folder / "plan.csv", to_csv(table).encode())
     print(text(table, cfg, (teacher, student), dataset.name))
     print(f"table in {folder / 'plan.csv'}")
+    if elsewhere:
+        print(wrapped(elsewhere))
 
 
 def additions(
@@ -156,25 +168,23 @@ def text(table: pd.DataFrame, cfg: PlanConfig, pair: tuple[str, str], data: str)
     for _, row in table.iterrows():
         shown = {
             "option": row["option"],
-            "n_l": row["n_l"],
-            "n_u": row["n_u"],
-            "alpha": f"{row['alpha']:g}",
-            "student worst group": f"{row['student_worst_group']:.3f}",
-            "change (95 % of draws)": "",
-            "Pr[better]": "",
+            "worst": f"{row['student_worst_group']:.3f}",
+            "change, 95 % of draws": "",
+            "better": "",
             "average": f"{row['student_average']:.3f}",
         }
         if row["option"] != NOW:
             low, high = row["change_worst_group_low"], row["change_worst_group_high"]
-            shown["change (95 % of draws)"] = (
+            shown["change, 95 % of draws"] = (
                 f"{row['change_worst_group']:+.3f} [{low:+.3f}, {high:+.3f}]"
             )
-            shown["Pr[better]"] = f"{row['better_worst_group']:.2f}"
+            shown["better"] = f"{row['better_worst_group']:.2f}"
         rows.append(shown)
     others = table[table["option"] != NOW]
     first = others.iloc[0]
     parts = [
-        f"{pair[0]} -> {pair[1]} on {data}: predicted, no head trained",
+        f"{pair[0]} -> {pair[1]} on {data}, n_l={cfg.n_l[0]}, n_u={cfg.n_u[0]}: predicted, no head "
+        "trained; worst: the student's worst-group accuracy; better: the chance that it rises",
         pd.DataFrame(rows).to_string(index=False),
     ]
     if first["change_worst_group"] <= 0:
@@ -189,4 +199,4 @@ def text(table: pd.DataFrame, cfg: PlanConfig, pair: tuple[str, str], data: str)
             f"{first['change_worst_group']:.3f}{tie}; next: {second['option']}, "
             f"{second['change_worst_group']:+.3f}"
         )
-    return "\n".join(parts)
+    return "\n".join(part if "\n" in part else wrapped(part) for part in parts)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups import config, features, inputs, job
+from w2s_groups import collapsed, config, features, inputs, job
 from w2s_groups.config import HeadKind
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.data.ondisk import OnDisk
@@ -28,6 +30,8 @@ from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.selected import Selection
 from w2s_groups.prediction.settings import PredictConfig, ReadFrom
 from w2s_groups.prediction.table import CELL
+from w2s_groups.reports import places
+from w2s_groups.reports.format import IMAGE, wrapped
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
 from w2s_groups.results.table import Grid, grids
@@ -39,6 +43,12 @@ log = logging.getLogger("w2s_groups")
 
 def run(cfg: PredictConfig) -> None:
     """Predict every pair, measure what is asked for, write and print."""
+    for name in ("eta_l", "eta_u"):
+        if len(getattr(cfg, name)) < 2:
+            raise InputError(
+                f"{name}={getattr(cfg, name)}: a map needs two values of {name} or more, such as "
+                f"{name}=[0.05,0.5]"
+            )
     root = Path(cfg.reports_dir) / cfg.experiment_name
     check_writable(root, "reports_dir")
     memory = Memory(8)
@@ -50,21 +60,29 @@ def run(cfg: PredictConfig) -> None:
     check_pool(dataset, np.ones(len(dataset.y), dtype=bool), cfg, cells)
     matrices, usable, *_ = inputs.load_features(dataset, cfg)
     check_pool(dataset, usable, cfg, cells)
+    collapsed.check(matrices, dataset, usable)
     device = features.best_device(cfg.device)
     compared = []
+    asked = job.digest_asked(cfg, dataset)
     for teacher, student in cfg.pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
         pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
         started = time.monotonic()
         found = _pair(cfg, pool, (teacher, student), cells, memory, device)
-        folder = root / dataset.name / f"{short(teacher)}__{short(student)}"
+        noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
+        found = replace(found, settings=found.settings | noun | {"asked": asked})
+        name = f"{short(teacher)}__{short(student)}"
+        folder, elsewhere = places.place(
+            root / dataset.name, name, found.settings, asked=partial(question, asked)
+        )
         found = save(found, folder)
         for name, content in report.files(found).items():
             write_atomic(folder / name, content)
         print(report.summary(found))
-        print(f"\n{time.monotonic() - started:.0f} s; report in {folder}/\n")
+        print(f"\n{time.monotonic() - started:.0f} s; report in {folder}/")
+        print(f"{wrapped(elsewhere)}\n" if elsewhere else "")
         if found.compared is not None:
-            compared.append(found.compared.assign(teacher=teacher, student=student))
+            compared.append(found.compared.assign(teacher=teacher, student=student, **noun))
     if len(compared) > 1:
         folder = root / dataset.name
         every = pd.concat(compared, ignore_index=True)
@@ -72,6 +90,12 @@ def run(cfg: PredictConfig) -> None:
         for name, content in report.files_of_all(dataset.name, every).items():
             write_atomic(folder / name, content)
         print(f"all pairs together in {folder}/")
+
+
+def question(asked: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prediction answers; `asked` where its report does not say, as those of old do not."""
+    rest = {key: value for key, value in settings.items() if key not in ("alpha", "asked")}
+    return {**rest, "asked": settings.get("asked", asked)}
 
 
 def check_pool(

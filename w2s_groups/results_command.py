@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from w2s_groups.checks import NO_EXPERIMENTS
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.files import write_atomic
+from w2s_groups.reports import pair
+from w2s_groups.reports.format import count, wrapped
 from w2s_groups.results import failures, folding, parts, schema, store
 
+_OTHERS = {"pairs", "theory"}  # what a run may leave without a cell
 _EXPORTS = (".csv", ".csv.gz", ".parquet")
 
 
@@ -52,12 +56,15 @@ def _parser() -> argparse.ArgumentParser:
 def _folders(options: argparse.Namespace) -> list[Path]:
     """The experiments' folders that hold cells; InputError for one that is not there."""
     root: Path = options.results_dir
+    there = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     present = {
         path.name: path
-        for path in sorted(root.iterdir() if root.is_dir() else ())
-        if path.is_dir() and (store.keys(path) or failures.load(path))
+        for path in there
+        if path.name not in NO_EXPERIMENTS and (store.keys(path) or failures.load(path))
     }
-    if not present:
+    if not present and not options.experiment and {path.name for path in there} & _OTHERS:
+        print(f"{root}: no cells of an experiment")
+    elif not present:
         raise InputError(f"--results-dir={root} holds no results; run an experiment, or name it")
     for name in options.experiment:
         if name not in present:
@@ -80,8 +87,10 @@ def _show(options: argparse.Namespace) -> int:
             axes = ", ".join(
                 f"{name} {_range(grid[name])}" for name in ("n_l", "n_u", "eta_l", "eta_u", "seed")
             )
-            print(f"  {data}, {teacher} -> {student}: {len(grid)} cells, {axes}")
-            print(f"    methods: {', '.join(schema.method_order(rows['method'].unique()))}")
+            methods = ", ".join(schema.method_order(rows["method"].unique()))
+            print(f"  {data}, {teacher} -> {student}:")
+            print(wrapped(f"    {len(grid)} cells, {axes}", "      "))
+            print(wrapped(f"    methods: {methods}", "      "))
         failed = failures.load(folder)
         for failure in failed:
             print(f"  failed: {failures.sentence(failure)}")
@@ -130,6 +139,18 @@ def _verify(options: argparse.Namespace) -> int:
             print(fault)
         state = f"{len(found.faults)} faults" if found.faults else "all whole"
         print(f"{folder.name}: {found.cells} cells, {found.atoms} atoms, {state}")
+    pairs = sorted((options.results_dir / "pairs").glob("*.json"))
+    if pairs and not options.experiment:
+        lost = 0
+        for path in pairs:
+            try:
+                pair.read(path)
+            except (OSError, ValueError) as error:
+                lost += 1
+                print(f"{path} is damaged: {error}; delete it and it is measured again")
+        faults += lost
+        state = f"{lost} faults" if lost else "all whole"
+        print(f"pairs: dimensions of {count(len(pairs), 'pair')} of networks, {state}")
     return 1 if faults else 0
 
 

@@ -25,16 +25,18 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from w2s_groups import job
-from w2s_groups.config import Config
+from w2s_groups.checks import folder_name
+from w2s_groups.config import CROSSED, Config
 from w2s_groups.errors import InputError
 from w2s_groups.files import check_writable, write_atomic
 from w2s_groups.inputs import Memory
-from w2s_groups.reports import leaderboard
+from w2s_groups.reports import leaderboard, places
+from w2s_groups.reports.format import IMAGE, wrapped
 from w2s_groups.results import failures, store
 
 _SWEEP = "W2S_GROUPS_SWEEP"  # an environment variable reaches the jobs of every launcher
-# What a report may hold several of; jobs that differ in anything else get reports of their own.
-_GRID = ("teacher", "student", "eta_l", "eta_u", "n_l", "n_u", "seeds")
+# Jobs that differ in anything but these and the values that are crossed get reports of their own.
+_OF_DATA = ("data", "pair", "files", "noun")
 
 log = logging.getLogger("w2s_groups")
 _memory = Memory(16)
@@ -134,7 +136,7 @@ def record_theory(cfg: Config) -> None:
 
 def refused(composed: DictConfig, error: Exception) -> None:
     """A job that can't be run: a row of the sweep, whose other jobs go on."""
-    results, experiment = Path(composed.results_dir), str(composed.get("experiment_name"))
+    results, experiment = Path(composed.results_dir), _folder(composed.get("experiment_name"))
     reason = failures.reason(error)
     if not isinstance(error, InputError):
         trace = _record_path(results, experiment).with_suffix(".log")
@@ -142,6 +144,14 @@ def refused(composed: DictConfig, error: Exception) -> None:
         reason = f"{type(error).__name__}: {reason} ({trace})"
     log.warning("refused: %s", reason)
     _write_record(results, {"experiment": experiment, "keys": [], "refused": reason})
+
+
+def _folder(experiment: Any) -> str:
+    """Where the record of a refused job goes, whatever name was asked for."""
+    try:
+        return folder_name("experiment_name", experiment)
+    except InputError:
+        return "refused"
 
 
 def _record_path(results: Path, experiment: str) -> Path:
@@ -162,20 +172,27 @@ def _write_record(results: Path, record: dict[str, Any]) -> None:
 def _finish() -> int:
     """Write the reports of the running sweep and say what failed; the exit status."""
     (running,) = _running
-    results, reports = running.results, running.reports
-    paths = sorted(results.glob(f"*/sweeps/{current()}/*.json"))
-    records = [json.loads(path.read_bytes()) for path in paths]
+    results, reports, sweep = running.results, running.reports, str(current())
+    found = {path.stem: _read(path) for path in sorted(results.glob(f"*/sweeps/{sweep}/*.json"))}
+    records = [record for record in found.values() if record is not None]
     _running.clear()
     os.environ.pop(_SWEEP, None)
     if running.jobs is not None:
-        _say_missing(running.jobs, {path.stem for path in paths})
+        _say_missing(running.jobs, {name for name, record in found.items() if record})
+    refusals = [record for record in records if "refused" in record]
+    n_jobs = len(records if running.jobs is None else running.jobs)
+    lacking = n_jobs - len(records) + len(refusals)
     if not records:
         return 0
+    written: set[Path] = set()
     n_cells = failed = 0
-    for name in changed(records):
+    parted = changed(records)
+    for name in parted:
         print(
-            f"the files of data={name} changed between jobs of this sweep, whose reports are kept "
-            "apart; run the same command to make all cells from the files as they are now"
+            wrapped(
+                f"the files of data={name} changed between jobs of this sweep, whose reports are "
+                "kept apart; run the same command to make all cells from the files as they are now"
+            )
         )
     for alike in groups(records):
         experiment = alike[0]["experiment"]
@@ -187,21 +204,46 @@ def _finish() -> int:
             print(f"failed: {failures.sentence(row)}")
         if not len(table):
             continue
-        settings = {**merged(alike), **({"failed": lost} if lost else {})}
-        folder = reports / experiment / folder_name(alike, records)
+        # Of jobs with the same settings that read other files, some are in another report.
+        same = [r for r in records if "settings" in r and _rest(r) == _rest(alike[0])]
+        absent = lacking + (len(same) - len(alike) if _name(alike[0]) in parted else 0)
+        unfinished = {"sweep": sweep, "jobs": f"{absent} of {n_jobs}"}
+        settings = {
+            **merged(alike),
+            **({"failed": lost} if lost else {}),
+            **({"unfinished": unfinished} if absent else {}),
+        }
+        name = report_name(alike, records)
+        parent = reports / experiment
+        folder, elsewhere = places.place(parent, name, settings, sweep=sweep, taken=written)
+        written.add(folder)
         leaderboard.write(table, settings, folder)
         print(leaderboard.summary_text(table, settings))
         print(f"\n{len(keys)} cells of {len(alike)} jobs; report in {folder}/")
-    refusals = [record for record in records if "refused" in record]
+        if elsewhere:
+            print(wrapped(elsewhere))
+    for experiment in {record["experiment"] for record in records}:
+        places.clear_unfinished(reports / experiment, sweep, written)
     for record in refusals:
         print(f"refused: {' '.join(record['overrides'])}: {record['refused']}")
     if failed or refusals:
         print(
-            f"{failed} of {n_cells} cells failed and {len(refusals)} of {len(records)} jobs were "
-            "refused; run the same command to try them again"
+            wrapped(
+                f"{failed} of {n_cells} cells failed and {len(refusals)} of {len(records)} jobs "
+                "were refused; run the same command to try them again"
+            )
         )
         return 1
     return 0
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A job's record; None for one that is damaged: that job is run again."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and "experiment" in record else None
 
 
 def _say_missing(jobs: Sequence[Sequence[str]], recorded: set[str]) -> None:
@@ -264,7 +306,7 @@ def changed(records: Sequence[dict[str, Any]]) -> list[str]:
 def merged(alike: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Settings of a report over several jobs: the grid's values of all of them, in order."""
     settings = dict(alike[0]["settings"])
-    for name in _GRID:
+    for name in CROSSED:
         values = [value for record in alike for value in record["settings"][name]]
         numbers = all(not isinstance(value, str) for value in values)
         settings[name] = sorted(set(values)) if numbers else list(dict.fromkeys(values))
@@ -284,39 +326,45 @@ def merged(alike: Sequence[dict[str, Any]]) -> dict[str, Any]:
         for pair in record["settings"]["pair"]:
             data = {"data": _name(record)} if len(datasets) > 1 else {}
             pairs[_name(record), pair["teacher"], pair["student"]] = {**data, **pair}
-    return {**settings, "pair": list(pairs.values())}
+    files = {k: v for record in alike for k, v in record["settings"].get("files", {}).items()}
+    nouns = {_name(record): record["settings"].get("noun", IMAGE) for record in alike}
+    noun = nouns if len(set(nouns.values())) > 1 else {**nouns}.popitem()[1]
+    return {
+        **{key: value for key, value in settings.items() if key not in ("files", "noun")},
+        **({"files": files} if files else {}),
+        **({"noun": noun} if noun != IMAGE else {}),
+        "pair": list(pairs.values()),
+    }
 
 
-def folder_name(alike: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> str:
+def report_name(alike: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]) -> str:
     """Datasets joined by `+`, and what sets these jobs apart from the sweep's others."""
-    name = "+".join(dict.fromkeys(_name(record) for record in alike))
-    others = [
-        _flat(_rest(r)) | _flat(r["settings"]["data"], "data.") for r in records if "settings" in r
-    ]
-    own = _flat(_rest(alike[0])) | _flat(alike[0]["settings"]["data"], "data.")
+    names = list(dict.fromkeys(_name(record) for record in alike))
+    ran = [record for record in records if "settings" in record]
+    own = _asked(alike[0])
+    rivals = [_asked(record) for record in ran if _name(record) in names]
     apart = {
         key: value
-        for key, value in sorted(own.items())
-        if key != "data.name"
-        and any(
-            key in other and other[key] != value
-            for other in others
-            if other["data.name"] in name.split("+")
-        )
+        for rival in rivals
+        for key, value in places.apart(own, rival).items()
+        if key != "data.name" and (not key.startswith("data.") or len(names) == 1)
     }
     read: dict[str, Any] = {}
     for record in alike:
         read |= _contents(record)
-    rivals = [r for r in records if "settings" in r and _rest(r) == _rest(alike[0])]
     if any(
-        _contents(r).get(n) == read.get(n) and not _agree(_contents(r), read)
-        for r in rivals
-        for n in [_name(r)]
+        _rest(r) == _rest(alike[0])
+        and _contents(r).get(_name(r)) == read.get(_name(r))
+        and not _agree(_contents(r), read)
+        for r in ran
     ):
         apart["files"] = store.digest(read)[:8]
-    suffix = ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in apart.items())
-    text = f"{name},{suffix}" if suffix else name
-    return "".join(c if c.isalnum() or c in "+-_=.," else "_" for c in text)[:120]
+    return places.named("+".join(names), dict(sorted(apart.items())), own)
+
+
+def _asked(record: dict[str, Any]) -> dict[str, Any]:
+    """What a report asks for beside the values that are crossed."""
+    return places.question({**_rest(record), "data": record["settings"]["data"]})
 
 
 def _name(record: dict[str, Any]) -> str:
@@ -325,14 +373,4 @@ def _name(record: dict[str, Any]) -> str:
 
 def _rest(record: dict[str, Any]) -> dict[str, Any]:
     settings = record["settings"]
-    return {k: v for k, v in settings.items() if k not in (*_GRID, "data", "pair")}
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            flat |= _flat(item, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat
+    return {k: v for k, v in settings.items() if k not in (*CROSSED, *_OF_DATA)}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from tables import grid_table
@@ -28,6 +29,25 @@ def test_gain_figure_has_a_panel_per_metric_and_eta_l_and_draws_the_paired_means
 def test_gain_figure_of_one_cell() -> None:
     grid = grids(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=1))[0]
     assert gain_vs_eta_u.draw(grid).axes
+
+
+@pytest.mark.parametrize("eta_l", [(0.05,), (0.05, 0.2, 0.5)])
+def test_legends_stay_inside_however_many_and_long_the_names_are(eta_l: tuple[float, ...]) -> None:
+    table = grid_table(eta_l=eta_l, eta_u=(0.2, 0.5), seeds=2)
+    w2s = table[table["method"] == "w2s"]
+    long = [f"selective[keep=0.{k},q=0.7,init=w2s,labels=hard]" for k in range(1, 5)]
+    for names in (long, ["adaptive_confidence", "selection_only"], ["selective[" + "q=0.7," * 20]):
+        (grid,) = grids(pd.concat([table, *(w2s.assign(method=name) for name in names)]))
+        figure = gain_vs_eta_u.draw(grid)
+        (legend,) = figure.legends
+        figure.draw_without_rendering()
+        inside, whole = legend.get_window_extent(), figure.bbox
+        assert inside.x0 >= 0
+        assert inside.x1 <= whole.x1
+        assert inside.y0 >= 0
+        assert all(axes.get_window_extent().y0 >= inside.y1 - 1 for axes in figure.axes)
+        shown = {text.get_text().replace("\n  ", "") for text in legend.get_texts()}
+        assert shown > set(names)
 
 
 def squares(root: Path) -> ImageDataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from omegaconf import MISSING
@@ -36,6 +37,8 @@ class Gaussian:
     sigma_xi: float = MISSING
     sigma_y: float = MISSING
     seed: int = MISSING
+
+    NETWORKS: ClassVar[tuple[str, str]] = ("gaussian/weak", "gaussian/strong")
 
     def __post_init__(self) -> None:
         for field in ("n_pool", "n_test", "d_z"):

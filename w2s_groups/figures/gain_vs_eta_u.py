@@ -59,10 +59,7 @@ def draw(grid: Grid) -> Figure:
     order = sorted(range(len(names)), key=lambda k: names[k].startswith("ceiling"))
     handles, names = [handles[k] for k in order], [names[k] for k in order]
     if names:
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False,
-            labelcolor=style.INK, fontsize=9.5,
-        )  # fmt: skip
+        style.legend_below(figure, handles, names)
     return figure
 
 

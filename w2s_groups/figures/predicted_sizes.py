@@ -10,22 +10,26 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from w2s_groups.figures import style
 
 METRICS = {"average": "average", "worst_group": "worst group"}
-SIZES = {"n_l": r"labelled images $n_\ell$", "n_u": r"unlabelled images $n_u$"}
+SIZES = {"n_l": r"labelled {noun}s $n_\ell$", "n_u": r"unlabelled {noun}s $n_u$"}
 
 
-def draw(cells: pd.DataFrame, at: dict[str, int]) -> Figure:
-    """Figure of rows whose method is "gain"; at: the n_u of the left and the n_l of the right."""
+def draw(cells: pd.DataFrame, at: dict[str, int], noun: str = "image") -> Figure:
+    """Figure of rows whose method is "gain"; at: the n_u of the left and the n_l of the right.
+
+    noun: what one sample is called.
+    """
+    sizes = {size: label.replace("{noun}", noun) for size, label in SIZES.items()}
     figure = style.new_figure(9.2, 6.4)
     axes = figure.subplots(len(METRICS), len(SIZES), sharex="col", sharey="row", squeeze=False)
     gains = cells[cells["method"] == "gain"]
     for row, (metric, name) in enumerate(METRICS.items()):
-        for column, (size, label) in enumerate(SIZES.items()):
+        for column, (size, label) in enumerate(sizes.items()):
             other = "n_u" if size == "n_l" else "n_l"
             part = gains[(gains["metric"] == metric) & (gains[other] == at[other])]
             ax = axes[row, column]
             _panel(ax, part, size)
             if row == 0:
-                ax.set_title(f"{SIZES[other].split(' $')[0]}: {at[other]:,}", fontsize=10)
+                ax.set_title(f"{sizes[other].split(' $')[0]}: {at[other]:,}", fontsize=10)
             if row == len(METRICS) - 1:
                 ax.set_xlabel(label)
             if column == 0:

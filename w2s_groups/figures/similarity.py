@@ -91,7 +91,8 @@ def draw(found: Sequence[Dot]) -> Figure:
         panel.set_title(rf"Spearman's $\rho$ = {rho:+.2f} over {len(found)} pairs", fontsize=10)
         style.dress(panel)
     axes[0].set_ylabel("W2S gain, average accuracy", fontsize=10)
-    figure.legend(loc="outside lower center", ncols=min(3, len(found)), frameon=False, fontsize=9)
+    handles, names = axes[0].get_legend_handles_labels()
+    style.legend_below(figure, handles, names, columns=3)
     return figure
 
 

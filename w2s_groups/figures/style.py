@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Sequence
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -49,6 +52,39 @@ def dress(axes: Axes) -> None:
     axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
         text.set_color(INK)
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int = 4
+) -> None:
+    """A legend under the panels, in as many of so many columns as fit the figure's width.
+
+    Long names take several lines. The figure grows by the rows of the legend, so that the panels
+    keep their size.
+    """
+    size, width = 9.5, 0.98 * figure.get_figwidth() * figure.dpi
+    folded = [_folded(name) for name in names]
+    for n in range(min(len(names), columns), 0, -1):
+        legend = figure.legend(
+            handles, folded, loc="outside lower center", ncols=n, frameon=False, labelcolor=INK,
+            fontsize=size,
+        )  # fmt: skip
+        box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+        if box.width <= width or n == 1:
+            break
+        legend.remove()
+    more = box.height / figure.dpi - 2.2 * size / 72  # what one row takes is there already
+    figure.set_figheight(figure.get_figheight() + max(0.0, more))
+
+
+def _folded(name: str, longest: int = 44) -> str:
+    """A name with line breaks after commas, where it is too long for a line."""
+    lines = [""]
+    for part in re.split(r"(?<=,)", name):
+        if lines[-1] and len(lines[-1]) + len(part) > longest:
+            lines.append("  ")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def png(figure: Figure, dpi: int = 160) -> bytes:

@@ -24,7 +24,8 @@ class Found:
     """path: rows of some cells at every alpha; cells: of the map, at the chosen one; sizes: of the
     gain against sizes; compared, order: of prediction.table's functions, None where nothing was
     trained. settings: data, teacher, student, n_l, n_u, samples, read_from, alpha, head, draws,
-    keep (None: cells have no row of a refit).
+    keep (None: cells have no row of a refit), asked (a digest of the rest of the question), noun
+    (where a sample is no image).
     """
 
     settings: dict[str, Any]

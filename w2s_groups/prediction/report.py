@@ -11,6 +11,7 @@ import pandas as pd
 from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
 from w2s_groups.prediction.found import Found
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
+from w2s_groups.reports.format import IMAGE, noun_of, wrapped
 from w2s_groups.results.schema import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
@@ -27,7 +28,8 @@ LEGEND = (
 def files(found: Found) -> dict[str, bytes]:
     """Name -> content of everything that follows from the tables of one pair."""
     maps = predicted_maps.draw(found.cells, found.compared)
-    sizes = predicted_sizes.draw(found.sizes, {k: found.settings[k] for k in ("n_l", "n_u")})
+    at = {k: found.settings[k] for k in ("n_l", "n_u")}
+    sizes = predicted_sizes.draw(found.sizes, at, noun_of(found.settings))
     map_png = style.png(maps, dpi=120)
     maps.set_layout_engine("none")  # what was laid out for one file serves the other
     content = {
@@ -47,11 +49,14 @@ def files(found: Found) -> dict[str, bytes]:
 
 
 def files_of_all(data: str, compared: pd.DataFrame) -> dict[str, bytes]:
-    """Of several pairs on one dataset. compared: rows of table.compare, with teacher, student."""
+    """Of several pairs on one dataset. compared: rows of table.compare, with teacher, student; and
+    with noun where a sample is no image."""
+    noun = str(compared["noun"].iloc[0]) if "noun" in compared else IMAGE
     parts = [
         f"# Predicted against measured on {data}",
         f"{compared['n'].max()} measured draws a cell of every pair, each at the alpha that was "
-        f"chosen for it on the pool among those asked for; accuracies on the test images. {LEGEND}",
+        f"chosen for it on the pool among those asked for; accuracies on the test {noun}s. "
+        f"{LEGEND}",
     ]
     for metric in METRICS:
         rows = []
@@ -77,7 +82,7 @@ def _scatter(cells: pd.DataFrame) -> dict[str, bytes]:
 
 
 def summary(found: Found) -> str:
-    """The tables as plain text."""
+    """The tables as plain text, in 80 columns."""
     own = found.settings
     parts = [
         f"{own['teacher']} -> {own['student']} on {own['data']}, n_l={own['n_l']}, "
@@ -90,18 +95,19 @@ def summary(found: Found) -> str:
     ]
     if has_refit(found):
         parts += [
-            f"refitted on the surest {100 * own['keep']:g} % of its images, by the teacher's "
-            "decisions; gain over the student",
+            f"refitted on the surest {100 * own['keep']:g} % of its {noun_of(own)}s, by the "
+            "teacher's decisions; gain over the student",
             best_refit(found).to_string(index=False),
         ]
     if found.compared is not None and found.order is not None:
         parts += [
-            f"against {own['draws']} measured draws a cell of {own['head']} heads, on test images",
+            f"against {own['draws']} measured draws a cell of {own['head']} heads, on test "
+            f"{noun_of(own)}s",
             met(found.compared).to_string(index=False),
             "order of the cells (Spearman)",
             ordered(found.order).to_string(index=False),
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part if "\n" in part else wrapped(part) for part in parts)
 
 
 def predicted_heads(settings: dict[str, Any]) -> str:
@@ -114,22 +120,23 @@ def markdown(found: Found) -> str:
     own = found.settings
     heads = predicted_heads(own)
     weight = "l2 = alpha" if heads == "logistic" else "l2 = alpha times the width of the features"
+    noun = noun_of(own)
     where = (
-        "pool images, each as if it had not been drawn: new images like those of the pool, of the "
-        "same individuals and places where it has several of each"
+        f"pool {noun}s, each as if it had not been drawn: new {noun}s like those of the pool, of "
+        "the same individuals and places where it has several of each"
         if own["read_from"] == "pool"
-        else "test images, on which nothing was fitted and no alpha chosen"
+        else f"test {noun}s, on which nothing was fitted and no alpha chosen"
     )
     parts = [
         f"# Predicted: {own['teacher']} → {own['student']} on {own['data']}",
         f"{heads.capitalize()} heads on n_l = {own['n_l']} labelled and n_u = {own['n_u']} "
-        "unlabelled images, "
+        f"unlabelled {noun}s, "
         f"predicted from the features alone ({own['samples']} sampled draws a cell); no head was "
         f"trained for it. Accuracies are those of {where}. `docs/prediction.md` derives it and "
         "says where it fails.",
         "![maps over both minority fractions](map.png)",
         f"## Regularisation\n\nThe map is of alpha = {own['alpha']:g}, the highest worst-group "
-        f"accuracy of the student on pool images, over a coarse grid ({weight}).",
+        f"accuracy of the student on pool {noun}s, over a coarse grid ({weight}).",
         _table(by_alpha(found)),
         "## Best unlabelled mix\n\nRanges hold 95 % of draws.",
         _table(best(found)),
@@ -137,7 +144,7 @@ def markdown(found: Found) -> str:
     if has_refit(found):
         parts += [
             "## Selective retraining\n\nThe student refitted, by the squared loss and the "
-            f"teacher's decisions, on the {100 * own['keep']:g} % of its images that it is surest "
+            f"teacher's decisions, on the {100 * own['keep']:g} % of its {noun}s that it is surest "
             "of. Gains are those over the student.",
             "![maps of the refit](map_retrained.png)",
             _table(best_refit(found)),
@@ -149,7 +156,7 @@ def markdown(found: Found) -> str:
             trained += " (another loss: only their order can agree)"
         parts += [
             f"## Measured\n\n{own['draws']} draws a cell of {trained} heads, read from the test "
-            f"images, and predicted for these. {LEGEND}",
+            f"{noun}s, and predicted for these. {LEGEND}",
             _table(met(found.compared)),
             *(f"![{NAMES[metric]}](predicted_vs_measured_{metric}.png)" for metric in METRICS),
             f"How far the predicted {heads} student puts the cells in the order of each trained "

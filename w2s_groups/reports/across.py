@@ -87,9 +87,9 @@ def _keep_q(grid: Grid, found: keep_q.Sensitivity, stem: str, many: bool) -> Sec
     if many:
         title += f": {grid.data}, {setup_name(grid)}"
     text = (
-        "Selective retraining − W2S, mean over η_u with its t interval over seeds, on test images: "
-        "to be read as a sensitivity, not to choose from. In the figure brackets mark an "
-        "interval that holds 0, a frame the settings fixed beforehand."
+        "Selective retraining − W2S, mean over η_u with its t interval over seeds, on test "
+        f"{grid.noun}s: to be read as a sensitivity, not to choose from. In the figure brackets "
+        "mark an interval that holds 0, a frame the settings fixed beforehand."
     )
     header = ("η_ℓ", "keep", "q", "average", "worst group", "n")
     return Section(title, (text,), (), f"{stem}.png", header, tuple(rows), 1)

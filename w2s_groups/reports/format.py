@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Any
 
 from w2s_groups.results.stats import Interval
 
 BLANK = "–"
+WIDTH = 80  # columns of a terminal
+IMAGE = "image"  # what a sample of a dataset is, where settings["noun"] does not say
 
 
 def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
@@ -50,6 +56,28 @@ def bounds(interval: Interval, sign: bool = True) -> str:
         for bound in (interval.low, interval.high)
     )
     return f"[{low}, {high}]"
+
+
+def noun_of(settings: Mapping[str, Any], data: str | None = None) -> str:
+    """What one sample is called: image, text or sample; of one dataset where a report has several
+    kinds, else sample for all of them."""
+    noun = settings.get("noun", IMAGE)
+    if isinstance(noun, Mapping):
+        return str(noun.get(data, IMAGE)) if data is not None else "sample"
+    return str(noun)
+
+
+_TOGETHER = re.compile(r" = | (?:\+-|±) |(?<=,) (?=[^\[\]]*\])")  # n = 88, [-0.1, +0.2]
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """A sentence as a terminal of 80 columns shows it; paths, numbers with their symbols and
+    intervals stay on one line."""
+    kept = _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(
+        kept, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def count(n: int, noun: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +15,9 @@ from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.files import write_atomic
-from w2s_groups.reports import markdown, page, sample_texts, trials, tuning
+from w2s_groups.reports import markdown, page, places, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
-from w2s_groups.reports.format import fixed
+from w2s_groups.reports.format import fixed, noun_of
 from w2s_groups.reports.sections import of_setup, smallest_n
 from w2s_groups.reports.shared import of_all
 from w2s_groups.results import committed, select
@@ -57,7 +56,7 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
         figure, drawn[k] = gain_vs_eta_u.draw(grid), f"{stem}.png"
         files[f"{stem}.png"], files[f"{stem}.pdf"] = style.png(figure), style.pdf(figure)
     title = title_of(found, settings)
-    whole = grids(table, settings.get("class_priors"))  # variants and all
+    whole = _grids(table, settings)  # variants and all
     pictures = {name: data for name, data in files.items() if isinstance(data, bytes)}
     between, drawings = across(found, whole, settings)
     for stem, figure in drawings.items():
@@ -91,8 +90,13 @@ def selected(
     rule = select.Rule(settings.get("select", "fixed"))
     shown, chosen = select.apply(table, rule, settings)
     by_rule = dict.fromkeys(select.names_of(chosen, rule), rule.value)
-    found = grids(shown, settings.get("class_priors"))
-    return [replace(grid, chosen_by=by_rule) for grid in found], select.counted(chosen, rule)
+    found = [replace(grid, chosen_by=by_rule) for grid in _grids(shown, settings)]
+    return found, select.counted(chosen, rule)
+
+
+def _grids(table: pd.DataFrame, settings: Mapping[str, Any]) -> list[Grid]:
+    found = grids(table, settings.get("class_priors"))
+    return [replace(grid, noun=noun_of(settings, grid.data)) for grid in found]
 
 
 def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
@@ -103,11 +107,15 @@ def title_of(found: Sequence[Grid], settings: Mapping[str, Any]) -> str:
 
 
 def write(table: pd.DataFrame, settings: Mapping[str, Any], folder: Path) -> None:
-    """Write results.csv.gz and settings.json and everything that `build` makes of them."""
-    files = build(table, settings)
+    """Write results.csv.gz and settings.json and everything that `build` makes of them.
+
+    Figures of the report that was there before and that this one has not are removed.
+    """
+    files, old = build(table, settings), places.figures(folder)
+    write_atomic(folder / places.SETTINGS, places.as_json(settings))
     committed.write(table, folder)
-    text = json.dumps(settings, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(folder / "settings.json", text.encode())
+    for name in old - set(files):
+        (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         write_atomic(folder / name, content.encode() if isinstance(content, str) else content)
 
@@ -131,9 +139,9 @@ def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -
 
 
 def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
-    """What a terminal shows at the end of a run, at most 100 columns wide."""
+    """What a terminal shows at the end of a run, at most 80 columns wide."""
     found = selected(table, settings)[0]
-    whole = grids(table, settings.get("class_priors")) if settings.get("trials") else found
+    whole = _grids(table, settings) if settings.get("trials") else found
     of_trials = trials.setups(table, settings, found, whole)
     lines = [tuning.sentences(setup) for setup in of_trials] or [[] for _ in found]
     return "\n\n".join(

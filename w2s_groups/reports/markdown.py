@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2s_groups.reports.format import BLANK, count, fixed
+from w2s_groups.reports.format import BLANK, WIDTH, count, fixed, wrapped
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
@@ -16,7 +16,6 @@ from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import accuracy_interval, mean_interval
 from w2s_groups.results.table import Grid
 
-WIDTH = 100
 MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 
 
@@ -87,21 +86,21 @@ def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
     lines = [
         f"{grid.data}: {grid.teacher} -> {grid.student}",
         f"n_l = {grid.n_l}, n_u = {grid.n_u}, {count(len(grid.seeds), 'seed')}; average "
-        f"(eta_t = 1/2) / worst-group accuracy ({smallest(grid)})",
+        f"(eta_t = 1/2)/worst-group accuracy ({smallest(grid)})",
     ]
-    per_block = 6
+    per_block = 5
     for start in range(0, len(grid.methods), per_block):
         names = grid.methods[start : start + per_block]
         parted = [method_label(name).replace("[", " [").replace(",", ", ") for name in names]
-        heads = [textwrap.wrap(name, 13) for name in parted]
+        heads = [textwrap.wrap(name, 12) for name in parted]
         lines.append("")
         for left in range(max(map(len, heads)), 0, -1):  # long names take several lines
             start_of_line = f"{'eta_l':>6} {'eta_u':>6}" if left == 1 else " " * 13
             parts = ["" if left > len(head) else head[-left] for head in heads]
-            lines.append(start_of_line + "".join(f"{part:>14}" for part in parts))
+            lines.append(start_of_line + "".join(f"{part:>13}" for part in parts))
         for p, (eta_l, eta_u) in enumerate(grid.points):
             pairs = _pairs(grid, p, 3)[start : start + per_block]
-            cells = "".join(f"{' / '.join(pair):>14}" for pair in pairs)
+            cells = "".join(f"{'/'.join(pair):>13}" for pair in pairs)
             lines.append(f"{eta_l:>6g} {eta_u:>6g}{cells}")
     lines.append("")
     lost = [f"{count(sum(len(run.seeds) for run in grid.missing), 'run')} missing: see the report."]
@@ -114,7 +113,7 @@ def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
         for mark, plain in ascii_only.items():
             line = line.replace(mark, plain)
         is_sentence = not line.startswith(" ") and len(line) > WIDTH
-        out += textwrap.wrap(line, WIDTH, subsequent_indent="  ") if is_sentence else [line]
+        out += wrapped(line).splitlines() if is_sentence else [line]
     return "\n".join(out)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 from w2s_groups.gaussian.group_dimensions import Estimate, PairReport
@@ -50,6 +52,17 @@ def rows(report: PairReport) -> list[dict[str, Any]]:
         }
         for name, symbol, estimate, definition in table
     ]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows that were kept at `path`; OSError or ValueError if they are not there or whole."""
+    found = json.loads(path.read_bytes())
+    keys = {"name", "symbol", "value", "error", "definition"}
+    if not isinstance(found, list) or not all(
+        isinstance(row, dict) and set(row) == keys for row in found
+    ):
+        raise ValueError("not the numbers of a pair of networks")
+    return found
 
 
 def _number(value: float) -> float | None:

@@ -148,8 +148,8 @@ def _kept_labels(grid: Grid) -> list[Section]:
     if not rows:
         return []
     text = (
-        "Accuracy of the labels of all images that any seed kept, and their number; in brackets "
-        "the teacher's accuracy on the whole unlabelled set."
+        f"Accuracy of the labels of all {grid.noun}s that any seed kept, and their number; in "
+        "brackets the teacher's accuracy on the whole unlabelled set."
     )
     header = ("η_ℓ", "η_u", "method", *grid.groups)
     return [Section("How right the kept labels are", (text,), (), "", header, tuple(rows), 2)]
@@ -170,7 +170,10 @@ def _drawn(grid: Grid) -> list[Section]:
         rows.append((f"{eta_l:g}", f"{eta_u:g}", *cells))
     if all(np.isnan(counts).all() for counts in grid.drawn.values()):
         return []
-    text = "Labelled + unlabelled images drawn: accuracy of the teacher's labels on the unlabelled."
+    text = (
+        f"Labelled + unlabelled {grid.noun}s drawn: accuracy of the teacher's labels on the "
+        "unlabelled."
+    )
     return [Section("Draws", (text,), header=("η_ℓ", "η_u", *grid.groups), rows=tuple(rows))]
 
 

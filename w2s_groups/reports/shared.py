@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.format import BLANK, count
+from w2s_groups.reports.format import BLANK, IMAGE, count, noun_of
 from w2s_groups.reports.section import Section
 from w2s_groups.results.schema import method_label, method_order
 from w2s_groups.results.stats import FEWEST
@@ -21,9 +21,9 @@ def of_all(settings: Mapping[str, Any]) -> list[Section]:
     return [
         *_pair(settings.get("pair")),
         *_methods(settings),
-        *_chosen(settings.get("chosen")),
+        *_chosen(settings.get("chosen"), noun_of(settings)),
         *_failed(settings.get("failed")),
-        _reading(),
+        _reading(noun_of(settings)),
         _settings(settings),
     ]
 
@@ -112,7 +112,7 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
         )
     if not rows:
         return []
-    text = "No method was tuned on test images."
+    text = f"No method was tuned on test {noun_of(settings)}s."
     if told:
         text += f" True labels of the unlabelled set are read by {', '.join(told)} alone."
     if by_ridge:
@@ -154,28 +154,29 @@ def _trials(trials: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 _RULES = {
     "labelled": "nearest to the published setting at l2 = d / 1000 among those within one standard "
-    "error of the best accuracy on the labelled images",
+    "error of the best accuracy on the labelled {noun}s",
     "val_worst": "the best worst group of validation",
     "val_mean": "the best mean over the groups of validation",
-    "no_groups": "the most validation images right, whatever their group",
+    "no_groups": "the most validation {noun}s right, whatever their group",
 }
 
 
-def _chosen(chosen: Sequence[Mapping[str, Any]] | None) -> list[Section]:
+def _chosen(chosen: Sequence[Mapping[str, Any]] | None, noun: str) -> list[Section]:
     """How often a rule took each variant."""
     if not chosen:
         return []
     rule = str(chosen[0]["method"]).partition("[")[2].rstrip("]")
+    best = _RULES.get(rule, rule).format(noun=noun)
     text = (
-        f"In each cell the variant with {_RULES.get(rule, rule)} (select = {rule}), of equal ones "
-        "the nearest to the published setting; test images play no part."
+        f"In each cell the variant with {best} (select = {rule}), of equal ones the nearest to the "
+        f"published setting; test {noun}s play no part."
     )
     rows = tuple((str(row["method"]), str(row["variant"]), str(row["cells"])) for row in chosen)
     header = ("method", "variant", "cells in which it was chosen")
     return [Section("What the rule chose", (text,), header=header, rows=rows)]
 
 
-def _reading() -> Section:
+def _reading(noun: str) -> Section:
     """What the numbers mean, and what their intervals do and do not cover."""
     lines = [
         "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
@@ -184,8 +185,8 @@ def _reading() -> Section:
         "by how much.",
         "Intervals are 95 % Student t intervals over seeds unless they are named otherwise; those "
         "of accuracies end at 0 and 1. A seed "
-        "redraws the labelled and the unlabelled set from one fixed pool; the test images stay. So "
-        "they cover the draws under a fixed split of identities, not the choice of test "
+        f"redraws the labelled and the unlabelled set from one fixed pool; the test {noun}s stay. "
+        "So they cover the draws under a fixed split of identities, not the choice of test "
         "identities. Intervals per point are not corrected for their number.",
         "Words such as beats, rises or stronger stand where a paired t test over seeds at 5 % says "
         f"so, of {FEWEST} seeds or more; is the best where no other rank is left. On simulated "
@@ -204,8 +205,12 @@ def _settings(settings: Mapping[str, Any]) -> Section:
     shown = {
         key: value
         for key, value in settings.items()
-        if key not in ("pair", "chosen", "failed", "trials")
+        if key not in ("pair", "chosen", "failed", "trials", "unfinished", "noun")
     }
+    if noun_of(settings) != IMAGE:
+        shown.pop("image_size", None)
+    if settings.get("unfinished"):
+        shown["jobs of the sweep that are not in this report"] = settings["unfinished"]["jobs"]
     if shown.get("methods"):
         shown["methods"] = {
             name: value for name, value in shown["methods"].items() if base_of(name) not in METHODS

@@ -195,7 +195,7 @@ def by_group(grid: Grid) -> Section:
     points = int(grid.common()[0].sum())
     ran = ~np.isnan(grid.accuracy).all(axis=-1)
     sizes = [_sizes(grid.n[..., g][ran]) for g in range(len(grid.groups))]
-    draws, images = "draws (Student t over seeds)", "test images (Wilson on n)"
+    draws, images = "draws (Student t over seeds)", f"test {grid.noun}s (Wilson on n)"
     rows: list[tuple[str, ...]] = []
     for source in (draws, images):
         for m, method in enumerate(grid.methods):
@@ -214,12 +214,12 @@ def by_group(grid: Grid) -> Section:
         n = f"n = {least}" if least == most else f"n = {least} to {most}"
         names.append(f"{name} ({'minority, ' if few else ''}{n})")
     text = (
-        "Mean over the same points and seeds as the summary, n test images in the header; a blank "
-        "group is absent.",
+        f"Mean over the same points and seeds as the summary, n test {grid.noun}s in the header; a "
+        "blank group is absent.",
         "Two sources of uncertainty, each alone: what another draw of the labelled and unlabelled "
-        "sets would change, and what another choice of the n test images would change. All runs "
-        "share the test images, so more seeds do not narrow the second; for a mean over runs it is "
-        "if anything too wide.",
+        f"sets would change, and what another choice of the n test {grid.noun}s would change. All "
+        f"runs share the test {grid.noun}s, so more seeds do not narrow the second; for a mean "
+        "over runs it is if anything too wide.",
     )
     header = ("uncertainty from", "method", *names)
     return Section("Accuracy by group", text, header=header, rows=tuple(rows), keys=1)

@@ -90,7 +90,7 @@ def survives(grid: Grid, metric: str, names: list[str]) -> tuple[float, float]:
 
 def smallest(grid: Grid) -> str:
     """`n = 250`: what stands beside every accuracy of a worst group."""
-    return f"n = {grid.smallest_n}" if grid.smallest_n else "one group without test images"
+    return f"n = {grid.smallest_n}" if grid.smallest_n else f"one group without test {grid.noun}s"
 
 
 def sentences(grid: Grid) -> list[str]:
@@ -143,7 +143,8 @@ def _strength(grid: Grid) -> list[str]:
     if "baseline" not in grid.methods:
         return [f"The student is the stronger model: {numbers}."]
     same = over_grid(grid, "average", "baseline", "teacher")
-    against = f"fitted on the same labelled images it differs from the teacher by {bracket(same)}"
+    labelled = f"labelled {grid.noun}s"
+    against = f"fitted on the same {labelled} it differs from the teacher by {bracket(same)}"
     if verdict(grid, "average", "baseline", "teacher") < 0:
         return [
             f"On this dataset the student is not the stronger model: {against}; {numbers}, but "

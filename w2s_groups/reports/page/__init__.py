@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
+from w2s_groups.reports.format import IMAGE
 from w2s_groups.reports.page import gains, heat, mix
 from w2s_groups.reports.page.tables import main_table, plain
 from w2s_groups.reports.page.terms import glossary, marked, popovers
@@ -35,6 +36,9 @@ def render(
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     )
     names = [content[0].title for _, content in panels]
+    nouns = {grid.noun for grid, _ in panels}
+    noun = nouns.pop() if len(nouns) == 1 else "sample"
+    samples = f"{_WITHOUT}\n" if noun == IMAGE else ""
     tabs = "".join(
         f'<button type="button" role="tab" id="tab-{k}" aria-controls="panel-{k}">'
         f"{escape(name)}</button>"
@@ -59,8 +63,8 @@ def render(
         '<a class="skip" href="#main">Skip to the results</a>\n'
         f"<header><h1>{escape(title)}</h1>\n"
         '<button type="button" class="theme js-only">Theme: auto</button></header>\n'
-        f'<main id="main" tabindex="-1">\n{bar if many else ""}{body}\n{_WITHOUT}\n{rest}\n'
-        f"{glossary()}\n{popovers()}\n</main>\n<script>{script}</script>\n</body>\n</html>\n"
+        f'<main id="main" tabindex="-1">\n{bar if many else ""}{body}\n{samples}{rest}\n'
+        f"{glossary(noun)}\n{popovers(noun)}\n</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
 
 

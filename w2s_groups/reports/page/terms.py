@@ -172,7 +172,7 @@ TERMS = (
         "wilson",
         "Wilson interval",
         r"Wilson",
-        "Interval of a share of n test images: what another choice of those images would change.",
+        "Interval of a share of n test {noun}s: what another choice of those {noun}s would change.",
     ),
     Term(
         "fieller",
@@ -191,7 +191,7 @@ TERMS = (
         "seed",
         "seed",
         r"[Ss]eeds?",
-        "One redraw of the labelled and the unlabelled set from the pool; the test images stay. "
+        "One redraw of the labelled and the unlabelled set from the pool; the test {noun}s stay. "
         "All methods of a seed share its draws.",
     ),
 )
@@ -233,21 +233,25 @@ def help_button(header: str) -> str:
     )
 
 
-def popovers() -> str:
+def popovers(noun: str) -> str:
     """What the buttons open; Escape or a click elsewhere closes it."""
     return "\n".join(
         f'<div popover id="def-{t.key}" class="def" role="dialog" aria-label="{escape(t.name)}">'
-        f"<p><strong>{escape(t.name)}</strong> {escape(t.meaning)}</p>"
+        f"<p><strong>{escape(t.name)}</strong> {_meaning(t, noun)}</p>"
         f'<button type="button" popovertarget="def-{t.key}" popovertargetaction="hide">Close'
         "</button></div>"
         for t in TERMS
     )
 
 
-def glossary() -> str:
-    """All terms in alphabetical order."""
+def glossary(noun: str) -> str:
+    """All terms in alphabetical order. noun: what one sample is called."""
     rows = "\n".join(
-        f"<div><dt>{escape(t.name)}</dt><dd>{escape(t.meaning)}</dd></div>"
+        f"<div><dt>{escape(t.name)}</dt><dd>{_meaning(t, noun)}</dd></div>"
         for t in sorted(TERMS, key=lambda t: t.name.lower())
     )
     return f'<section id="glossary">\n<h2>Glossary</h2>\n<dl>\n{rows}\n</dl>\n</section>'
+
+
+def _meaning(term: Term, noun: str) -> str:
+    return escape(term.meaning.replace("{noun}", noun))
