@@ -33,7 +33,7 @@ X = standardise(
     np.arange(300),
 )
 ROWS = np.arange(40)
-DRAWS = Draws(ROWS, one_hot(Y[ROWS], 2), np.arange(40, 140))
+DRAWS = Draws(ROWS, one_hot(Y[ROWS], 2), np.arange(40, 140), np.arange(100))
 
 
 def fitted(problems: Sequence[Problem]) -> list[Fitted]:

@@ -31,6 +31,11 @@ def folder_name(field: str, value: Any) -> str:
     return name
 
 
+def as_folder(name: str) -> str:
+    """A name that `folder_name` takes, of one that may hold other characters."""
+    return re.sub(r"[^\w+=,.-]", "_", name, flags=re.ASCII).lstrip("-+=,.").rstrip(".")[:100] or "_"
+
+
 def names(name: str, value: Any) -> list[str]:
     """One network or several, each once."""
     values = [value] if isinstance(value, str) else list(value)

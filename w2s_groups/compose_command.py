@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
+from w2s_groups.checks import as_folder
 from w2s_groups.data import coco
 from w2s_groups.data.base import TEST, TRAIN, VAL
 from w2s_groups.data.cache import refuse_filled
@@ -387,7 +388,7 @@ def _next(name: str, out: Path, groups: Groups, rows: Sequence[Row]) -> str:
         return "The folder is too small for the benchmark, which needs about 20 training images."
     words = [
         "data=folder",
-        f"data.name={_text(name)}",
+        f"data.name={_text(as_folder(name))}",
         f"data.root={_text(str(out))}",
         f"data.class_names=[{','.join(map(_text, groups.class_names))}]",
         f"data.attribute_names=[{','.join(map(_text, groups.attribute_names))}]",

@@ -15,7 +15,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast, ClassVar
+from typing import Any, ClassVar, cast
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback

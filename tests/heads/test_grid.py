@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from awkward import CASES, awkward, objective_room
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.errors import InputError
@@ -123,7 +123,10 @@ def test_equal_problems_are_solved_once() -> None:
 def test_awkward_data_match_the_reference(**case: Any) -> None:
     X, problems = awkward(CrossEntropy(), **case)
     for problem, head in zip(problems, solve({"teacher": X}, problems, tol=TOL), strict=True):
-        reference = fit(X, problem, TOL)
+        try:
+            reference = fit(X, problem, TOL)
+        except InputError:  # of the reference, whose one gradient stays above TOL
+            reject()
         ours, theirs = (objective_value(X, problem, h) for h in (head, reference))
         assert abs(ours - theirs) <= objective_room(X, problem, head, reference, TOL)
 

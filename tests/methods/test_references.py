@@ -48,11 +48,14 @@ def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
     rows = {row[0]: row[2:] for row in section.rows}
     assert rows == {
         "tuned_teacher": (
-            "none", "the labelled set's", "2", "l2_path = [0.01, 1.0], folds = 5", TUNED,
+            "none", "the labelled set's", "2", "l2_path = [0.01, 1.0], folds = 5", TUNED, "–",
         ),
-        "W2S": ("none", "the labelled set's", "1", "l2 = 0.001", "nothing"),
-        "dfr": ("train", "the unlabelled set's", "1", "l2 = 0.001", "nothing"),
-        "ceiling": ("none", "the unlabelled set's", "1", "l2 = 0.001", "nothing"),
+        "W2S": ("none", "the labelled set's", "1", "l2 = 0.001", "nothing", "–"),
+        "dfr": (
+            "train", "the unlabelled set's", "1", "l2 = 0.001", "nothing",
+            METHODS["dfr"].paper_tunes,
+        ),
+        "ceiling": ("none", "the unlabelled set's", "1", "l2 = 0.001", "nothing", "–"),
     }  # fmt: skip
     assert "True labels of the unlabelled set are read by dfr, ceiling alone." in section.text[0]
     (without,) = _methods({"methods": {"w2s": {"l2": 1e-3}}})

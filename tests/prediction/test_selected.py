@@ -226,7 +226,7 @@ def test_selection_is_that_of_the_method_for_two_classes() -> None:
     ones = torch.ones(101, 1, dtype=torch.float64)
     for m in (1, 37, 101):
         mask = most_confident(torch.as_tensor(p)[:, None, None], ones, m)
-        want = by_entropy(np.column_stack([1 - p, p]), m / 101)
+        want = by_entropy(np.column_stack([1 - p, p]), m / 101, np.arange(101))
         np.testing.assert_array_equal(mask[:, 0].nonzero()[:, 0], want)
 
 

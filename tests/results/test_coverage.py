@@ -45,7 +45,7 @@ def _as_said(kind: str, seeds: int, tables: int) -> None:
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize("kind", SAID)
 def test_a_few_t_intervals_cover_as_the_report_says(kind: str, seeds: int) -> None:
-    (line,) = [text for text in _reading().bullets if "hold the truth" in text]
+    (line,) = [text for text in _reading("image").bullets if "hold the truth" in text]
     assert {f"{a} to {b} %" for a, b in SAID.values()} == set(re.findall(r"\d+ to \d+ %", line))
     _as_said(kind, seeds, 2000)
 

@@ -24,12 +24,20 @@ def value_and_gradient(loss: Loss, logits: Tensor, targets: Tensor) -> tuple[Ten
     if isinstance(loss, GCE):
         power = torch.expm1(loss.q * log_p)
         slopes = targets * power.add(1)  # −∂loss/∂log p_k = t_k p_k^q
-        return -(targets * power).sum(1) / loss.q, p * slopes.sum(1, keepdim=True) - slopes
+        others = slopes.sum(1, keepdim=True) - slopes
+        return -(targets * power).sum(1) / loss.q, p * others - slopes * _away(p)
     if isinstance(loss, Confidence):
         top = (log_p == log_p.amax(1, keepdim=True)).to(log_p.dtype)
         own = top / top.sum(1, keepdim=True)
         targets = (1 - loss.alpha) * targets + loss.alpha * own
-    return -(targets * log_p).sum(1), p - targets
+    # p − t without its cancellation: where p is near 1, 1 − p has digits that p lacks.
+    return -(targets * log_p).sum(1), (1 - targets) * p - targets * _away(p)
+
+
+def _away(p: Tensor) -> Tensor:
+    """1 − p of probabilities (P, K, m), for the largest as the sum of the others."""
+    top = p.argmax(1, keepdim=True)
+    return (1 - p).scatter(1, top, p.scatter(1, top, 0.0).sum(1, keepdim=True))
 
 
 def _binary(loss: Loss, z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,7 +51,6 @@ def _binary(loss: Loss, z: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(loss, Confidence):
         t = (1 - loss.alpha) * t + loss.alpha * torch.heaviside(z, z.new_tensor(0.5))
     # −logsigmoid(−z) is log(1 + e^z) to the last digit; softplus turns linear too early.
-    # The gradient p − t without its cancellation: where p is near 1, 1 − p has digits that p lacks.
     return -logsigmoid(-z) - t * z, (1 - t) * p - t * torch.sigmoid(-z)
 
 

@@ -17,18 +17,22 @@ from w2s_groups.heads.newton import finish
 from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units
 
-NEAR, LIMIT = 1e-4, 300  # gradient at which a descent gives way to Newton steps; its iterations
+NEAR, LIMIT = 1e-5, 300  # gradient at which a descent gives way to Newton steps; its iterations
+KEPT = 8  # share of the memory limit, 1/8, for features in their units
 TOGETHER = 2**26  # numbers in the factors of the heads that are finished at once
 
 
 def together(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks that can be finished at once: alike in rows, loss, l2 and number of logits."""
+    """Tasks that can be finished at once: alike in rows, loss, l2 and number of logits.
+
+    Those of one side and l2 follow each other, as they share features in their units.
+    """
     groups: dict[tuple[object, ...], list[Task]] = {}
     for task in tasks:
         p = task.problem
         key = (p.side, p.loss, p.l2, task.K, p.centre is None, task.rows.tobytes())
         groups.setdefault(key, []).append(task)
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda alike: (alike[0].problem.side, alike[0].problem.l2))
 
 
 class Ending:
@@ -48,6 +52,8 @@ class Ending:
         self.features, self.tol, self.device = features, tol, device
         self.memory_limit, self.kernels = memory_limit, kernels
         self.flops = 0.0
+        none = torch.empty(0)
+        self.kept: tuple[tuple[str, float] | None, Tensor, Tensor] = (None, none, none)
         self.scales: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def spent(self) -> float:
@@ -114,18 +120,31 @@ class Ending:
         return list(zip(made, spent.tolist(), strict=True))
 
     def _rows(self, side: str, rows: NDArray[np.int64], l2: float) -> Rows:
-        mean, unit = self._units(side, l2)
-        centred = self.features[side][rows] - mean
+        _, unit = self._units(side, l2)
+        X, fast = self._scaled(side, rows, l2)
         kernel = None
-        if len(centred) <= len(unit) and l2 / (unit**2).max() >= LEAST:
+        if len(rows) <= len(unit) and l2 / (unit**2).max() >= LEAST:
 
             def make() -> Tensor:
-                own = torch.as_tensor(centred, dtype=torch.float32, device=self.device)
+                own = fast * torch.as_tensor(unit, dtype=torch.float32, device=self.device)
                 self.flops += 2.0 * own.shape[0] ** 2 * own.shape[1]
                 return own @ own.T
 
             kernel = self.kernels.get(side, rows, make)
-        return Rows(self._tensor(centred / unit), l2, self._tensor(unit), kernel)
+        return Rows(X, fast, l2, self._tensor(unit), kernel)
+
+    def _scaled(self, side: str, rows: NDArray[np.int64], l2: float) -> tuple[Tensor, Tensor]:
+        """Rows (n, d) in their units, float64 and float32, of a whole matrix kept if it fits."""
+        if self.kept[0] != (side, l2):
+            mean, unit = self._units(side, l2)
+            fits = 12 * self.features[side].size <= self.memory_limit // KEPT
+            every = np.arange(len(self.features[side])) if fits else rows
+            X = self._tensor((self.features[side][every] - mean) / unit)
+            if not fits:
+                return X, X.to(torch.float32)
+            self.kept = ((side, l2), X, X.to(torch.float32))
+        where = torch.as_tensor(rows, device=self.device)
+        return self.kept[1].index_select(0, where), self.kept[2].index_select(0, where)
 
     def _theta(self, heads: Sequence[Head | None], tasks: Sequence[Task]) -> Theta:
         """Parameters in centred features, in their units; 0 for None."""

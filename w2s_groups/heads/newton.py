@@ -17,10 +17,20 @@ import torch
 from torch import Tensor
 
 from w2s_groups.heads.batch_losses import curvature, value_and_gradient
-from w2s_groups.heads.newton_step import Heads, Hessian, Inverse, Rows, Theta, conjugate_gradients
+from w2s_groups.heads.newton_step import (
+    LEAST,
+    Heads,
+    Hessian,
+    Inverse,
+    Rows,
+    Theta,
+    conjugate_gradients,
+)
 from w2s_groups.heads.problem import GCE, TIE, Confidence, CrossEntropy, Loss
 
-FLOOR = 1e-13  # entries of a gradient, in the units of `problem.units`, that are rounding
+# Entries of a gradient, in the units of `problem.units`, that are rounding; and where features are
+# of so wild scales that float64 cannot tell their penalties from it.
+FLOOR, WILD_FLOOR = 1e-13, 1e-9
 STEPS = 200  # Newton steps of a head: far more than any took
 NEAR = 1e-4  # the same for losses that are not convex
 SAFE = 0.1  # a step that moves no logit further than this needs no line search (convex losses)
@@ -102,7 +112,8 @@ def newton(
     solved = torch.zeros(P, dtype=torch.bool, device=device)
     spent = torch.zeros(P, dtype=torch.int64, device=device)
     left = torch.arange(P, device=device)
-    inverse = Inverse(rows, P, own=isinstance(loss, GCE))
+    inverse = Inverse(rows, *heads.targets.shape[:2], own=isinstance(loss, GCE))
+    floor = WILD_FLOOR if float(rows.penalty.min()) < LEAST else FLOOR
     for _ in range(STEPS):
         some, here = heads.at(left), at.at(left)
         Z = some.shifted(rows.logits(here))
@@ -110,7 +121,7 @@ def newton(
         value = torch.linalg.vecdot(value, some.weights.squeeze(1))
         pulled = rows.pull(R.mul_(some.weights))
         down = Theta(-pulled.v - rows.penalty * here.v, -pulled.b)
-        flat = torch.maximum(down.v.abs().amax((1, 2)), down.b.abs().amax(1)) <= FLOOR
+        flat = torch.maximum(down.v.abs().amax((1, 2)), down.b.abs().amax(1)) <= floor
         hessian = Hessian(rows, some.weights, *curvature(loss, Z, some.targets))
         inverse.update(left, hessian.diagonal, some.weights)
         step, dz, sound = conjugate_gradients(hessian, inverse, down, tol)

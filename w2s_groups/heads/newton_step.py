@@ -11,19 +11,20 @@ from torch import Tensor
 CG_LIMIT = 400
 # Residuals at which conjugate gradients end, as shares of the first: in the norm of the inverse
 # where the step is the last, of the gradient where another follows.
-CG_TOL, CG_ROUGH = 1e-3, 1e-2
+CG_TOL, CG_ROUGH = 1e-4, 1e-2
 # Rows (or features, if fewer) up to which every head has a factorisation of its own.
 OWN = 1_100
 # Penalties below this count as this in an inverse: it must not blow up rounding in directions that
 # no row has.
 LEAST = 1e-9
-DRIFT = 0.3  # move of a logit after which a factorised Hessian is made anew
+DRIFT = 1.0  # move of a logit after which a factorised Hessian is made anew
 
 
 @dataclass(eq=False)
 class Rows:
-    """The rows of some heads, float64. X: (n, d) in the units of `problem.units`; l2.
+    """The rows of some heads. X: (n, d) in the units of `problem.units`, float64; l2.
 
+    fast: the same in float32, for what need not be exact.
     unit: (d,) of those units, so that l2 / unit² is each coefficient's penalty.
     kernel: (n, n) float32, products of the rows in the features' own units; None where n > d or
         the penalties are too small for it.
@@ -31,6 +32,7 @@ class Rows:
     """
 
     X: Tensor
+    fast: Tensor
     l2: float
     unit: Tensor
     kernel: Tensor | None
@@ -42,7 +44,7 @@ class Rows:
 
     def exact(self) -> Rows:
         """The same rows for features of wild scales: factors in float64, of the features."""
-        return Rows(self.X, self.l2, self.unit, None, torch.float64)
+        return Rows(self.X, self.X, self.l2, self.unit, None, torch.float64)
 
     def logits(self, theta: Theta) -> Tensor:
         """(P, K, n)."""
@@ -115,14 +117,15 @@ class Hessian:
 
 
 class Inverse:
-    """About (Σ_i h_i x_iᵀx_i + penalty)⁻¹, intercept included, with curvatures h (G, n) of rows.
+    """About (Σ_i h_i x_iᵀx_i + penalty)⁻¹ of every logit, with curvatures h (G, K, n) of rows.
 
-    G is P, or 1 where all heads share their mean. With centre c = Σ h_i x_i / Σ h_i and intercept
+    What couples the classes is left out. G is P, or 1 where all heads share their mean. With
+    centre c = Σ h_i x_i / Σ h_i and intercept
     b + c·v the Hessian falls apart into that of v and Σ h, and v's is that of the rows' kernel
     where they are fewer than the features.
     """
 
-    def __init__(self, rows: Rows, P: int, own: bool) -> None:
+    def __init__(self, rows: Rows, P: int, K: int, own: bool) -> None:
         """own: whether every head must have its own, at any cost."""
         self.rows = rows
         self.penalty = rows.penalty.clamp_min(LEAST)
@@ -130,24 +133,26 @@ class Inverse:
         self.own = own or min(n, d) <= OWN
         G = P if self.own else 1
         new = rows.X.new_empty
-        self.h, self.total, self.centre = new(G, n), new(G, 1), new(G, d)
+        self.h, self.total, self.centre = new(G, K, n), new(G, K), new(G, K, d)
         size = n if rows.kernel is not None else d
-        self.root = new(G, size, size, dtype=rows.precision)
+        self.root = new(G, K, size, size, dtype=rows.precision).mT  # in LAPACK's order of columns
+        self.scratch, self.failed = new(size, size, dtype=rows.precision), new(0, dtype=torch.int32)
         self.drift = torch.full((G,), torch.inf, dtype=torch.float64, device=rows.X.device)
         self.now: list[Tensor] = []
 
     def update(self, left: Tensor, diagonal: Tensor, weights: Tensor) -> None:
         """Serve the heads `left`, with new factors where the logits have drifted."""
-        h = (diagonal.clamp_min(0.0) * weights).mean(1)
+        h = diagonal.clamp_min(0.0) * weights
         if not self.own:
             left, h = left[:1] * 0, h.mean(0, keepdim=True)
         stale = self.drift[left] > DRIFT
         for index, curve in zip(left[stale].tolist(), h[stale], strict=True):
-            self._factorise(index, curve)
+            for k, of_class in enumerate(curve):
+                self._factorise((index, k), of_class)
         self.drift[left[stale]] = 0.0
         using: slice | Tensor = slice(None) if len(left) == len(self.root) else left
-        self.now = [part[using] for part in (self.root, self.h.sqrt()[:, None], self.total)]
-        self.now.append(self.centre[using][:, None])
+        half = self.h.sqrt().to(self.rows.precision)
+        self.now = [part[using] for part in (self.root, half, self.total, self.centre)]
 
     def moved(self, left: Tensor, change: Tensor) -> None:
         """Heads `left` have moved a logit by as much as change."""
@@ -156,31 +161,29 @@ class Inverse:
         else:
             self.drift += change.amax()
 
-    def _factorise(self, index: int, h: Tensor) -> None:
+    def _factorise(self, index: tuple[int, int], h: Tensor) -> None:
         rows = self.rows
         total = h.sum().clamp_min(1e-300)
         self.h[index], self.total[index], self.centre[index] = h, total, (h / total) @ rows.X
         root = h.sqrt()
         if rows.kernel is None:
             X = ((rows.X - self.centre[index]) * root[:, None]).to(rows.precision)
-            A = X.T @ X
+            A = torch.matmul(X.T, X, out=self.scratch)
             A.diagonal().add_(self.penalty.to(rows.precision))
         else:
             # k_ij − v_i − v_j + w·v, v = kernel w: the kernel of centred rows.
             w = (h / total).to(torch.float32)
             v = rows.kernel @ w
             root = (root / rows.l2**0.5).to(torch.float32)
-            A = (rows.kernel * root).mul_(root[:, None])
+            A = torch.mul(rows.kernel, root, out=self.scratch).mul_(root[:, None])
             u = (v - (w @ v) / 2) * root
             A.addmm_(torch.stack([u, root], dim=1), torch.stack([root, u]), alpha=-1)
             A.diagonal().add_(1.0)
         # Rounding must not make it singular; what it shifts, conjugate gradients make good.
         A.diagonal().add_(4 * torch.finfo(A.dtype).eps * A.diagonal().amax())
-        factor, failed = torch.linalg.cholesky_ex(A)
-        while bool(failed):
+        out = self.root[index], self.failed
+        while bool(torch.linalg.cholesky_ex(A, out=out)[1]):
             A.diagonal().add_(1e-5 * A.diagonal().amax())
-            factor, failed = torch.linalg.cholesky_ex(A)
-        self.root[index] = factor
 
     def times(self, g: Theta) -> Theta:
         """The product with g."""
@@ -188,21 +191,23 @@ class Inverse:
         _, half, total, c = self.now
         v = g.v - g.b[..., None] * c
         if rows.kernel is None:
-            v = self._solve(v)
+            v = self._solve(v).to(torch.float64)
         else:
             u = v / self.penalty
-            s = half * self._solve(half * (u @ rows.X.T - (u * c).sum(-1, keepdim=True)))
-            v = u - (s @ rows.X - s.sum(-1, keepdim=True) * c) / self.penalty
+            fast, low = rows.fast, rows.precision
+            s = half * (u.to(low) @ fast.T - (u * c).sum(-1, keepdim=True).to(low))
+            s = half * self._solve(s)
+            v = u - (s @ fast - s.sum(-1, keepdim=True) * c) / self.penalty
         return Theta(v, g.b / total - (v * c).sum(-1))
 
     def _solve(self, B: Tensor) -> Tensor:
-        """(P, K, m) by the factors."""
-        P, K, m = B.shape
+        """(P, K, m) by the factors, in their precision."""
         right = B.to(self.rows.precision)
-        right = right.mT if self.own else right.reshape(1, P * K, m).mT
+        # Heads that share a factor are its right-hand sides.
+        right = right[..., None] if self.own else right.permute(1, 2, 0)[None]
         half = torch.linalg.solve_triangular(self.now[0], right, upper=False)
         found: Tensor = torch.linalg.solve_triangular(self.now[0].mT, half, upper=True)
-        return found.mT.reshape(P, K, m).to(torch.float64)
+        return found[..., 0] if self.own else found[0].permute(2, 0, 1)
 
 
 def conjugate_gradients(

@@ -137,13 +137,13 @@ TERMS = (
         "trial",
         r"[Tt]rials?",
         "One of several settings of a method, fitted in every cell. A rule chooses among them in "
-        "each cell by itself, before any test image is looked at.",
+        "each cell by itself, before the test set is looked at.",
     ),
     Term(
         "oracle",
         "oracle",
         r"[Oo]racle",
-        "The trial that is best by the test images themselves: what a rule is compared with, never "
+        "The trial that is best by the test set itself: what a rule is compared with, never "
         "a result. It holds the luck of a best of several.",
     ),
     Term(
