@@ -84,7 +84,7 @@ def test_folds_are_of_one_size_in_every_class_and_see_no_group() -> None:
     fold = labelled.folds(DRAWS, 3)
     assert np.ptp(np.bincount(fold)) <= 1
     for label in (0, 1):
-        assert np.ptp(np.bincount(fold[Y[ROWS] == label], minlength=5)) <= 1
+        assert np.ptp(np.bincount(fold[Y[ROWS] == label], minlength=labelled.FOLDS)) <= 1
     grouped = replace(DRAWS, codes_labelled=GROUPS.codes(Y[ROWS], A[ROWS]))
     assert (labelled.folds(grouped, 3) == fold).all()
     assert (labelled.folds(DRAWS, 4) != fold).any()

@@ -42,7 +42,7 @@ NUMERICS = 5
 # Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
 # times as many take a GPU twice as long (docs/speed.md).
 BLOCK, GPU_BLOCK = 128, 1024
-METHODS_OF_BLOCK = 20  # methods of a cell that these sizes are for
+METHODS_OF_BLOCK = 40  # methods of a cell that these sizes are for
 
 # Fields that no report shows: of the machine, or in another field of the settings.
 _MACHINE = (

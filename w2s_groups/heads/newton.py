@@ -112,7 +112,7 @@ def newton(
     solved = torch.zeros(P, dtype=torch.bool, device=device)
     spent = torch.zeros(P, dtype=torch.int64, device=device)
     left = torch.arange(P, device=device)
-    inverse = Inverse(rows, *heads.targets.shape[:2], own=isinstance(loss, GCE))
+    inverse = Inverse(rows, P, heads.targets.shape[1], own=isinstance(loss, GCE))
     floor = WILD_FLOOR if float(rows.penalty.min()) < LEAST else FLOOR
     for _ in range(STEPS):
         some, here = heads.at(left), at.at(left)
