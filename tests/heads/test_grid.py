@@ -178,3 +178,13 @@ def test_bad_input_is_named_before_any_work() -> None:
 
 def test_no_problems_give_no_heads() -> None:
     assert solve({"student": np.ones((2, 2))}, []) == []
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_path_of_l2_gives_the_heads_of_each_l2(n_classes: int) -> None:
+    features, problems = _grid(n_classes, CrossEntropy(), d=150)
+    path = [replace(problem, l2=l2) for l2 in (1e-3, 1.0, 1e-1) for problem in problems]
+    X = features["student"]
+    for problem, head in zip(path, solve(features, path), strict=True):
+        (own,) = solve(features, [problem])
+        np.testing.assert_allclose(X @ head.coef, X @ own.coef, atol=1e-8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,15 @@ class Task:
     @property
     def K(self) -> int:
         return int(self.targets.shape[1])
+
+    @cached_property
+    def but_l2(self) -> bytes:
+        """Digest of what it shares with the same task at another l2."""
+        parts = (self.rows, self.targets, self.weights)
+        digest = hashlib.blake2b(self.problem.side.encode())
+        for part in parts:
+            digest.update(part.tobytes())
+        return digest.digest()
 
     @property
     def hard(self) -> bool:

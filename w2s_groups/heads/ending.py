@@ -61,18 +61,18 @@ class Ending:
         flops, self.flops = self.flops, 0.0
         return flops
 
-    def descend(self, block: Block) -> list[Head]:
-        """Heads near the optima of a block's tasks, from zero, by products in float32."""
+    def descend(self, block: Block, starts: Sequence[Head | None]) -> list[Head]:
+        """Heads near the optima of a block's tasks, from given ones or zero, in float32."""
         mean, unit = self._units(block.side, block.l2)
         A = np.ones((len(block.rows), len(mean) + 1), dtype=np.float32)
         A[:, :-1] = (self.features[block.side][block.rows] - mean) / unit
         penalty = torch.as_tensor(np.append(block.l2 / unit**2, 0.0), device=self.device)
         targets, weights = (torch.as_tensor(a, device=self.device) for a in expand(block))
-        start = targets.new_zeros(len(block.tasks), block.K * A.shape[1])
+        begin = self._theta(starts, block.tasks)
+        start = torch.cat([begin.v, begin.b[..., None]], dim=2).flatten(1)
         descent = Descent(torch.as_tensor(A, device=self.device), penalty, block.loss, block.K)
-        V, _, spent = descent.minimise(Batch(start, targets, weights), NEAR, LIMIT)
+        V, *_ = descent.minimise(Batch(start, targets, weights), NEAR, LIMIT)
         self.flops += descent.flops
-        self.iterations = spent.tolist()
         theta = V.view(len(block.tasks), block.K, -1).cpu().numpy()
         return [_head(t, own, mean, unit) for t, own in zip(block.tasks, theta, strict=True)]
 

@@ -8,6 +8,7 @@ Losses that are not convex begin at the cross-entropy solution of the same probl
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -269,9 +270,15 @@ def _run(
         ]
         ending.ended(work.constant)
         yield deliver(work.constant, [(head, 0) for head in heads])
-    for block in work.blocks:
-        near = ending.descend(block)
+    # A path of l2 goes from large to small, each head from the one before.
+    on_path = Counter(task.but_l2 for block in work.blocks for task in block.tasks)
+    before: dict[bytes, Head] = {}
+    for block in sorted(work.blocks, key=lambda block: -block.l2):
+        near = ending.descend(block, [before.get(task.but_l2) for task in block.tasks])
         found = ending.finish(block.tasks, near)
+        for task, (head, _) in zip(block.tasks, found, strict=True):
+            if on_path[task.but_l2] > 1:
+                before[task.but_l2] = head
         yield deliver(block.tasks, found, ending.spent())
     for tasks in together(work.given):
         begin = [linear(task.problem.init) or linear(task.problem.centre) for task in tasks]
