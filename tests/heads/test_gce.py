@@ -82,7 +82,7 @@ def leads(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_path_in_q_ends_as_low_as_random_starts() -> None:
-    lead, d = leads(24)
+    lead, d = leads(54)
     assert (lead[d == 120] > ROOM).sum() == 0
     assert (lead > ROOM).mean() <= 0.2
 
