@@ -9,7 +9,6 @@ gradient is right to about 1e-9 and errors do not pile up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
@@ -22,7 +21,7 @@ from w2s_groups.heads.products import add_lower, lower_flops
 
 HISTORY = 10
 ARMIJO, WOLFE = 1e-4, 0.9
-PATIENCE = 60  # float32 iterations without progress of the gradient before float64 takes over
+PATIENCE = 60  # iterations without progress of the gradient before Newton steps take over
 
 
 @dataclass
@@ -60,20 +59,13 @@ class _Iterate(Batch):
 class Descent:
     """Minimises every head of a batch over one feature block."""
 
-    def __init__(
-        self, X: Tensor, penalty: Tensor, loss: Loss, K: int, before: Descent | None = None
-    ) -> None:
-        """X: (m, D), float32 or float64; penalty: (D,) float64 diagonal of the l2 term.
-
-        before: the descent whose preconditioner serves to begin with, on the same features.
-        """
+    def __init__(self, X: Tensor, penalty: Tensor, loss: Loss, K: int) -> None:
+        """X: (m, D), float32 or float64; penalty: (D,) float64 diagonal of the l2 term."""
         self.X, self.loss, self.K = X, loss, K
         self.penalty = penalty.repeat(K)
         self.flops = 0.0
         self.P: Tensor | None = None
         self.curvature = 0.0
-        if before is not None and before.P is not None:
-            self.P, self.curvature = before.P.to(X.dtype), before.curvature
         m, D = X.shape
         self.cost = lower_flops(m + D, D) + 4 / 3 * D**3  # flops of a preconditioner
         self.due = self.cost / 2  # flops at which the preconditioner may be renewed
@@ -107,31 +99,24 @@ class Descent:
         batch: Batch,
         tol: float,
         limit: int,
-        ended: Callable[[Tensor], None] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,).
-
-        ended(index) is called with the positions of heads as their descent ends, each once.
-        """
+        """Parameters (P, K·D), which heads have max |gradient| <= tol (P,), iterations (P,)."""
         out, n = batch.V.clone(), len(batch.V)
         reached = torch.zeros(n, dtype=torch.bool, device=out.device)
         spent = torch.zeros(n, dtype=torch.int64, device=out.device)
         at = self._start(batch)
-        patience = PATIENCE if self.X.dtype == torch.float32 else limit
         for iteration in range(limit + 1):
             norm = at.G.abs().amax(1)
             better = norm < 0.7 * at.best
             at.best = torch.where(better, norm, at.best)
             at.best_at[better] = iteration
             done = norm <= tol
-            given_up = at.stalled | (iteration - at.best_at >= patience)
+            given_up = at.stalled | (iteration - at.best_at >= PATIENCE)
             over = done | given_up if iteration < limit else torch.ones_like(done)
             # Dropping heads copies the rest: wait until it pays.
             if 8 * int(over.sum()) >= len(over) or bool(given_up.any()):
                 gone = at.index[over]
                 out[gone], reached[gone], spent[gone] = at.V[over], done[over], iteration
-                if ended is not None:
-                    ended(gone)
                 if bool(over.all()):
                     break
                 at.keep(~over)
