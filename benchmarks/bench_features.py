@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from w2s_groups import features
 from w2s_groups.backbones import Backbone, get_backbone
+from w2s_groups.features import extraction
 
 N, SIZE, BATCH, CORES = 640, 192, 8, 2
 
@@ -65,7 +65,7 @@ def test_extraction_against_bare_forward(
 
     def whole() -> None:
         cache = tmp_path / str(next(caches))
-        features.extract(root, files, backbone, cache, batch_size=BATCH, workers=CORES)
+        extraction.extract(root, files, backbone, cache, batch_size=BATCH, workers=CORES)
 
     bare(backbone)
     before = bare(backbone)

@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from w2s_groups import features
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.backbones.module_file import IMAGENET
+from w2s_groups.features import extraction
 
 N, WORKERS, BATCH = 400, 2, 16
 SHAPE = (500, 375)  # width and height of the photographs that Waterbirds was made of
@@ -69,7 +69,7 @@ def test_image_pipeline_against_pillow_alone(benchmark: Any, root: Path, tmp_pat
 
     def whole() -> None:
         cache = tmp_path / str(next(caches))
-        features.extract(root, FILES, backbone, cache, batch_size=BATCH, workers=WORKERS)
+        extraction.extract(root, FILES, backbone, cache, batch_size=BATCH, workers=WORKERS)
 
     pillow_alone(root)
     before = min(pillow_alone(root) for _ in range(3))

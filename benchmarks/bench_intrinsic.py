@@ -13,9 +13,9 @@ import time
 import numpy as np
 import pytest
 
-from w2s_groups.gaussian.intrinsic import MODELS, exact_risks
-from w2s_groups.gaussian.intrinsic_simulate import Setting, simulate
-from w2s_groups.seeds import stream
+from w2s_groups.core.seeds import stream
+from w2s_groups.theory.intrinsic import MODELS, exact_risks
+from w2s_groups.theory.intrinsic_simulate import Setting, simulate
 
 SETTING = Setting(d=20_000, d_star=300, d_w=200, d_s=100)
 D_SW, N_LABELLED, N_UNLABELLED, SIGMA2, TRIALS, SAMPLE = [10, 50, 90], 2000, 4000, 0.01, 40, 3

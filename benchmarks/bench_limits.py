@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
-from w2s_groups.gaussian.limits import exact_limits
-from w2s_groups.gaussian.phase import phase_map, risk_map
-from w2s_groups.gaussian.sobol import sobol_risks
-from w2s_groups.seeds import stream
+from w2s_groups.core.seeds import stream
+from w2s_groups.theory.build import equal_cosines, model_with_overlap
+from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.phase import phase_map, risk_map
+from w2s_groups.theory.sobol import sobol_risks
 
 POINTS, SAMPLE, LOG2_NODES = 50, 5, 14
 ETA_T = (0.0, 0.5, 1.0)

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from w2s_groups.data import DATASETS, celeba, waterbirds
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.wilds import import_wilds
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "data"
 

@@ -15,11 +15,11 @@ from bench_ridge import L2, N_L, N_U, grid
 from grid_data import Features, features, on_every_device
 from sklearn.linear_model import Ridge
 
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
+from w2s_groups.design.sampling import group_counts
 from w2s_groups.prediction.population import population
-from w2s_groups.prediction.predictive import Prediction, predict
-from w2s_groups.prediction.selected import Selection
-from w2s_groups.sampling import group_counts
+from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge_retraining import Selection
 
 GROUPS, PRIORS = Groups(("0", "1"), ("0", "1")), np.full(2, 0.5)
 DRAWS, SAMPLES = 20, 64

@@ -14,9 +14,9 @@ import numpy as np
 from grid_data import Features, draw, features, on_every_device
 from sklearn.linear_model import Ridge
 
-from w2s_groups.heads.grid import plan, solve
 from w2s_groups.heads.logistic import objective_value, predict_proba
 from w2s_groups.heads.problem import Head, Problem, Squared, one_hot
+from w2s_groups.heads.solve import plan, solve
 
 L2, TOL, SAMPLE = 1e-1, 1e-9, 3
 N_L, N_U = 500, 2_000

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from w2s_groups.gaussian.solver import HeldRows, solve
+from w2s_groups.theory.solver import HeldRows, solve
 
 D_Z, N_ROWS, P, BATCH = 1024, 10240, 5, 20
 

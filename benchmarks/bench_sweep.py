@@ -16,15 +16,16 @@ from typing import Any
 import pandas as pd
 from pandas.testing import assert_frame_equal
 
-from w2s_groups.results import folding, parts, store
+from w2s_groups.results import compaction, parquet, store
 
 ROOT = Path(__file__).resolve().parents[1]
 # The same imports, configuration and overrides, and a task that returns at once.
 EMPTY = """
 import hydra
-from w2s_groups import app, compose
-compose.register()
-main = hydra.main(version_base="1.3", config_path=str(compose.conf_dir()), config_name="config")
+from w2s_groups.cli import hydra_config, run
+hydra_config.register()
+conf = str(hydra_config.conf_dir())
+main = hydra.main(version_base="1.3", config_path=conf, config_name="config")
 main(lambda composed: None)()
 """
 FEW, MANY, ALL = 2, 20, 100  # seeds swept over, each with ten mixes: 20, 200 and 1,000 jobs
@@ -102,7 +103,7 @@ def test_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
     from_files = store.load(folder, keys)
     of_files = time.perf_counter() - begun
     begun = time.perf_counter()
-    cells, damaged = folding.compact(folder)
+    cells, damaged = compaction.compact(folder)
     of_compact = time.perf_counter() - begun
     assert (cells, damaged) == (100_000, [])
 
@@ -116,7 +117,7 @@ def test_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
     begun = time.perf_counter()
     pd.read_parquet(bare)
     plain = time.perf_counter() - begun
-    (part,) = parts.paths(folder)
+    (part,) = parquet.paths(folder)
     benchmark.extra_info.update(
         {
             "atoms": len(found),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from w2s_groups.seeds import stream
+from w2s_groups.core.seeds import stream
 
 Array = NDArray[np.float64]
 # Every benchmark of a grid runs on the CPU, and on a GPU where there is one.

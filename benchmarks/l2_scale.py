@@ -20,14 +20,15 @@ import pandas as pd
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from w2s_groups import compose, job
-from w2s_groups.config import Config
+from w2s_groups.cli import hydra_config
+from w2s_groups.experiment import job
+from w2s_groups.methods.variants import SCALE
 from w2s_groups.reports.format import fixed, plus_minus
 from w2s_groups.results import select, store
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid, grids
-from w2s_groups.results.variants import SCALE
+from w2s_groups.schema.config import Config
 
 PAGE = Path(__file__).resolve().parents[1] / "reports" / "l2_scale.md"
 SETS = {
@@ -42,8 +43,8 @@ PATH = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # units of d / 1000
 
 def configuration(data: str, extra: list[str], results: str) -> Config:
     path = ",".join(f"{SCALE * value:g}" for value in PATH)
-    compose.register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(compose.conf_dir())):
+    hydra_config.register()
+    with initialize_config_dir(version_base="1.3", config_dir=str(hydra_config.conf_dir())):
         composed = hydra_compose(
             "config",
             [
@@ -53,7 +54,7 @@ def configuration(data: str, extra: list[str], results: str) -> Config:
                 f"results_dir={results}", f"reports_dir={results}",
             ],
         )  # fmt: skip
-    return compose.from_hydra(composed)
+    return hydra_config.from_hydra(composed)
 
 
 def measured(data: str, extra: list[str]) -> str:

@@ -21,19 +21,20 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from scipy.stats import spearmanr
 
-from w2s_groups import compose, inputs
-from w2s_groups.heads.grid import solve
+from w2s_groups.cli import hydra_config
+from w2s_groups.design.sampling import Request, draw, group_counts
+from w2s_groups.experiment import inputs
+from w2s_groups.experiment.pool import make_pool
 from w2s_groups.heads.logistic import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Problem, Squared, one_hot
-from w2s_groups.pool import make_pool
+from w2s_groups.heads.solve import solve
 from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.forecast import METRICS
+from w2s_groups.prediction.estimates import METRICS
 from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.predictive import predict
-from w2s_groups.prediction.selected import Selection
-from w2s_groups.risks import accuracy_by_group
-from w2s_groups.sampling import Request, draw, group_counts
+from w2s_groups.prediction.ridge import predict
+from w2s_groups.prediction.ridge_retraining import Selection
+from w2s_groups.results.risks import accuracy_by_group
 
 NETWORKS = [
     f"packaged/{name}" for name in ("squeezenet1_1", "efficientnet_lite0", "efficientnet_lite2")
@@ -44,12 +45,12 @@ ETAS = (0.05, 0.15, 0.25, 0.35, 0.5)
 
 def load(data: str, extra: list[str]):
     names = ",".join(NETWORKS)
-    compose.register()
-    with initialize_config_dir(version_base="1.3", config_dir=str(compose.conf_dir())):
+    hydra_config.register()
+    with initialize_config_dir(version_base="1.3", config_dir=str(hydra_config.conf_dir())):
         composed = hydra_compose(
             "config", [f"data={data}", f"teacher=[{names}]", f"student=[{names}]", *extra]
         )
-    cfg = compose.from_hydra(composed)
+    cfg = hydra_config.from_hydra(composed)
     dataset = inputs.load_dataset(cfg)
     return cfg, dataset, *inputs.load_features(dataset, cfg)[:2]
 

@@ -7,7 +7,8 @@ import hydra
 import pytest
 import torch
 
-from w2s_groups import compose, config
+from w2s_groups.cli import hydra_config
+from w2s_groups.schema import config
 
 # Tests run side by side, one on each core: two threads each would wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -23,8 +24,8 @@ def load() -> Callable[..., config.Config]:
     """
 
     def compose_and_check(*overrides: str, of: str = "config") -> config.Config:
-        compose.register()
-        with hydra.initialize_config_dir(str(compose.conf_dir()), version_base="1.3"):
-            return compose.from_hydra(hydra.compose(of, list(overrides)))
+        hydra_config.register()
+        with hydra.initialize_config_dir(str(hydra_config.conf_dir()), version_base="1.3"):
+            return hydra_config.from_hydra(hydra.compose(of, list(overrides)))
 
     return compose_and_check

@@ -16,30 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from worlds import THREE, TWO, images
 
-from w2s_groups import features
 from w2s_groups.backbones import get_backbone
-from w2s_groups.gaussian.build import model_with_overlap
-from w2s_groups.gaussian.simulate import simulate
-from w2s_groups.groups import Groups
+from w2s_groups.core.seeds import stream
+from w2s_groups.design.groups import Groups
+from w2s_groups.design.sampling import group_counts
+from w2s_groups.features import extraction
 from w2s_groups.heads import mlp
-from w2s_groups.heads.grid import solve
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
-from w2s_groups.heads.problem import (
-    GCE,
-    Confidence,
-    CrossEntropy,
-    Loss,
-    Problem,
-    Squared,
-    one_hot,
-)
+from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss, Problem, Squared, one_hot
+from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule
 from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.predictive import Prediction, predict
-from w2s_groups.prediction.selected import Selection
-from w2s_groups.sampling import group_counts
-from w2s_groups.seeds import stream
+from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge_retraining import Selection
+from w2s_groups.theory.build import model_with_overlap
+from w2s_groups.theory.simulate import simulate
 
 pytestmark = [
     pytest.mark.cuda,
@@ -149,7 +141,7 @@ def test_gaussian_model() -> None:
         np.testing.assert_allclose(getattr(there, side), getattr(here, side), rtol=1e-6)
 
 
-@pytest.mark.parametrize("precision", list(features.TOLERANCE))
+@pytest.mark.parametrize("precision", list(extraction.TOLERANCE))
 def test_features(precision: str, tmp_path: Path) -> None:
     files = [f"{i}.png" for i in range(12)]
     for i, file in enumerate(files):
@@ -158,7 +150,7 @@ def test_features(precision: str, tmp_path: Path) -> None:
 
     def extract(device: str, precision: str, folder: str) -> NDArray[np.float32]:
         network = get_backbone("torchvision/resnet18@none", 64)
-        return features.extract(
+        return extraction.extract(
             tmp_path, files, network, tmp_path / folder, batch_size=5, workers=2, device=device,
             precision=precision,
         ).matrix  # fmt: skip
@@ -166,5 +158,5 @@ def test_features(precision: str, tmp_path: Path) -> None:
     exact = extract("cpu", "float32", "cpu")
     found = extract("cuda", precision, "cuda")
     scale = np.abs(exact).max(axis=1, keepdims=True)
-    assert (np.abs(found - exact) <= features.TOLERANCE[precision] * scale).all()
+    assert (np.abs(found - exact) <= extraction.TOLERANCE[precision] * scale).all()
     assert (np.abs(found - exact).max() > 1e-5 * scale.min()) == (precision != "float32")

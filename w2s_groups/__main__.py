@@ -8,24 +8,24 @@ def main() -> None:
     `plan ...` say what to expect before training; anything else configures a benchmark run."""
     # Each side is imported when it is asked for: the benchmark's takes seconds.
     if sys.argv[1:2] == ["compose"]:
-        from w2s_groups import compose_command
+        from w2s_groups.cli import compose
 
-        sys.exit(compose_command.main(sys.argv[2:]))
+        sys.exit(compose.main(sys.argv[2:]))
     if sys.argv[1:2] == ["results"]:
-        from w2s_groups import results_command
+        from w2s_groups.cli import results
 
-        sys.exit(results_command.main(sys.argv[2:]))
-    from w2s_groups import app
+        sys.exit(results.main(sys.argv[2:]))
+    from w2s_groups.cli import run
 
     if sys.argv[1:2] in (["predict"], ["plan"]):
-        from w2s_groups import plan_command, predict_command
+        from w2s_groups.cli import plan, predict
 
         if sys.argv.pop(1) == "predict":
-            app.main_of("predict", predict_command.run)
+            run.main_of("predict", predict.run)
         else:
-            app.main_of("plan", plan_command.run)
+            run.main_of("plan", plan.run)
         return
-    app.main()
+    run.main()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from torch import nn
 from torchvision import models
 
 from w2s_groups.backbones import get_backbone, packaged, torchvision_models
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 
 def features(spec: str, image: Image.Image, size: int) -> np.ndarray:

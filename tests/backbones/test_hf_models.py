@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hub_cache import fill
 from pictures import picture
-from test_hub import cache, fill
 
 from w2s_groups.backbones import get_backbone, hf_models, hub
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 transformers = pytest.importorskip("transformers")
-__all__ = ["cache"]
 
 TINY = {
     "hidden_size": 32,

@@ -12,23 +12,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_hub import cache, fill
+from hub_cache import fill
 
-from w2s_groups import app
 from w2s_groups.backbones import get_backbone, get_encoder
-from w2s_groups.config import Config
+from w2s_groups.cli import run
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TextDataset
-from w2s_groups.errors import InputError
-from w2s_groups.features import TOLERANCE
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
+from w2s_groups.features.extraction import TOLERANCE
+from w2s_groups.features.texts import extract_texts
 from w2s_groups.results import committed
-from w2s_groups.seeds import stream
-from w2s_groups.text_features import extract_texts
+from w2s_groups.schema.config import Config
 
 transformers = pytest.importorskip("transformers")
 from tiny_text import LIMIT, WORDS, make  # noqa: E402
 
-__all__ = ["cache"]
 TEXTS = (
     "the bird is on water .",
     "bad",
@@ -304,7 +303,7 @@ def test_a_run_on_texts(
     with monkeypatch.context() as patch:  # the groups are counted without a tokeniser
         patch.setattr(transformers.AutoTokenizer, "from_pretrained", None)
         assert np.bincount(cfg.data.load(tmp_path).codes).tolist() == [24] * 4
-    assert not app.run(cfg).failed
+    assert not run.run(cfg).failed
     sheet = (tmp_path / "reports/leaderboard/comments/samples.txt").read_text().splitlines()
     assert sheet[0] == "comments: 96 texts"
     for y, a, few in ((0, 0, ""), (0, 1, ", minority"), (1, 0, ", minority"), (1, 1, "")):
@@ -319,7 +318,7 @@ def test_a_run_on_texts(
     assert (test.n == 8).all()
     assert test[test.method == "ceiling"].value.mean() > 0.9
     with pytest.raises(InputError, match="reads images and the data set holds texts"):
-        app.run(load(*overrides, "student=packaged/squeezenet1_1"))
+        run.run(load(*overrides, "student=packaged/squeezenet1_1"))
     np.save(tmp_path / "features.npy", np.eye(96, 4, dtype=np.float32))
     by_file = load(*overrides, f"student=file/{tmp_path}/features.npy", "seeds=0")
-    assert not app.run(by_file).failed
+    assert not run.run(by_file).failed

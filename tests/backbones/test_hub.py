@@ -7,37 +7,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import torch
+from hub_cache import fill
 
 from w2s_groups.backbones import hub
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and no network whatever this machine has."""
-
-    def refused(*_: object, **__: object) -> None:
-        raise OSError("Name or service not known")
-
-    monkeypatch.setattr(urllib.request, "urlopen", refused)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
-    return tmp_path
-
-
-def fill(cache: Path, repo: str, file: str, data: bytes, revision: str = "main") -> Path:
-    """A file as huggingface_hub's cache holds it."""
-    folder = cache / f"models--{repo.replace('/', '--')}"
-    (folder / "refs").mkdir(parents=True, exist_ok=True)
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    (folder / "refs" / revision).write_text(commit)
-    path = folder / "snapshots" / commit / file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 def test_what_is_local_is_taken_without_a_question(cache: Path) -> None:

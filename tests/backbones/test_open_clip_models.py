@@ -11,7 +11,7 @@ import torch
 from pictures import picture
 
 from w2s_groups.backbones import get_backbone, hub, open_clip_models
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 open_clip = pytest.importorskip("open_clip")
 

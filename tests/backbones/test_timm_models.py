@@ -10,7 +10,7 @@ import torch
 from pictures import picture
 
 from w2s_groups.backbones import get_backbone, hub
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 timm = pytest.importorskip("timm")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_app import SMALL, make_folder, places
+from squares import SMALL, make_folder, places
 
-from w2s_groups import app
-from w2s_groups.config import Config
-from w2s_groups.errors import InputError
+from w2s_groups.cli import run
+from w2s_groups.core.errors import InputError
 from w2s_groups.results import committed
+from w2s_groups.schema.config import Config
 
 MEANS = """
 from torch import nn
@@ -38,7 +38,7 @@ def test_a_module_teaches_a_file_of_features(
         *("device=auto", "precision=float32", "image_size=null", "methods=[teacher,ceiling]"),
     )
     with caplog.at_level("INFO"):
-        assert app.run(load(*overrides)).failed == []
+        assert run.run(load(*overrides)).failed == []
     assert "device=auto: " in caplog.text
     table = committed.read(tmp_path / "reports/leaderboard/squares")
     test = table[(table.split == "test") & (table.metric == "accuracy")]
@@ -47,4 +47,4 @@ def test_a_module_teaches_a_file_of_features(
     assert test[test.method == "teacher"].value.min() == 1
     np.save(tmp_path / "short.npy", np.array(rows[1:]))
     with pytest.raises(InputError, match="95 rows and the dataset 96 images"):
-        app.run(load(*overrides, f"student=file/{tmp_path}/short.npy"))
+        run.run(load(*overrides, f"student=file/{tmp_path}/short.npy"))

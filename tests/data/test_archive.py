@@ -13,10 +13,10 @@ import pytest
 from layouts import MAKE, config, waterbirds
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS, archive, cache
 from w2s_groups.data.archive import unpacked
 from w2s_groups.data.ondisk import OnDisk
-from w2s_groups.errors import InputError
 
 KINDS = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"]
 

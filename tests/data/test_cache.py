@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import cache
-from w2s_groups.errors import InputError
 
 
 def _write(folder: Path, step: str) -> None:

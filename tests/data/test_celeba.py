@@ -9,9 +9,9 @@ import pytest
 from layouts import SMALL, celeba, celeba_rows, config
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import original_eta
 from w2s_groups.data.celeba import COUNTS
-from w2s_groups.errors import InputError
 
 LAYOUTS = ("wilds", "kaggle", "original")
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image, ImageOps
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.coco import Instance, instances, polygon_mask, run_length_mask, unpacked
 from w2s_groups.data.paste import open_cutout
-from w2s_groups.errors import InputError
 
 
 def drawn(*lines: str) -> np.ndarray:

@@ -15,13 +15,13 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from tiny_pictures import write_background, write_cutout
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import cache as cache_module
 from w2s_groups.data import paste as paste_module
 from w2s_groups.data.base import TEST, TRAIN
 from w2s_groups.data.composite import Composite, Settings, compose, scan
 from w2s_groups.data.paste import open_background, open_cutout, paste
 from w2s_groups.data.plan import plan, pool_and_test, shares, split_identities
-from w2s_groups.errors import InputError
 
 Folders = dict[str, dict[str, str]]
 

@@ -14,6 +14,7 @@ from layouts import MAKE, SMALL, config
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS
 from w2s_groups.data.base import (
     TEST,
@@ -25,8 +26,7 @@ from w2s_groups.data.base import (
 )
 from w2s_groups.data.ondisk import OnDisk, resplit
 from w2s_groups.data.published import Published
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 ALL = [
     pytest.param(name, marks=[pytest.mark.slow] if name == "birds_mammals" else [])

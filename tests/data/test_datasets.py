@@ -12,9 +12,9 @@ from layouts import config
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS, birds_mammals, colored_digits
 from w2s_groups.data.base import TEST, TRAIN
-from w2s_groups.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

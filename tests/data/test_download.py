@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 from layouts import config, waterbirds
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import download
 from w2s_groups.data import waterbirds as waterbirds_module
 from w2s_groups.data.cache import silent
 from w2s_groups.data.download import Download, fetched
-from w2s_groups.errors import InputError
 
 DATA = hashlib.shake_256(b"w2s").digest(3_000_000)
 BY_HAND = "the file from its page"

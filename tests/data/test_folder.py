@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from layouts import config
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL
 from w2s_groups.data.folder import groups_of, read_folder
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("landbird", "waterbird"), ("land", "water"))
 HEADER = "img_id,img_filename,y,split,place,place_filename"

@@ -11,9 +11,9 @@ import pytest
 from layouts import IN9, SMALL, bffhq, config, imagenet9, touch
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import imagenet9 as imagenet9_module
 from w2s_groups.data.base import TEST, TRAIN, VAL
-from w2s_groups.errors import InputError
 
 
 def test_imagenet9_has_nine_classes_and_backgrounds(tmp_path: Path) -> None:

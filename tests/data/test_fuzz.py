@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from layouts import celeba, civilcomments, config, derived, waterbirds, write_rows
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset, TextDataset
-from w2s_groups.errors import InputError
 
 N = 600  # damaged files of each kind
 TOKENS = (

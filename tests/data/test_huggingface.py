@@ -12,7 +12,7 @@ import pytest
 from layouts import SMALL, config, parquet, touch
 from numpy.testing import assert_array_equal
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 datasets = pytest.importorskip("datasets")
 parquet_files = pytest.importorskip("pyarrow.parquet")

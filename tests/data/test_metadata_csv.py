@@ -10,7 +10,7 @@ import pytest
 from layouts import SMALL, config, derived, touch, write_rows
 from numpy.testing import assert_array_equal
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])

@@ -7,8 +7,8 @@ from numpy.testing import assert_array_equal
 
 from w2s_groups.data.base import TextDataset, at, in_order
 from w2s_groups.data.shared import sentences, shared_rows
-from w2s_groups.groups import Groups
-from w2s_groups.text_features import contents
+from w2s_groups.design.groups import Groups
+from w2s_groups.features.texts import contents
 
 GROUPS = Groups(("n", "y"), ("off", "on"))
 

@@ -12,10 +12,10 @@ import pytest
 from layouts import SMALL, civilcomments, comment, config, rows, touch, write_rows
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import civilcomments as module
 from w2s_groups.data.base import ImageDataset, TextDataset, original_eta
 from w2s_groups.data.wilds import import_wilds
-from w2s_groups.errors import InputError
 
 WHOLE: dict[str, Any] = {"check_counts": False}
 

@@ -9,9 +9,9 @@ import pytest
 from layouts import SMALL, config, waterbirds, write_rows
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import original_eta
 from w2s_groups.data.waterbirds import COUNTS
-from w2s_groups.errors import InputError
 
 
 @pytest.mark.parametrize("release", ["waterbirds_v1.0", "waterbird_complete95_forest2water2"])

@@ -12,10 +12,10 @@ import pytest
 from layouts import celeba, config, touch, waterbirds, write_rows
 from numpy.testing import assert_array_equal
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data import celeba as celeba_module
 from w2s_groups.data.celeba import COUNTS
 from w2s_groups.data.wilds import _coded, import_wilds
-from w2s_groups.errors import InputError
 
 
 def test_the_same_as_our_own_loaders(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_importing_wilds_starts_no_thread_and_asks_no_network() -> None:
 import socket, sys, threading
 def refuse(*a, **k): raise SystemExit("the network was asked for")
 socket.socket.connect = socket.getaddrinfo = refuse
-import w2s_groups.app
+import w2s_groups.cli.run
 assert "wilds" not in sys.modules and "datasets" not in sys.modules
 before = threading.active_count()
 from w2s_groups.data.wilds import import_wilds

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from tables import grid_table
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
-from w2s_groups.errors import InputError
+from w2s_groups.design.groups import Groups
 from w2s_groups.figures import gain_vs_eta_u, samples
-from w2s_groups.groups import Groups
 from w2s_groups.results.table import grids
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.figures import (
     gain_vs_eta_u_theory,
     intrinsic_dimension,
@@ -15,14 +16,13 @@ from w2s_groups.figures import (
     printed_vs_exact,
     style,
 )
-from w2s_groups.gaussian import study
-from w2s_groups.gaussian.build import model_with_overlap
-from w2s_groups.gaussian.intrinsic import MODELS
-from w2s_groups.gaussian.intrinsic_experiment import point_table
-from w2s_groups.gaussian.intrinsic_simulate import Setting, simulate
-from w2s_groups.gaussian.phase import phase_map as limits_map
-from w2s_groups.gaussian.printed_experiment import PrintedVsExact
-from w2s_groups.seeds import stream
+from w2s_groups.theory.build import model_with_overlap
+from w2s_groups.theory.intrinsic import MODELS
+from w2s_groups.theory.intrinsic_simulate import Setting, simulate
+from w2s_groups.theory.phase import phase_map as limits_map
+from w2s_groups.theory_figures import study
+from w2s_groups.theory_figures.intrinsic_dimension import point_table
+from w2s_groups.theory_figures.printed_vs_exact import PrintedVsExact
 
 
 def test_gain_figure_draws_lines_markers_and_intervals_of_the_table():

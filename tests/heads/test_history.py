@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.history import History
-from w2s_groups.seeds import stream
 
 HEADS, WIDTH, SIZE = 5, 7, 4
 

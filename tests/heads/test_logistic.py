@@ -9,7 +9,8 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
 from w2s_groups.heads.problem import (
     ABSENT,
@@ -21,7 +22,6 @@ from w2s_groups.heads.problem import (
     Problem,
     one_hot,
 )
-from w2s_groups.seeds import stream
 
 TOL = 1e-9
 

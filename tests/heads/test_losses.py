@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.losses import curvature, log_probabilities, value_and_gradient
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss
-from w2s_groups.seeds import stream
 
 LOSSES: list[Loss] = [CrossEntropy(), GCE(0.7), GCE(1.0), GCE(1e-3), Confidence(0.4)]
 

@@ -12,7 +12,7 @@ PROGRAM = """
 import ctypes, json, sys
 from pathlib import Path
 import numpy as np
-from w2s_groups.heads.grid import plan, solve
+from w2s_groups.heads.solve import plan, solve
 from w2s_groups.heads.problem import CrossEntropy, Problem, Squared
 
 def status(field):

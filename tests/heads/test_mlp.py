@@ -10,7 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads import losses, mlp
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, probabilities
 from w2s_groups.heads.mlp import Layers, Mlp, first_layers
@@ -26,7 +27,6 @@ from w2s_groups.heads.problem import (
     one_hot,
 )
 from w2s_groups.heads.training import Schedule, Training
-from w2s_groups.seeds import stream
 
 QUICK = Schedule(epochs=3, batch_size=16, lr=1e-2)
 

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.grid import plan, solve
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.heads.ridge import Dual, Primal, RowSet, leave_one_out
 from w2s_groups.heads.ridge import solve as solve_set
-from w2s_groups.heads.ridge_grid import _nearest_neighbours
-from w2s_groups.seeds import stream
+from w2s_groups.heads.ridge_batch import _nearest_neighbours
+from w2s_groups.heads.solve import plan, solve
 
 TOL = 1e-10
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from w2s_groups.heads import ridge_grid
-from w2s_groups.heads.blocks import tasks_of
-from w2s_groups.heads.grid import solve
+from w2s_groups.core.seeds import stream
+from w2s_groups.heads import ridge_batch
+from w2s_groups.heads.blocking import tasks_of
 from w2s_groups.heads.logistic import gradient_norm
 from w2s_groups.heads.problem import Problem, Squared
 from w2s_groups.heads.products import PANEL, add_lower
-from w2s_groups.heads.ridge_grid import groups_of
+from w2s_groups.heads.ridge_batch import groups_of
 from w2s_groups.heads.ridge_wide import Wide, row_sets
-from w2s_groups.seeds import stream
+from w2s_groups.heads.solve import solve
 
 
 def test_sets_side_by_side_have_the_products_and_gradients_of_each_alone() -> None:
@@ -68,9 +68,9 @@ def test_sets_go_together_while_their_union_is_small(monkeypatch: pytest.MonkeyP
     _, problems = _problems([(0, 60), (20, 60), (60, 60), (80, 60), (200, 40)])
     groups = groups_of(tasks_of(problems))
     # Rows 0-119 are twice 60; 80-139 start a second wave, and 200-239 do not overlap it.
-    assert [len(wave) for wave in ridge_grid._waves(groups)] == [3, 1, 1]
-    monkeypatch.setattr(ridge_grid, "COLUMNS", 4)
-    assert [len(wave) for wave in ridge_grid._waves(groups)] == [2, 2, 1]
+    assert [len(wave) for wave in ridge_batch._waves(groups)] == [3, 1, 1]
+    monkeypatch.setattr(ridge_batch, "COLUMNS", 4)
+    assert [len(wave) for wave in ridge_batch._waves(groups)] == [2, 2, 1]
 
 
 def test_a_set_beside_others_is_solved_as_it_is_alone() -> None:
@@ -99,8 +99,8 @@ def test_what_rounding_left_is_refined(monkeypatch: pytest.MonkeyPatch) -> None:
         refined.append(args)
         return alone(*args)
 
-    alone = ridge_grid._heads
-    monkeypatch.setattr(ridge_grid, "_heads", counted)
+    alone = ridge_batch._heads
+    monkeypatch.setattr(ridge_batch, "_heads", counted)
     for problem, head in zip(problems, solve({"student": X}, problems, tol=tol), strict=True):
         assert gradient_norm(X, replace(problem, l2=head.l2), head) <= 1.01 * tol
     assert refined

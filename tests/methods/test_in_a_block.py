@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from w2s_groups.config import Cell
-from w2s_groups.groups import Groups
-from w2s_groups.heads.grid import solve
+from w2s_groups.core.seeds import stream
+from w2s_groups.design.groups import Groups
+from w2s_groups.design.sampling import Request
+from w2s_groups.experiment.block import run_block
+from w2s_groups.experiment.pool import Pool, standardise
 from w2s_groups.heads.logistic import fit
 from w2s_groups.heads.problem import Head, Problem
+from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
-from w2s_groups.pool import Pool, standardise
-from w2s_groups.run import run_block
-from w2s_groups.sampling import Request
-from w2s_groups.seeds import stream
+from w2s_groups.schema.config import Cell
 
 GROUPS = Groups(("mammal", "bird"), ("land", "water"))
 SETTINGS: dict[str, dict[str, Any]] = {

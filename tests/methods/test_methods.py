@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.grid import solve
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.logistic import predict_proba
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared
+from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Draws, Fitted, one_hot
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets, most_confident
-from w2s_groups.seeds import stream
 
 HEAD = Head(np.ones((2, 1)), np.zeros(1))
 DRAWS = Draws(

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.grid import solve
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.logistic import fit, predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
+from w2s_groups.heads.solve import solve
 from w2s_groups.methods.adaptive_confidence import AdaptiveConfidence, mixed_targets
 from w2s_groups.methods.afr import AFR, hardness_weights
 from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
@@ -20,7 +21,6 @@ from w2s_groups.methods.group_dro import GroupDRO
 from w2s_groups.methods.jtt import JTT
 from w2s_groups.methods.tuned_teacher import TunedTeacher, stratified_folds
 from w2s_groups.methods.w2s_tuned import W2STuned
-from w2s_groups.seeds import stream
 
 HEAD = Head(np.ones((2, 1)), np.zeros(1))
 DRAWS = Draws(

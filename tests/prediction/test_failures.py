@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from w2s_groups.prediction.population import Population, Side
-from w2s_groups.prediction.response import draws, response
-from w2s_groups.prediction.scores import make_noise, sampled_scores
-from w2s_groups.prediction.spread import spread
+from w2s_groups.prediction.ridge_covariance import spread
+from w2s_groups.prediction.ridge_mean import draws, response
+from w2s_groups.prediction.ridge_samples import make_noise, sampled_scores
 
 DRAWS, N = 400, 4000
 

@@ -8,18 +8,18 @@ import torch
 from scipy.linalg import hadamard
 from worlds import THREE, TWO, fitted, identity, images
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.grid import solve
+from w2s_groups.core.errors import InputError
+from w2s_groups.design.sampling import Request, group_counts
 from w2s_groups.heads.problem import CrossEntropy, Problem, one_hot
-from w2s_groups.prediction import envelope
+from w2s_groups.heads.solve import solve
+from w2s_groups.prediction import moreau_envelope
 from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.curved import TOL, curved
 from w2s_groups.prediction.logistic import predict_logistic, sampled_logits
+from w2s_groups.prediction.logistic_mean import TOL, curved
 from w2s_groups.prediction.population import Population, Side, points, population
-from w2s_groups.prediction.response import draws, response
-from w2s_groups.prediction.scores import make_noise
-from w2s_groups.prediction.spread import residual_variance, spread
-from w2s_groups.sampling import Request, group_counts
+from w2s_groups.prediction.ridge_covariance import residual_variance, spread
+from w2s_groups.prediction.ridge_mean import draws, response
+from w2s_groups.prediction.ridge_samples import make_noise
 
 SIZE = 150
 ENDLESS = torch.full((4,), torch.inf, dtype=torch.float64)
@@ -38,7 +38,7 @@ def test_the_whole_pool_has_one_head_and_no_spread(pool: Population, l2: float) 
     (head,) = solve({"teacher": narrow, "student": wide}, [whole], tol=1e-9)
     c = curved(
         pool.student, pool.codes, torch.full((4,), SIZE), pool.sizes, l2, pool.targets, pool.names,
-        envelope.logistic,
+        moreau_envelope.logistic,
     )  # fmt: skip
     assert float(c.amplitude.abs().max()) == float(c.sd.max()) == 0.0
     want = np.append(head.coef[:, 0], head.intercept)
@@ -56,7 +56,7 @@ def test_endless_data_give_the_population_regression(pool: Population) -> None:
     (head,) = solve({"teacher": narrow, "student": wide}, [problem], tol=1e-9)
     c = curved(
         pool.student, pool.codes, mix * 10**9, ENDLESS, l2, pool.targets, pool.names,
-        envelope.logistic,
+        moreau_envelope.logistic,
     )  # fmt: skip
     want = np.append(head.coef[:, 0], head.intercept)
     np.testing.assert_allclose(c.theta[:, 0], want, atol=TOL * abs(want).max())
@@ -134,7 +134,7 @@ def test_draws_without_replacement(pool: Population, share: float, l2: float) ->
     counts = counts.round().astype(int)
     c = curved(
         pool.teacher, pool.codes, torch.as_tensor(counts), pool.sizes, l2, pool.targets,
-        pool.names, envelope.logistic,
+        pool.names, moreau_envelope.logistic,
     )  # fmt: skip
     noise = make_noise(pool, samples, 0)
     own, there = sampled_logits(pool.teacher, c, pool.targets, noise.labelled, noise, seen.teacher)
@@ -165,7 +165,7 @@ def test_groups_of_two_images(pool: Population) -> None:
     _, theta = teachers(narrow, wide, codes, counts, l2, draws)
     c = curved(
         pool.teacher, pool.codes, torch.tensor(counts), pool.sizes, l2, pool.targets, pool.names,
-        envelope.logistic,
+        moreau_envelope.logistic,
     )  # fmt: skip
     noise = make_noise(pool, samples, 0)
     _, there = sampled_logits(pool.teacher, c, pool.targets, noise.labelled, noise, seen.teacher)
@@ -231,5 +231,5 @@ def test_refusals(pool: Population) -> None:
     with pytest.raises(InputError, match="151 images of cat-on-right"):
         curved(
             pool.teacher, pool.codes, torch.tensor([5, 151, 5, 5]), pool.sizes, 0.1, pool.targets,
-            pool.names, envelope.logistic,
+            pool.names, moreau_envelope.logistic,
         )  # fmt: skip

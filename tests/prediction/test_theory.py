@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from w2s_groups.gaussian.limits import exact_limits
-from w2s_groups.gaussian.model import GroupModel
 from w2s_groups.prediction import population
 from w2s_groups.prediction.population import Side
-from w2s_groups.prediction.response import draws, response
-from w2s_groups.prediction.spread import residual_variance, spread
+from w2s_groups.prediction.ridge_covariance import residual_variance, spread
+from w2s_groups.prediction.ridge_mean import draws, response
+from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.model import GroupModel
 
 NODES = 24
 ALPHA_W, ALPHA_S = 0.05, 0.1

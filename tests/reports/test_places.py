@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from tables import grid_table
 
-from w2s_groups import config, job
-from w2s_groups.config import Config
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.experiment import job
 from w2s_groups.reports import check, leaderboard, places
+from w2s_groups.schema import config
+from w2s_groups.schema.config import Config
 
 METHODS = {"teacher": {"l2": 0.001}, "w2s": {"l2": 0.001}, "selective": {"l2": 0.001, "keep": 0.5}}
 

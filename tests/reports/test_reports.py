@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from tables import LIFT, METHODS, grid_table
 
+from w2s_groups.cli.report import main
 from w2s_groups.reports import check, leaderboard
-from w2s_groups.reports.__main__ import main
 from w2s_groups.reports.shared import _methods
 from w2s_groups.results import committed
 

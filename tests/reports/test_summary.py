@@ -16,8 +16,8 @@ from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.verdict import sentences
-from w2s_groups.results.minimum import minimum_bias
 from w2s_groups.results.table import grids
+from w2s_groups.results.worst_group_bias import minimum_bias
 
 SETTINGS = {
     "experiment": "x",

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_groups import app
-from w2s_groups.config import Config
+from w2s_groups.cli import run
 from w2s_groups.reports import check, leaderboard, trials, tuning
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.shared import _methods
@@ -20,6 +19,7 @@ from w2s_groups.reports.verdict import groups_told
 from w2s_groups.results import committed, select
 from w2s_groups.results.select import Rule
 from w2s_groups.results.table import grids
+from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
 RUN = (
@@ -34,7 +34,7 @@ RUN = (
 def folder(load: Load, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tuned")
     places = (f"cache_dir={out}", f"results_dir={out / 'r'}", f"reports_dir={out / 'reports'}")
-    app.run(load(*RUN, *places))
+    run.run(load(*RUN, *places))
     assert check.differences(out) == []
     return out / "reports/leaderboard/gaussian"
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from tables import grid_table
 
-from w2s_groups.errors import InputError
-from w2s_groups.results import committed, schema
+from w2s_groups.core.errors import InputError
+from w2s_groups.results import columns, committed
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_the_table_comes_back_and_pandas_reads_it_by_name(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
     committed.write(table, tmp_path)
-    pd.testing.assert_frame_equal(committed.read(tmp_path), schema.canonical(table))
+    pd.testing.assert_frame_equal(committed.read(tmp_path), columns.canonical(table))
     assert len(pd.read_csv(tmp_path / committed.NAME)) == len(table)
 
 
@@ -30,7 +30,7 @@ def test_other_compression_of_the_same_text_is_left_alone(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
     path = tmp_path / committed.NAME
-    path.write_bytes(gzip.compress(schema.to_csv(table).encode(), 1, mtime=5))
+    path.write_bytes(gzip.compress(columns.to_csv(table).encode(), 1, mtime=5))
     before = path.read_bytes()
     committed.write(table, tmp_path)
     assert path.read_bytes() == before
@@ -40,7 +40,7 @@ def test_other_compression_of_the_same_text_is_left_alone(
 
 def test_a_broken_file_is_named_and_written_again(table: pd.DataFrame, tmp_path: Path) -> None:
     path = tmp_path / committed.NAME
-    for broken in (b"<html>", committed.packed(schema.to_csv(table))[:-20], b""):
+    for broken in (b"<html>", committed.packed(columns.to_csv(table))[:-20], b""):
         path.write_bytes(broken)
         with pytest.raises(InputError, match=r"results\.csv\.gz"):
             committed.read(tmp_path)

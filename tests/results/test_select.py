@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_groups.results.schema import COLUMNS
+from w2s_groups.methods.variants import base_of
+from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.select import Rule, apply, choose, counted, names_of, order, scaled
-from w2s_groups.results.variants import base_of
 
 A, B = "selective[keep=0.25]", "selective[keep=0.75]"
 VARIED = {"vary": {"selective": {"keep": [0.25, 0.75]}}, "methods": {"selective": {"keep": 0.5}}}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 from w2s_groups.results import stats
 
 

@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from stored_cells import atom, cell
 
-from w2s_groups.errors import InputError
-from w2s_groups.files import check_writable, write_atomic
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.results import store
-from w2s_groups.results.schema import COLUMNS
+from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.store import Stored
-
-FIELDS = {
-    "data": "d",
-    "teacher": "t",
-    "student": "s",
-    "n_l": 10,
-    "n_u": 20,
-    "eta_l": 0.05,
-    "eta_u": 0.5,
-    "seed": 0,
-}
-
-
-def atom(value: float | None, group: str = "g") -> dict[str, Any]:
-    return {
-        "method": "teacher",
-        "split": "test",
-        "group": group,
-        "y": 0,
-        "a": 1,
-        "minority": True,
-        "metric": "accuracy",
-        "value": value,
-        "n": 3,
-    }
-
-
-def cell(*atoms: dict[str, Any], numerics: int = 1, seed: int = 0, made_with: Any = None) -> Stored:
-    identity = {"numerics": numerics, "seed": seed, "l2": 0.1}
-    fields = {**FIELDS, "seed": seed}
-    return Stored(
-        store.cell_key(identity), identity, fields, made_with or {}, list(atoms) or [atom(0.25)]
-    )
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from tables import METHODS, grid_table
 
-from w2s_groups.errors import InputError
-from w2s_groups.results import schema
+from w2s_groups.core.errors import InputError
+from w2s_groups.results import columns
 from w2s_groups.results.table import METRICS, Missing, grids
 
 
@@ -25,38 +25,38 @@ def _test_rows(table: pd.DataFrame, **want: object) -> pd.Series:
 
 
 def test_text_gives_back_the_same_table(table: pd.DataFrame) -> None:
-    again = schema.from_csv(schema.to_csv(table))
-    pd.testing.assert_frame_equal(again, schema.canonical(table), check_exact=True)
+    again = columns.from_csv(columns.to_csv(table))
+    pd.testing.assert_frame_equal(again, columns.canonical(table), check_exact=True)
 
 
 def test_names_that_look_missing_survive_the_text(table: pd.DataFrame) -> None:
     odd = table.replace({"group": {"bird-on-land": "NA"}, "teacher": {"squeezenet": 'a,"b"\n'}})
-    pd.testing.assert_frame_equal(schema.from_csv(schema.to_csv(odd)), schema.canonical(odd))
+    pd.testing.assert_frame_equal(columns.from_csv(columns.to_csv(odd)), columns.canonical(odd))
 
 
 def test_row_and_column_order_do_not_matter(table: pd.DataFrame) -> None:
     mixed = table.sample(frac=1, random_state=3)[list(reversed(table.columns))]
-    assert schema.to_csv(mixed) == schema.to_csv(table)
+    assert columns.to_csv(mixed) == columns.to_csv(table)
 
 
 def test_mixed_settings_and_broken_tables_are_refused(table: pd.DataFrame) -> None:
     other = table.assign(cell="another configuration")
     with pytest.raises(InputError, match="twice"):
-        schema.canonical(pd.concat([table, other]))
+        columns.canonical(pd.concat([table, other]))
     with pytest.raises(InputError, match="lacks the columns value"):
-        schema.canonical(table.drop(columns="value"))
+        columns.canonical(table.drop(columns="value"))
     with pytest.raises(InputError, match="minority"):
-        schema.canonical(table.assign(minority="False"))
+        columns.canonical(table.assign(minority="False"))
     with pytest.raises(InputError, match="wrong type"):
-        schema.canonical(table.assign(seed="first"))
+        columns.canonical(table.assign(seed="first"))
     with pytest.raises(InputError, match="lacks the columns cell"):
-        schema.from_csv("<html>404</html>\n")
+        columns.from_csv("<html>404</html>\n")
     with pytest.raises(InputError, match=r"x\.csv is not a result table"):
-        schema.from_csv("n_l,n_u\nmany,1000\n", "x.csv")
+        columns.from_csv("n_l,n_u\nmany,1000\n", "x.csv")
 
 
 def test_method_order_keeps_unknown_names_before_the_references() -> None:
-    found = schema.method_order(["ceiling", "zeta", "w2s", "baseline", "alpha", "teacher"])
+    found = columns.method_order(["ceiling", "zeta", "w2s", "baseline", "alpha", "teacher"])
     assert found == ("teacher", "w2s", "alpha", "zeta", "baseline", "ceiling")
 
 

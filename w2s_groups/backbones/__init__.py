@@ -13,7 +13,7 @@ from w2s_groups.backbones import (
 )
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.backbones.text import TextEncoder
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 __all__ = ["Backbone", "TextEncoder", "get_backbone", "get_encoder"]
 

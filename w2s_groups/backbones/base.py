@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
-from w2s_groups.errors import InputError
-from w2s_groups.seeds import stream
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 
 Triple = tuple[float, float, float]
 Size = int | tuple[int, int]  # a square's side, or (height, width)

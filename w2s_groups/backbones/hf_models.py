@@ -27,7 +27,7 @@ from w2s_groups.backbones.base import (
     Triple,
     file_hash,
 )
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 TOKENISER = (  # the files that different tokenisers are made of

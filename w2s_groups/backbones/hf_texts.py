@@ -21,7 +21,7 @@ from torch import nn
 from w2s_groups.backbones import hf_models, hub
 from w2s_groups.backbones.base import file_hash
 from w2s_groups.backbones.text import TextEncoder
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 POOLING, LENGTH = "1_Pooling/config.json", "sentence_bert_config.json"
 MODES = {

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from w2s_groups.errors import InputError
-from w2s_groups.seeds import stream
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 
 PACKAGED = "packaged/squeezenet1_1, packaged/efficientnet_lite0 and packaged/efficientnet_lite2"
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".npz", ".tar")

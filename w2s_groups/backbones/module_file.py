@@ -25,7 +25,7 @@ from w2s_groups.backbones.base import (
     read_weights,
     sides,
 )
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 IMAGENET = Preprocessing(
     256, 224, "bilinear", on_255((0.485, 0.456, 0.406)), on_255((0.229, 0.224, 0.225))

@@ -19,7 +19,7 @@ from torch import nn
 from w2s_groups.backbones import hub
 from w2s_groups.backbones.base import Backbone, Preprocessing, Size, file_hash, on_255, sides
 from w2s_groups.backbones.timm_models import Penultimate, patch_side
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 # open_clip looks for the safetensors twin of a repository's file first.
 HUB_FILE = "open_clip_pytorch_model.bin"

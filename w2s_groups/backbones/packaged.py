@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from w2s_groups.backbones.base import Backbone, Preprocessing, Triple, file_hash, read_weights
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 # Features of one text with and without padding, relative to its largest: sums in another order.
 PADDING = 1e-4

@@ -11,14 +11,8 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import (
-    Backbone,
-    Preprocessing,
-    Size,
-    file_hash,
-    on_255,
-)
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.backbones.base import Backbone, Preprocessing, Size, file_hash, on_255
+from w2s_groups.core.errors import InputError, unknown_name
 
 # In timm's own order of preference.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")

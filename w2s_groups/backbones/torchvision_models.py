@@ -12,7 +12,7 @@ from torch import nn
 
 from w2s_groups.backbones import hub
 from w2s_groups.backbones.base import Backbone, Preprocessing, file_hash, on_255, read_weights
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 # torchvision's published weights of these two take ImageNet-normalised input and re-scale it
 # inside.

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.cache import Progress, built, content_hash
-from w2s_groups.errors import InputError
 
 _AGAIN = "fetch the file again"
 _BROKEN = (

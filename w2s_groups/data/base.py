@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 TRAIN, VAL, TEST = 0, 1, 2
 

@@ -12,7 +12,7 @@ from w2s_groups.data.composite import Settings, compose
 from w2s_groups.data.debian import fetch, versions
 from w2s_groups.data.plan import plan
 from w2s_groups.data.render import n_pictures
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 _STAMPS = "usr/share/tuxpaint/stamps/animals"
 _TEMPLATES = "usr/share/tuxpaint/templates"

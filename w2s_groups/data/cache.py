@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(step, done, total); the app layer turns it into a bar."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.delimited import read_delimited
@@ -18,7 +19,6 @@ from w2s_groups.data.ondisk import check_counts, check_sizes
 from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
 from w2s_groups.data.table import Table, header_of, read_spaced
-from w2s_groups.errors import InputError, unknown_name
 
 PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
 IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")

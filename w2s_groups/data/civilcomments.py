@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import unknown_name
 from w2s_groups.data.base import TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.delimited import read_delimited
@@ -17,7 +18,6 @@ from w2s_groups.data.folder import SPLITS, groups_of
 from w2s_groups.data.ondisk import check_counts, check_sizes, find_root
 from w2s_groups.data.published import Published
 from w2s_groups.data.table import Table
-from w2s_groups.errors import unknown_name
 
 TABLE, RELEASE = "all_data_with_identities.csv", "civilcomments_v1.0"
 IDENTITIES = (

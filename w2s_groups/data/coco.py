@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True, eq=False)

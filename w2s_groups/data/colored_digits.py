@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 from PIL import Image
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TEST, TRAIN, ImageDataset
 from w2s_groups.data.cache import Progress, built, key, silent
 from w2s_groups.data.card import card
 from w2s_groups.data.folder import read_folder, slug, write_metadata
 from w2s_groups.data.render import in_range, run_all
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
-from w2s_groups.seeds import stream
+from w2s_groups.design.groups import Groups
 
 BUILDER = 1  # raise it when the same recipe would give other pixels
 GROUPS = Groups(("low", "high"), ("red", "blue"))

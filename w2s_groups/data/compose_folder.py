@@ -12,6 +12,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.cache import Progress, content_hash, created
 from w2s_groups.data.coco import Instance
 from w2s_groups.data.composite import SUFFIXES, pictures_in
@@ -30,9 +31,8 @@ from w2s_groups.data.render import (
     same_content,
     walk,
 )
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
-from w2s_groups.sampling import group_counts
+from w2s_groups.design.groups import Groups
+from w2s_groups.design.sampling import group_counts
 
 SPLITS = ("train", "val", "test")  # at their codes
 

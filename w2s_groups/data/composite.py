@@ -10,6 +10,7 @@ from pathlib import Path
 import PIL
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress, built, content_hash, key, silent
 from w2s_groups.data.folder import groups_of, read_folder, slug
@@ -25,7 +26,6 @@ from w2s_groups.data.render import (
     render,
     walk,
 )
-from w2s_groups.errors import InputError
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 

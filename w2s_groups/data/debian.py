@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.cache import Progress, built, check, key, recorded, silent, writing
-from w2s_groups.errors import InputError
 
 ALTERNATIVE = (
     "use data=colored_digits, which needs no package, or cut-outs of your own with "

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.table import (
     HEADER,
     SEPARATORS,
@@ -23,7 +24,6 @@ from w2s_groups.data.table import (
     table_of,
     words,
 )
-from w2s_groups.errors import InputError
 
 # Whole fields as CSV writes a text with quotation marks.
 _QUOTED = re.compile(r'"(?:[^"]|"")*""(?:[^"]|"")*"', re.DOTALL)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.delimited import read_delimited
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.data.scan import require_files
 from w2s_groups.data.table import Table, label_coding
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 COLUMNS = ("img_id", "img_filename", "y", "split", "place", "place_filename")
 _NEEDED = ("img_filename", "y", "place", "split")

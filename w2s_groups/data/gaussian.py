@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TEST, TRAIN, FeatureDataset
 from w2s_groups.data.cache import Progress, silent
-from w2s_groups.errors import InputError
-from w2s_groups.gaussian.build import equal_cosines, model_with_overlap
-from w2s_groups.groups import Groups
-from w2s_groups.seeds import stream
+from w2s_groups.design.groups import Groups
+from w2s_groups.theory.build import equal_cosines, model_with_overlap
 
 
 @dataclass

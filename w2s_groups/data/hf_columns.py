@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 STRINGS = ("string", "large_string")
 _BYTES = ("binary", "large_binary")

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.published import Published
 from w2s_groups.data.scan import images_below
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 CLASSES = (
     *("dog", "bird", "wheeled vehicle", "reptile", "carnivore"),

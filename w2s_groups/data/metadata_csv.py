@@ -9,13 +9,13 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import Listed
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.delimited import Dialect, read_delimited
 from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
 from w2s_groups.data.ondisk import OnDisk, Pool
 from w2s_groups.data.table import Table, is_missing
-from w2s_groups.errors import InputError
 
 _MOST = 1000  # codes that a column of integers may stand for
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,8})")

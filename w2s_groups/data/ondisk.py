@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.archive import unpacked
 from w2s_groups.data.base import TEST, TRAIN, VAL, AnyListed, Dataset, Listed
 from w2s_groups.data.cache import Progress, silent
-from w2s_groups.errors import InputError, unknown_name
-from w2s_groups.seeds import stream
 
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.coco import Instance
-from w2s_groups.errors import InputError
 
 
 def paste(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TEST, TRAIN
-from w2s_groups.errors import InputError
-from w2s_groups.seeds import stream
 
 N_DRAWS = 8
 

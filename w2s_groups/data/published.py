@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.archive import Broken, unpacked
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.download import Download, fetched
 from w2s_groups.data.ondisk import OnDisk
-from w2s_groups.errors import InputError
 
 
 @dataclass

@@ -12,12 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.cache import Progress, content_hash
 from w2s_groups.data.coco import Instance
 from w2s_groups.data.folder import slug, write_metadata
 from w2s_groups.data.paste import open_background, open_cutout, paste
 from w2s_groups.data.plan import Row
-from w2s_groups.errors import InputError
 
 BUILDER = 1  # raise it when the same recipe would give other pixels
 _Item = TypeVar("_Item")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 # A path that is in normal form for certain; any other is looked at part by part.

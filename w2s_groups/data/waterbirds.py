@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.download import Download
 from w2s_groups.data.folder import read_folder
 from w2s_groups.data.ondisk import check_counts, find_root
 from w2s_groups.data.published import Published
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("landbird", "waterbird"), ("land", "water"))
 RELEASES = ("waterbirds_v1.0", "waterbird_complete95_forest2water2")

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.base import TRAIN, ImageDataset, Listed, TextDataset
 from w2s_groups.data.cache import Progress
 from w2s_groups.data.folder import groups_of
 from w2s_groups.data.ondisk import split_codes
 from w2s_groups.data.published import Published
 from w2s_groups.data.scan import require_files
-from w2s_groups.errors import InputError, unknown_name
 
 
 @dataclass

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
 from w2s_groups.methods import METHODS
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 from w2s_groups.figures import style
 
 NAMES = {

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from w2s_groups.figures import style
-from w2s_groups.gaussian.phase import PhaseMap
+from w2s_groups.theory.phase import PhaseMap
 
 TESTS = {
     0.5: r"average, $\eta_t=1/2$",

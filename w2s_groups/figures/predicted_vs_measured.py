@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from w2s_groups.figures import style
-from w2s_groups.prediction.found import short
+from w2s_groups.prediction.storage import short
 from w2s_groups.prediction.table import match
 
 PER_ROW = 3

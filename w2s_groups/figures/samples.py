@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import ImageDataset
-from w2s_groups.errors import InputError
 from w2s_groups.figures import style
-from w2s_groups.seeds import stream
 
 
 def draw(dataset: ImageDataset, per_group: int = 6, seed: int = 0) -> Figure:

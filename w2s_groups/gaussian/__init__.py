@@ -1,0 +1,1 @@
+"""`python -m w2s_groups.gaussian`: the older name of `w2s-groups theory`."""

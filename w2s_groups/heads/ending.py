@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from w2s_groups.errors import InputError
-from w2s_groups.heads.batch import Batch, Descent
-from w2s_groups.heads.blocks import Block, Task, expand
+from w2s_groups.core.errors import InputError
+from w2s_groups.heads.blocking import Block, Task, expand
 from w2s_groups.heads.kernels import Kernels
+from w2s_groups.heads.lbfgs_batch import Batch, Descent
 from w2s_groups.heads.newton import finish
 from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units

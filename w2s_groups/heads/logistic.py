@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit, softmax
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 from w2s_groups.heads.losses import Array, curvature, value_and_gradient
 from w2s_groups.heads.newton import Q_STEPS
 from w2s_groups.heads.problem import (

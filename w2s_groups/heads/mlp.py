@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 from torch import nn
 
-from w2s_groups.errors import InputError, unknown_name
+from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.problem import (
     ABSENT,
     Predictor,
@@ -26,7 +27,6 @@ from w2s_groups.heads.problem import (
     present_classes,
 )
 from w2s_groups.heads.training import Schedule, Training, logit_columns
-from w2s_groups.seeds import stream
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 
 # Logit of a class that no target names, below the others: its probability is the float64 epsilon.
 ABSENT = math.log(np.finfo(np.float64).eps)

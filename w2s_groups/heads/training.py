@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.heads.batch_losses import value_and_gradient
 from w2s_groups.heads.problem import (
     Problem,
@@ -27,7 +28,6 @@ from w2s_groups.heads.problem import (
     normalised_weights,
     present_classes,
 )
-from w2s_groups.seeds import stream
 
 WARM_UP = 0.1
 

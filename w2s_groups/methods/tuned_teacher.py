@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
 from w2s_groups.heads.problem import CrossEntropy, Problem
 from w2s_groups.methods.base import Draws, Fitted, Method, Steps, check_range
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_groups import risks
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
-from w2s_groups.prediction.forecast import Estimate, forecast, metric_values
-from w2s_groups.prediction.predictive import Prediction
+from w2s_groups.core.errors import InputError
+from w2s_groups.design.groups import Groups
+from w2s_groups.prediction.estimates import Estimate, forecast, metric_values
+from w2s_groups.prediction.ridge import Prediction
+from w2s_groups.results import risks
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

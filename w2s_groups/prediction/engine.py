@@ -10,15 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from w2s_groups.config import HeadKind
-from w2s_groups.pool import Pool
+from w2s_groups.design.sampling import group_counts
+from w2s_groups.experiment.pool import Pool
 from w2s_groups.prediction import table
 from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import Points, points, population
-from w2s_groups.prediction.predictive import predict
-from w2s_groups.prediction.selected import Selection
+from w2s_groups.prediction.ridge import predict
+from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.prediction.table import Mix
-from w2s_groups.sampling import group_counts
+from w2s_groups.schema.config import HeadKind
 
 
 class Engine:

@@ -9,19 +9,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from w2s_groups.errors import InputError
-from w2s_groups.prediction.curved import Curved, curved
-from w2s_groups.prediction.envelope import drawn_slope, logistic
+from w2s_groups.core.errors import InputError
+from w2s_groups.prediction.logistic_mean import Curved, curved
+from w2s_groups.prediction.moreau_envelope import drawn_slope, logistic
 from w2s_groups.prediction.population import Points, Population, Side
-from w2s_groups.prediction.predictive import (
-    Floats,
-    Prediction,
-    accuracy,
-    checked_mixes,
-    counter,
-)
-from w2s_groups.prediction.response import shares
-from w2s_groups.prediction.scores import Noise, beside, make_noise
+from w2s_groups.prediction.ridge import Floats, Prediction, accuracy, checked_mixes, counter
+from w2s_groups.prediction.ridge_mean import shares
+from w2s_groups.prediction.ridge_samples import Noise, beside, make_noise
 
 
 def predict_logistic(

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from w2s_groups.errors import InputError
-from w2s_groups.groups import Groups
+from w2s_groups.core.errors import InputError
+from w2s_groups.design.groups import Groups
 from w2s_groups.heads.problem import check_features, n_logits, one_hot
 
 SOME = 2048  # rows, the same number of every group, that stand for all in equation 8

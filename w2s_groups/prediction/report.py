@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
-from w2s_groups.prediction.found import Found
+from w2s_groups.prediction.storage import Found
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
 from w2s_groups.reports.format import IMAGE, noun_of, wrapped
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
 NAMES = {"average": "average", "minority": "minority", "worst_group": "worst group"}

@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from w2s_groups.groups import Groups
+from w2s_groups.core.seeds import stream
+from w2s_groups.design.groups import Groups
 from w2s_groups.methods import METHODS as METHODS_BY_NAME
+from w2s_groups.methods.variants import base_of
 from w2s_groups.prediction.agreement import is_clear, is_near
-from w2s_groups.prediction.forecast import forecast
-from w2s_groups.prediction.predictive import Prediction
+from w2s_groups.prediction.estimates import forecast
+from w2s_groups.prediction.ridge import Prediction
+from w2s_groups.results.risks import gain
 from w2s_groups.results.table import Grid
-from w2s_groups.results.variants import base_of
-from w2s_groups.risks import gain
-from w2s_groups.seeds import stream
 
 METRICS = ("average", "minority", "worst_group")
 METHODS = ("teacher", "w2s", "gain")

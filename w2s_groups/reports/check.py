@@ -11,12 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from w2s_groups.errors import InputError
-from w2s_groups.files import write_atomic
-from w2s_groups.prediction import found, report
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import write_atomic
+from w2s_groups.prediction import report, storage
 from w2s_groups.reports import leaderboard
 from w2s_groups.results import committed
-from w2s_groups.results.schema import to_csv
+from w2s_groups.results.columns import to_csv
 
 _PAYLOAD = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]*")
 _BLOCK = re.compile(
@@ -63,9 +63,9 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
         yield folder / committed.NAME, to_csv(table)
         for name, content in leaderboard.build(table, settings).items():
             yield folder / name, content
-    for path in sorted((root / "reports").rglob(found.SETTINGS)):
-        if (path.parent / found.CELLS).is_file():
-            for name, content in report.files(found.load(path.parent)).items():
+    for path in sorted((root / "reports").rglob(storage.SETTINGS)):
+        if (path.parent / storage.CELLS).is_file():
+            for name, content in report.files(storage.load(path.parent)).items():
                 yield path.parent / name, content.decode() if name.endswith(".md") else content
     for path in sorted((root / "reports").rglob(report.EVERY)):
         every = pd.read_csv(io.StringIO(committed.unpacked(path)))

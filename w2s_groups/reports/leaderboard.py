@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import write_atomic
 from w2s_groups.data.base import ImageDataset, TextDataset
-from w2s_groups.errors import InputError
 from w2s_groups.figures import gain_vs_eta_u, samples, style
-from w2s_groups.files import write_atomic
 from w2s_groups.reports import markdown, page, places, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
 from w2s_groups.reports.format import fixed, noun_of

@@ -12,7 +12,7 @@ from w2s_groups.reports.format import BLANK, WIDTH, count, fixed, wrapped
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.stats import accuracy_interval, mean_interval
 from w2s_groups.results.table import Grid
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from w2s_groups.files import shipped
+from w2s_groups.core.files import shipped
 from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name

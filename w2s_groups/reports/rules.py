@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from w2s_groups.methods import METHODS
+from w2s_groups.methods.variants import L2, PER_FEATURE, SCALE, width_of
 from w2s_groups.reports.format import BLANK, bracket, plus_minus
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import SHOWN
@@ -22,10 +23,9 @@ from w2s_groups.reports.trials import (
 )
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results import select
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
-from w2s_groups.results.variants import L2, PER_FEATURE, SCALE, width_of
 
 
 def what_rules_cost(setup: Setup) -> Section:

@@ -7,8 +7,8 @@ import textwrap
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TextDataset
-from w2s_groups.seeds import stream
 
 WIDTH = 100  # characters of a line
 _LONGEST = 300  # characters that are shown of a text

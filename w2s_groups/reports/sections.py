@@ -20,13 +20,8 @@ from w2s_groups.reports.summary import (
 )
 from w2s_groups.reports.unusual import agreement
 from w2s_groups.reports.verdict import groups_told, sentences
-from w2s_groups.results.schema import method_label
-from w2s_groups.results.stats import (
-    accuracy_interval,
-    mean_interval,
-    paired_gain,
-    pgr_interval,
-)
+from w2s_groups.results.columns import method_label
+from w2s_groups.results.stats import accuracy_interval, mean_interval, paired_gain, pgr_interval
 from w2s_groups.results.table import Grid
 
 

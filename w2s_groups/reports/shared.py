@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.methods import METHODS
+from w2s_groups.methods.variants import PER_FEATURE, SCALE, base_of
 from w2s_groups.reports.format import BLANK, IMAGE, count, noun_of
 from w2s_groups.reports.section import Section
-from w2s_groups.results.schema import method_label, method_order
+from w2s_groups.results.columns import method_label, method_order
 from w2s_groups.results.stats import FEWEST
-from w2s_groups.results.variants import PER_FEATURE, SCALE, base_of
 
 
 def of_all(settings: Mapping[str, Any]) -> list[Section]:

@@ -20,8 +20,8 @@ from w2s_groups.reports.verdict import (
     students,
     survives,
 )
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.paired import MOST, seeds_needed, sign_flip_p
-from w2s_groups.results.schema import method_label
 from w2s_groups.results.stats import (
     FEWEST,
     Floats,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_groups.methods import METHODS
+from w2s_groups.methods.variants import base_of
 from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.reports.unusual import unusual
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.ranks import rank_ranges, survival
-from w2s_groups.results.schema import method_label
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import (
     FEWEST,
@@ -19,7 +20,6 @@ from w2s_groups.results.stats import (
     surely,
 )
 from w2s_groups.results.table import Grid
-from w2s_groups.results.variants import base_of
 
 REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 RANKED = ("average", "worst_group")

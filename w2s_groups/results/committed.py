@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from w2s_groups.errors import InputError
-from w2s_groups.files import write_atomic
-from w2s_groups.results.schema import from_csv, to_csv
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import write_atomic
+from w2s_groups.results.columns import from_csv, to_csv
 
 NAME = "results.csv.gz"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from w2s_groups.files import write_atomic
+from w2s_groups.core.files import write_atomic
 
 FOLDER = "failed"
 

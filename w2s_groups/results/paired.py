@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats as scipy_stats
 
+from w2s_groups.core.seeds import stream
 from w2s_groups.results.stats import FEWEST, LEVEL, Floats
-from w2s_groups.seeds import stream
 
 MOST = 1000  # seeds: a difference that needs more is none that anybody will measure
 _FLIPS = 9999  # all 2^S sign flips up to 13 seeds, else so many drawn ones

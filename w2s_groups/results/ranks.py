@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2s_groups.core.seeds import stream
 from w2s_groups.results.stats import LEVEL, Floats, paired_p
-from w2s_groups.seeds import stream
 
 Ints = NDArray[np.int64]
 

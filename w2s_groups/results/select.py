@@ -14,14 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2s_groups.results.schema import POINT, SETUP
-from w2s_groups.results.variants import (
-    Variant,
-    at_scale,
-    nearest_first,
-    of_settings,
-    width_of,
-)
+from w2s_groups.methods.variants import Variant, at_scale, nearest_first, of_settings, width_of
+from w2s_groups.results.columns import POINT, SETUP
 
 CELL = [*SETUP, *POINT, "seed"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from w2s_groups import risks
-from w2s_groups.errors import InputError
+from w2s_groups.core.errors import InputError
+from w2s_groups.results import risks
 
 LEVEL = 0.95
 FEWEST = 3  # of two seeds, equal differences pass for certainty far too often

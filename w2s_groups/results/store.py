@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from w2s_groups.files import write_atomic
-from w2s_groups.results import parts
-from w2s_groups.results.schema import COLUMNS
+from w2s_groups.core.files import write_atomic
+from w2s_groups.results import parquet
+from w2s_groups.results.columns import COLUMNS
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +126,13 @@ def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
     table = table_of(_whole(f"{folder}/{key}.json" for key in asked))
     # Parquet after the files: a cell that was folded in the meantime is in one of the two.
     missing = set(asked) - set(table["cell"].unique())
-    tables = [table, *parts.load(folder, missing)] if missing else [table]
+    tables = [table, *parquet.load(folder, missing)] if missing else [table]
     return pd.concat([t for t in tables if len(t)] or [table], ignore_index=True)
 
 
 def keys(folder: Path) -> list[str]:
     """Keys of all cells of a folder."""
-    return sorted({*loose(folder), *parts.keys(folder)})
+    return sorted({*loose(folder), *parquet.keys(folder)})
 
 
 def loose(folder: Path) -> list[str]:
@@ -149,7 +149,7 @@ def other_versions(folder: Path, of: Iterable[str]) -> list[str]:
     """Keys in the folder that differ from one of `of` in the version of the code alone."""
     known = set(of)
     stems = {key.rpartition("-v")[0] for key in known}
-    present = {*loose(folder), *parts.keys(folder)}
+    present = {*loose(folder), *parquet.keys(folder)}
     return sorted(key for key in present - known if key.rpartition("-v")[0] in stems)
 
 

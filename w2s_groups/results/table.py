@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups import risks
-from w2s_groups.results.minimum import minimum_bias
-from w2s_groups.results.schema import POINT, SETUP, canonical, method_order
+from w2s_groups.results import risks
+from w2s_groups.results.columns import POINT, SETUP, canonical, method_order
+from w2s_groups.results.worst_group_bias import minimum_bias
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,7 +11,7 @@ from w2s_groups.reports.page.gains import gains
 from w2s_groups.reports.page.tables import boxed
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
-from w2s_groups.results.schema import method_label
+from w2s_groups.results.columns import method_label
 from w2s_groups.results.stats import Interval, accuracy_interval
 from w2s_groups.results.table import Grid
 

@@ -1,0 +1,84 @@
+"""A process that has imported the program and forks one that runs it, as often as it is asked.
+
+Importing takes longer than a small sweep: fifty sweeps that are killed would mostly be imports.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+SERVER = """
+import glob, json, os, signal, sys, time
+from w2s_groups.cli import run
+
+for line in sys.stdin:
+    seconds, n_files, pattern, folder, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
+        sys.argv = ["w2s_groups", *arguments]
+        status = 1
+        try:
+            run.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        finally:
+            os._exit(status)
+    end = None
+    while True:
+        done, status = os.waitpid(child, 0 if seconds is None else os.WNOHANG)
+        if done:
+            break
+        if end is None and len(glob.glob(os.path.join(folder, pattern))) >= n_files:
+            end = time.monotonic() + seconds
+        if end is not None and time.monotonic() > end:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            break
+        time.sleep(0.001)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+class Forked:
+    """run() gives the program's exit status, -9 where it was killed."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.server = subprocess.Popen(
+            [sys.executable, "-c", SERVER],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True, env=env,
+        )  # fmt: skip
+
+    def run(
+        self,
+        folder: Path,
+        *arguments: str,
+        kill_after: float | None = None,
+        n_files: int = 0,
+        pattern: str = "",
+    ) -> int:
+        """One run in `folder`; kill -9 `kill_after` seconds after `n_files` files are there."""
+        assert self.server.stdin
+        assert self.server.stdout
+        asked = json.dumps([kill_after, n_files, pattern, str(folder), arguments])
+        print(asked, file=self.server.stdin, flush=True)
+        return int(self.server.stdout.readline())
+
+    def __enter__(self) -> Forked:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        assert self.server.stdin
+        assert self.server.stdout
+        self.server.stdin.close()
+        self.server.wait()
+        self.server.stdout.close()

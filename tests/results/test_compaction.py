@@ -1,0 +1,121 @@
+"""Cells folded into Parquet: nothing lost, nothing double, whatever happens on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from stored_cells import atom, cell
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.results import columns, compaction, parquet, store
+from w2s_groups.results.store import Stored
+
+CELLS = [cell(atom(0.1 + 0.2, "g"), atom(None, "h"), atom(1.0, "NA"), seed=s) for s in range(6)]
+
+
+def put(folder: Path, cells: list[Stored]) -> None:
+    for one in cells:
+        store.save(folder, one)
+
+
+def all_of(folder: Path) -> pd.DataFrame:
+    return columns.canonical(store.load(folder, store.keys(folder)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    put(tmp_path, CELLS[:4])
+    return tmp_path
+
+
+def test_a_folded_folder_gives_the_same_table_and_the_same_cells(folder: Path) -> None:
+    before = all_of(folder)
+    files = {key: (folder / f"{key}.json").read_bytes() for key in store.loose(folder)}
+    assert compaction.compact(folder) == (4, [])
+    assert store.loose(folder) == []
+    pd.testing.assert_frame_equal(all_of(folder), before)
+    (part,) = parquet.paths(folder)
+    again = {c.key: store.encoded(c) for c in compaction.unfold(parquet.read(part), part)}
+    assert again == files
+    bytes_before = part.read_bytes()
+    compaction.compact(folder)
+    assert parquet.paths(folder) == [part]
+    assert part.read_bytes() == bytes_before
+
+
+def test_later_cells_join_what_is_folded(folder: Path) -> None:
+    compaction.compact(folder)
+    put(folder, CELLS[4:])
+    assert len(store.keys(folder)) == 6
+    assert compaction.compact(folder)[0] == 6
+    assert len(parquet.paths(folder)) == 1
+    assert all_of(folder)["cell"].nunique() == 6
+
+
+def test_one_killed_between_writing_and_removing_counts_nothing_twice(folder: Path) -> None:
+    compaction.compact(folder)
+    put(folder, CELLS[:4])  # as if the files had not been removed yet
+    assert len(all_of(folder)) == 12  # canonical refuses an atom that is there twice
+    assert compaction.verify(folder).faults == []
+    assert compaction.compact(folder)[0] == 4
+    assert store.loose(folder) == []
+
+
+def test_two_at_once_lose_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second folds the same files and more, and is done before the first writes its part."""
+    write = parquet.write
+
+    def late(at: Path, table: pd.DataFrame) -> Path:
+        monkeypatch.setattr(parquet, "write", write)
+        put(folder, CELLS[4:])
+        compaction.compact(folder)
+        return write(at, table)
+
+    monkeypatch.setattr(parquet, "write", late)
+    compaction.compact(folder)
+    assert all_of(folder)["cell"].nunique() == 6
+    assert compaction.compact(folder)[0] == 6
+
+
+def test_damaged_files_are_named_and_left_alone(folder: Path) -> None:
+    bad = folder / f"{CELLS[0].key}.json"
+    bad.write_bytes(bad.read_bytes()[:-9])
+    cells, damaged = compaction.compact(folder)
+    assert cells == 3
+    assert len(damaged) == 1
+    assert str(bad) in damaged[0]
+    assert bad.exists()
+
+
+def test_verify_finds_what_was_changed(folder: Path) -> None:
+    found = compaction.verify(folder)
+    assert (found.cells, found.atoms, found.faults) == (4, 12, [])
+    one = folder / f"{CELLS[0].key}.json"
+    one.write_bytes(one.read_bytes().replace(b"1.0", b"0.5"))
+    assert any("checksum" in fault for fault in compaction.verify(folder).faults)
+    one.unlink()
+    compaction.compact(folder)
+    (part,) = parquet.paths(folder)
+    table = parquet.read(part)
+    table.loc[0, "value"] = 0.75
+    part.unlink()
+    parquet.write(folder, table)
+    assert any("differs from its checksum" in fault for fault in compaction.verify(folder).faults)
+
+
+def test_a_cell_with_two_numbers_is_a_fault(folder: Path) -> None:
+    compaction.compact(folder)
+    other = Stored(CELLS[0].key, CELLS[0].identity, CELLS[0].fields, {}, [atom(0.9)])
+    store.save(folder, other)
+    assert any("twice, with other numbers" in fault for fault in compaction.verify(folder).faults)
+
+
+def test_a_broken_part_is_one_sentence(folder: Path) -> None:
+    compaction.compact(folder)
+    (part,) = parquet.paths(folder)
+    part.write_bytes(part.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"cells-.*parquet cannot be read"):
+        store.load(folder, [CELLS[0].key])
+    assert len(compaction.verify(folder).faults) == 1

@@ -1,0 +1,98 @@
+"""Rooms of the package: imports go down the list of `ROOMS`, and nothing lies outside a room."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import w2s_groups
+
+PACKAGE = Path(w2s_groups.__file__).parent
+
+# From the top floor down: a room may import from those below it.
+ROOMS = (
+    "cli",
+    "experiment",
+    "reports",
+    "prediction",
+    "theory_figures",
+    "schema",
+    "finetuning",
+    "features",
+    "figures",
+    "similarity",
+    "results",
+    "methods",
+    "data",
+    "theory",
+    "heads",
+    "backbones",
+    "design",
+    "core",
+)
+# Older names that users may have written: a few lines each, which only hand on.
+ALIASES = ("gaussian/__init__", "gaussian/__main__", "reports/__main__", "loggers", "sweep")
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below the package -> file, without aliases."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+        if name not in (*ALIASES, "__init__", "__main__"):
+            found[name.removesuffix("/__init__").replace("/", ".")] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules and packages of ours that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("w2s_groups"):
+            prefix = str(node.module).removeprefix("w2s_groups").lstrip(".")
+            for alias in node.names:
+                inner = f"{prefix}.{alias.name}".lstrip(".")
+                yield inner if inner in MODULES else prefix
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {name.partition(".")[0] for name in MODULES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_go_down(name: str) -> None:
+    floor = ROOMS.index(name.partition(".")[0])
+    for other in imported(MODULES[name]):
+        room = other.partition(".")[0]
+        assert ROOMS.index(room) >= floor, f"{name} imports {other}, which is above it"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    arrows = {
+        name: [other for other in imported(path) if other != name and other in MODULES]
+        for name, path in MODULES.items()
+    }
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name not in done:
+            for other in arrows[name]:
+                walk(other, (*trail, name))
+            done.add(name)
+
+    for name in arrows:
+        walk(name, ())
+
+
+@pytest.mark.parametrize("name", [alias for alias in ALIASES if alias != "gaussian/__init__"])
+def test_aliases_only_hand_on(name: str) -> None:
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    assert not [
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]

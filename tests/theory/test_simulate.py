@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.theory.build import equal_cosines, model_with_overlap
+from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.model import GroupModel
+from w2s_groups.theory.simulate import Case, excess_risk, mean_interval, simulate, simulate_cases
+
+ETA_T = (0.0, 0.5, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def random_setting(rng: np.random.Generator) -> dict:
+    p_w, p_s = int(rng.integers(2, 5)), int(rng.integers(1, 3))
+    mu = 0.5 if p_s > 1 else 0.0
+    model = model_with_overlap(
+        p_w=p_w,
+        cos=equal_cosines(p_w, p_s, 1 + 0.6 * (p_s - 1)),
+        mu_w=float(rng.uniform(0.5, 1.5)),
+        mu_s=mu,
+        sigma_xi=0.7,
+        sigma_y=float(rng.uniform(0.5, 1.5)),
+        law=("mixture", "location")[int(rng.integers(2))],
+    )
+    ridge = rng.random() < 0.5
+    return {
+        "model": model,
+        "gamma_z": float(rng.choice([0.05, 0.1])),
+        "nu_z": float(rng.choice([0.05, 0.1])),
+        "eta_l": float(rng.uniform(0, 0.5)),
+        "eta_u": float(rng.uniform(0, 0.5)),
+        "alpha_w": 0.1 * ridge,
+        "alpha_s": 0.05 * ridge,
+    }
+
+
+def run(setting: dict, d_z: int, replicates: int, seed: int):
+    s = dict(setting)
+    model, gamma_z, nu_z = s.pop("model"), s.pop("gamma_z"), s.pop("nu_z")
+    eta_l, eta_u = [s.pop("eta_l")], [s.pop("eta_u")]
+    return simulate(
+        model, d_z=d_z, n=round(d_z / gamma_z), N=round(d_z / nu_z), eta_l=eta_l, eta_u=eta_u,
+        eta_t=ETA_T, seed=seed, replicates=range(replicates), **s,
+    )  # fmt: skip
+
+
+def check_coverage(d_z: int, settings: int, replicates: int) -> None:
+    """Average-group risk of each side inside its interval as often as chance allows (0.1 %)."""
+    rng = np.random.default_rng(5)
+    inside = {"teacher": 0, "student": 0}
+    for k in range(settings):
+        setting = random_setting(rng)
+        risks = run(setting, d_z, replicates, seed=k)
+        limits = exact_limits(**setting)
+        for side, values, exact in (
+            ("teacher", risks.teacher[:, 0], limits.teacher_risk(ETA_T)),
+            ("student", risks.student[:, 0, 0], limits.student_risk(ETA_T)),
+        ):
+            mean, half = mean_interval(values)
+            inside[side] += bool(abs(mean[1] - exact[1]) <= half[1])
+    for side, count in inside.items():
+        assert count >= binom.ppf(0.001, settings, 0.95), (side, count)
+
+
+def test_exact_limits_lie_in_the_interval_as_often_as_chance_allows():
+    check_coverage(d_z=96, settings=8, replicates=6)
+
+
+@pytest.mark.slow
+def test_exact_limits_lie_in_the_interval_at_d_z_256():
+    check_coverage(d_z=256, settings=30, replicates=8)
+
+
+@pytest.mark.slow
+def test_gap_to_the_limit_shrinks_with_d_z():
+    setting = random_setting(np.random.default_rng(2)) | {"gamma_z": 0.2, "nu_z": 0.1}
+    setting |= {"alpha_w": 0.0, "alpha_s": 0.0}
+    exact = exact_limits(**setting).teacher_risk(0.5)
+    gap = {}
+    for d_z, replicates in ((64, 400), (512, 60)):
+        mean, half = mean_interval(run(setting, d_z, replicates, 0).teacher[:, 0, 1])
+        gap[d_z] = (abs(mean - exact), half)
+    assert gap[512][0] < gap[64][0] + gap[64][1]
+    assert gap[512][0] <= gap[64][0] / 2 + gap[512][1]  # a 1/d_z gap would be 8 times smaller
+
+
+def test_same_span_student_is_its_teacher_at_finite_size():
+    model = model_with_overlap(
+        p_w=3, cos=[1.0, 1.0], mu_w=1.0, mu_s=1.0, sigma_xi=0.5, sigma_y=1.0, law="mixture"
+    )
+    risks = simulate(
+        model, d_z=20, n=200, N=150, eta_l=[0.1, 0.5], eta_u=[0.0, 0.4], eta_t=ETA_T, seed=0,
+        replicates=[0, 1], tol=1e-9,
+    )  # fmt: skip
+    assert np.abs(risks.gain).max() < 1e-7 * risks.teacher.max()
+
+
+def test_p_w_1_has_its_closed_form_at_finite_size():
+    model = GroupModel(np.zeros((1, 0)), np.zeros((1, 0)), np.ones(1), 1.0, 1.5)
+    d_z, n = 20, 60
+    risks = simulate(
+        model, d_z=d_z, n=n, N=80, eta_l=[0.2], eta_u=[0.2], eta_t=[0.5], seed=1,
+        replicates=range(150),
+    )  # fmt: skip
+    values = risks.teacher[:, 0, 0]
+    error = abs(values.mean() - 1.5**2 * d_z / (n - d_z - 1))
+    assert error < 4 * values.std(ddof=1) / np.sqrt(len(values))
+
+
+def test_mixture_risk_is_linear_in_eta_t_and_parts_of_a_run_agree():
+    setting = random_setting(np.random.default_rng(0))
+    common = {"d_z": 16, "n": 160, "N": 120, "eta_l": [0.1], "eta_u": [0.3], "eta_t": ETA_T}
+    model = model_with_overlap(
+        p_w=3, cos=[0.5], mu_w=1.0, mu_s=0.5, sigma_xi=0.7, sigma_y=1.0, law="mixture"
+    )
+    whole = simulate(model, **common, seed=4, replicates=[0, 1, 2])
+    part = simulate(model, **common, seed=4, replicates=[1])
+    assert np.allclose(whole.student[1], part.student[0], rtol=1e-3)
+    for risks in (whole.teacher, whole.student):
+        assert np.allclose(risks[..., 1], (risks[..., 0] + risks[..., 2]) / 2)
+    streamed = simulate(model, **common, seed=4, replicates=[1], memory=0)
+    assert np.allclose(streamed.student, part.student)
+    other = model_with_overlap(
+        p_w=3, cos=[0.2], mu_w=0.4, mu_s=0.1, sigma_xi=0.5, sigma_y=2.0, law="location"
+    )
+    cases = [Case(other, 100, (0.2,)), Case(model, 120, (0.4, 0.1)), Case(model, 120, (0.1,))]
+    shared = {k: v for k, v in common.items() if k not in ("N", "eta_l")}
+    ran = simulate_cases(
+        cases, **shared, alpha_w=0.0, alpha_s=0.0, seed=4, replicates=[1], tol=1e-4, memory=1e9,
+        device="cpu",
+    )  # fmt: skip
+    alone = simulate(other, **shared, N=100, eta_l=[0.2], seed=4, replicates=[1])
+    for risks, expected in ((ran[0], alone), (ran[2], part)):
+        assert np.allclose(risks.teacher, expected.teacher, rtol=1e-3)
+        assert np.allclose(risks.student, expected.student, rtol=1e-3)
+    assert np.allclose(ran[1].student[:, 1], part.student[:, 0], rtol=1e-3)
+    with pytest.raises(InputError, match="p_w="):
+        simulate_cases(
+            [*cases, Case(setting["model"], 120, (0.1,))], **shared, alpha_w=0.0, alpha_s=0.0,
+            seed=4, replicates=[1], tol=1e-4, memory=1e9, device="cpu",
+        )  # fmt: skip
+
+
+def test_excess_risk_equals_its_definition():
+    rng = np.random.default_rng(0)
+    theta, beta = rng.standard_normal((2, 3)), rng.standard_normal(3)
+    A = np.array([[1.0, 0.3], [0.3, 2.0]])
+    error = theta - np.outer([1, 0], beta)
+    risk = excess_risk(torch.from_numpy(theta), torch.from_numpy(beta), A[None])
+    assert np.allclose(risk, np.trace(A @ error @ error.T))
+
+
+def test_bad_input():
+    model = GroupModel(np.zeros((1, 0)), np.zeros((1, 0)), np.ones(1), 1.0, 1.0)
+    good = {"d_z": 4, "n": 20, "N": 20, "eta_l": [0.1], "eta_u": [0.1], "eta_t": [0.5]}
+    for change, match in (
+        ({"eta_l": [1.2]}, "eta_l"),
+        ({"eta_t": []}, "eta_t"),
+        ({"n": 0}, "n=0"),
+    ):
+        with pytest.raises(InputError, match=match):
+            simulate(model, **(good | change), seed=0, replicates=[0])
+    with pytest.raises(InputError, match="replicates=1"):
+        mean_interval(np.ones((1, 2)))

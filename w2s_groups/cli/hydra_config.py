@@ -1,0 +1,73 @@
+"""From YAML and the command line to a Config: schemas for Hydra, names and keys checked."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import shipped
+from w2s_groups.data import DATASETS
+from w2s_groups.finetuning import TUNINGS
+from w2s_groups.methods import METHODS
+from w2s_groups.schema.config import Config
+from w2s_groups.schema.prediction import PlanConfig, PredictConfig
+from w2s_groups.theory_figures import EXPERIMENTS
+
+
+def register() -> None:
+    """Put every schema where the YAML files ask for it."""
+    store = ConfigStore.instance()
+    store.store(group="schema", name="config", node=Config)
+    store.store(group="schema", name="predict", node=PredictConfig)
+    store.store(group="schema", name="plan", node=PlanConfig)
+    for name, dataset in DATASETS.items():
+        store.store(group="schema/data", name=name, node=dataset)
+    for name, method in METHODS.items():
+        store.store(group="schema/methods", name=name, node=method)
+    for name, tuning in TUNINGS.items():
+        store.store(group="schema/finetune", name=name, node=tuning)
+    for name, experiment in EXPERIMENTS.items():
+        store.store(group="schema/experiment", name=name, node=experiment)
+
+
+def conf_dir() -> Path:
+    """The YAML folder."""
+    return shipped("conf", "conf")
+
+
+def from_hydra(composed: DictConfig) -> Config:
+    """The composed configuration as objects, with every range checked."""
+    try:
+        missing = sorted(OmegaConf.missing_keys(composed))
+        if missing:
+            raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
+        config = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
+        first, _, rest = str(error).partition("\n")
+        key = rest.partition("full_key: ")[2].partition("\n")[0]
+        raise InputError(f"{key}: {first}; change {key}") from error
+    assert isinstance(config, Config)
+    parts = [
+        *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
+        *(("mlp.", config.mlp), ("finetune.", config.finetune)),
+    ]
+    for owner, part in parts:
+        _refuse_extra(owner, part)
+    for name, method in config.methods.items():
+        _refuse_extra(f"methods.{name}.", method)
+    return config
+
+
+def _refuse_extra(prefix: str, part: Any) -> None:
+    """`+key=` slips past a schema, so an unknown field is caught here."""
+    if is_dataclass(part):
+        known = {f.name for f in fields(part)}
+        for name in vars(part):
+            if name not in known:
+                raise unknown_name("field", prefix + name, {prefix + k for k in known})

@@ -1,0 +1,62 @@
+"""Files that are either whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from w2s_groups.core.errors import InputError
+
+
+def shipped(installed: str, checkout: str) -> Path:
+    """A folder that comes with the code: in an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / installed
+    return inside if inside.is_dir() else package.parent / checkout
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` so that a reader, or a kill at any moment, sees the old file or the new one.
+
+    Raises InputError that names the file when the disk is full or the folder can't be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".tmp", dir=path.parent
+        )
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp's files are private
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The sentence for a file that can't be written."""
+    if error.errno == errno.ENOSPC:
+        return InputError(f"{path} can't be written: the disk is full; free some space, run again")
+    return InputError(
+        f"{path} can't be written ({error.strerror}); make its folder writable or name another"
+    )
+
+
+def check_writable(folder: Path, field: str) -> None:
+    """InputError now, rather than after an hour's work, if `folder` can't take files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{field}={folder} can't be written to ({error.strerror}); name a writable folder"
+        ) from error

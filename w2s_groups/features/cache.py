@@ -1,0 +1,128 @@
+"""Matrices on disk that are either whole and verified or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import check_writable, write_atomic
+
+log = logging.getLogger(__name__)
+STALE = 24 * 3600  # seconds after which a temporary file belongs to no running process
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a matrix was made from. images: N content hashes, in the order of the rows.
+
+    bad: row (as text, JSON's keys are) -> why its image couldn't be read; such rows are NaN.
+    payload: the matrix's file, named by its own sha256. made_with: versions, for the reader only.
+    """
+
+    payload: str
+    sha256: str
+    images: list[str]
+    bad: dict[str, str]
+    made_with: dict[str, str]
+
+
+def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
+    """The memory-mapped matrix stored under `key`, or None.
+
+    Every byte is checked against the sidecar, and the sidecar against its own hash: files that
+    are cut short or altered are taken away, with one line in the log, and count as absent.
+    """
+    path = folder / f"{key}.json"
+    payload: Path | None = None
+    try:
+        stored = json.loads(path.read_bytes())
+        if stored["sha256"] != _hash(_json(stored["sidecar"])):
+            raise ValueError("the sidecar was altered")
+        sidecar = Sidecar(**stored["sidecar"])
+        payload = folder / sidecar.payload
+        with payload.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sidecar.sha256:
+                raise ValueError("the matrix was cut short or altered")
+        return np.load(payload, mmap_mode="r", allow_pickle=False), sidecar
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        if not path.exists():
+            return None
+        log.warning("cached features %s are not used and built again: %s", path, error)
+        for broken in filter(None, (path, payload)):
+            with contextlib.suppress(OSError):  # a read-only cache: the new files will say so
+                broken.unlink(missing_ok=True)
+        return None
+
+
+def write(
+    folder: Path,
+    key: str,
+    matrix: NDArray[np.float32],
+    images: list[str],
+    bad: dict[int, str],
+    made_with: dict[str, str],
+) -> None:
+    """Store `matrix` under `key`. The payload is whole on disk before the sidecar names it.
+
+    Two processes may write the same key: each payload has a name of its own, the last sidecar wins.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, matrix, allow_pickle=False)
+    data = buffer.getvalue()
+    digest = _hash(data)
+    payload = f"{key}-{digest[:16]}.npy"
+    sidecar = asdict(
+        Sidecar(payload, digest, images, {str(row): why for row, why in bad.items()}, made_with)
+    )
+    write_atomic(folder / payload, data)
+    text = json.dumps({"sha256": _hash(_json(sidecar)), "sidecar": sidecar})
+    write_atomic(folder / f"{key}.json", text.encode())
+
+
+def prepare(folder: Path, need: int) -> None:
+    """InputError now, rather than after the work, if `need` bytes can't be stored in `folder`."""
+    check_writable(folder, "cache_dir")
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise InputError(
+            f"cache_dir={folder} has {free / 1e6:.0f} MB free and the features take "
+            f"{need / 1e6:.0f} MB; free some space or name another folder"
+        )
+    for left_over in folder.glob(".*.tmp"):  # by a process that was killed
+        if left_over.stat().st_mtime < time.time() - STALE:
+            left_over.unlink(missing_ok=True)
+
+
+def rows(folder: Path, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
+    """Content hash -> row, for those wanted images that any matrix in `folder` has already."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for path in sorted(folder.glob("*.json")):
+        if len(found) == len(wanted):
+            break
+        stored = read(folder, path.stem)
+        if stored is None:
+            continue
+        matrix, sidecar = stored
+        for row, image in enumerate(sidecar.images):
+            if image in wanted and str(row) not in sidecar.bad:
+                found[image] = matrix[row]
+    return found
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,50 @@
+"""Texts -> feature matrix: as features.py does it for images, in the same cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from w2s_groups.backbones.text import TextEncoder
+from w2s_groups.data.base import TextDataset
+from w2s_groups.features.extraction import UNREADABLE, Features, Items, Run, extracted
+
+
+def extract_texts(
+    dataset: TextDataset,
+    encoder: TextEncoder,
+    cache_dir: Path,
+    *,
+    batch_size: int = 16,
+    workers: int = 0,
+    device: str = "cpu",
+    precision: str = "float32",
+    on_bad_image: str = "stop",
+    progress: bool | Callable[[int, int], None] = False,
+) -> Features:
+    """Features of a dataset's N texts, in every respect like those of images.
+
+    An empty text counts as a bad image. The key holds every text in order in place of the bytes of
+    images. Texts of one length go into one batch, so that little is computed for padding.
+    """
+    run = Run(encoder, device, precision, batch_size, workers, progress).checked(on_bad_image)
+    seconds = dataset.second or ("",) * len(dataset.texts)
+
+    def load(row: int, sha256: str) -> torch.Tensor:
+        second = None if dataset.second is None else seconds[row]
+        return encoder.tokens(dataset.texts[row], second)
+
+    lengths = [len(text) + len(second) for text, second in zip(dataset.texts, seconds, strict=True)]
+    texts = Items("text", dataset.name, dataset.files, contents(dataset), load, lengths)
+    return extracted(texts, run, Path(cache_dir), on_bad_image)
+
+
+def contents(dataset: TextDataset) -> list[str]:
+    """sha256 of each text or pair, or UNREADABLE and why it counts as a bad image."""
+    seconds = dataset.second or dataset.texts
+    return [
+        sha256 if text.strip() and second.strip() else f"{UNREADABLE}empty text"
+        for sha256, text, second in zip(dataset.identities, dataset.texts, seconds, strict=True)
+    ]

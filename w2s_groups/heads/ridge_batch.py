@@ -1,0 +1,371 @@
+"""All ridge heads of an η grid: one factorisation per set of rows and l2, moments from neighbours.
+
+Draws are nested along η, so the second moments of one set follow from those of the set nearest to
+it by adding and taking away the few rows in which they differ. Sets with fewer rows than features
+go through their kernel, cut out of one over all rows of neighbouring sets.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.heads.blocking import Task
+from w2s_groups.heads.problem import Head, Squared, units
+from w2s_groups.heads.products import add_lower
+from w2s_groups.heads.ridge import (
+    Dual,
+    Factor,
+    Primal,
+    RowSet,
+    from_coefficients,
+    leave_one_out,
+    solve,
+    weighted,
+)
+from w2s_groups.heads.ridge_wide import Wide, row_sets
+
+COLUMNS = 512  # targets solved together, of one set or of neighbouring ones
+AIM = 1e-3  # share of tol to which gradients are refined where float64 allows it
+RENEW = 1e-4  # share of a feature's largest moment so far below which subtraction costs digits
+
+
+@dataclass(eq=False)
+class Group:
+    """Tasks that share rows, weights and candidates for l2."""
+
+    rows: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    path: tuple[float, ...]
+    tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def uniform(self) -> bool:
+        return bool(np.ptp(self.weights) <= 1e-15)
+
+    @property
+    def columns(self) -> int:
+        return sum(task.K for task in self.tasks)
+
+
+def groups_of(tasks: Sequence[Task]) -> list[Group]:
+    """Tasks by what they share, in order of first appearance."""
+    groups: dict[tuple[object, ...], Group] = {}
+    for task in tasks:
+        loss = task.problem.loss
+        path = (loss.l2_path if isinstance(loss, Squared) else ()) or (task.problem.l2,)
+        key = (task.rows.tobytes(), task.weights.tobytes(), task.K, path)
+        groups.setdefault(key, Group(task.rows, task.weights, path)).tasks.append(task)
+    return list(groups.values())
+
+
+def ridge_bytes(groups: Sequence[Group], n_rows: int, d: int, memory_limit: int) -> int:
+    """Peak bytes of `ridge`: float64 features and kernel, moments and factor, a wave's rows.
+
+    Those are at most twice a set's, beside a copy or two of one set's.
+    """
+    dual = [group for group in groups if len(group.rows) < d]
+    shared = max((len(union) for union, _ in _batches(dual, memory_limit)), default=0)
+    n = max(len(group.rows) for group in groups)
+    R = min(COLUMNS, sum(group.columns for group in groups))
+    moments = 4 * d * d if len(dual) < len(groups) else 0
+    one_wave = 4 * n * d + 4 * min(n, d) ** 2 + R * (8 * max(n, shared) + 6 * d)
+    return 8 * (2 * n_rows * d + shared**2 + 2 * shared * d + moments + one_wave)
+
+
+def ridge(
+    X: NDArray[np.floating],
+    groups: Sequence[Group],
+    tol: float,
+    memory_limit: int,
+    device: str,
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    """Heads of all groups' tasks, some at a time. X: (N, d) features of their side.
+
+    memory_limit: bytes, of which a shared kernel may take a quarter. InputError where a gradient,
+    in the units of `problem.units`, cannot be brought to tol.
+    """
+    dual = [group for group in groups if len(group.rows) < X.shape[1]]
+    primal = [group for group in groups if len(group.rows) >= X.shape[1]]
+    for l2 in sorted({min(group.path) for group in groups}):
+        mean, unit = units(X, l2)
+        scaled = torch.as_tensor((X - mean) / unit, device=device)
+        scale = torch.as_tensor(unit, device=device)
+        frame = _Frame(scaled, scale, mean, unit)
+        wanted = [group for group in dual if min(group.path) == l2]
+        for union, members in _batches(wanted, memory_limit):
+            yield from _dual(frame, union, members, tol)
+        yield from _primal(frame, [group for group in primal if min(group.path) == l2], tol)
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Features in their units, and the way back."""
+
+    X: Tensor
+    scale: Tensor
+    mean: NDArray[np.float64]
+    unit: NDArray[np.float64]
+
+    def penalty(self, l2: float) -> Tensor:
+        return l2 / self.scale**2
+
+    def row_sets(
+        self, union: NDArray[np.int64], groups: Sequence[Group]
+    ) -> tuple[Tensor, list[RowSet]]:
+        """Rows of the union (u, d), sorted, and the groups' sets among them."""
+        # index_select copies rows in parallel, which plain indexing does not.
+        X = torch.index_select(self.X, 0, self._tensor(union))
+        where = [self._tensor(np.searchsorted(union, group.rows)) for group in groups]
+        return X, row_sets(X, where, [self._tensor(group.weights) for group in groups])
+
+    def heads(self, tasks: Sequence[Task], theta: Tensor, b: Tensor, l2: float) -> list[Head]:
+        """In the features' own units, of θ (d, R) and b (R,) of the tasks side by side."""
+        coefs = theta.cpu().numpy() / self.unit[:, None]
+        levels = b.cpu().numpy() - self.mean @ coefs
+        ends = np.cumsum([0] + [task.K for task in tasks])
+        return [
+            Head(coefs[:, i:j].copy(), levels[i:j].copy(), True, l2)
+            for i, j in itertools.pairwise(ends)
+        ]
+
+    def targets(self, tasks: Sequence[Task]) -> Tensor:
+        return self._tensor(np.concatenate([task.targets for task in tasks], axis=1))
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.as_tensor(array, device=self.X.device)
+
+
+def _batches(
+    groups: Sequence[Group], memory_limit: int
+) -> list[tuple[NDArray[np.int64], list[Group]]]:
+    """Neighbours that share one kernel over the union of their rows, and that union.
+
+    A set joins while enlarging the kernel is no more work than a kernel of its own, and while the
+    kernel takes at most a quarter of the memory.
+    """
+    batches: list[tuple[NDArray[np.int64], list[Group]]] = []
+    for group in groups:
+        if batches:
+            union, members = batches[-1]
+            joint = np.union1d(union, group.rows)
+            more = len(joint) ** 2 - len(union) ** 2
+            if more <= len(group.rows) ** 2 and 4 * 8 * len(joint) ** 2 <= memory_limit:
+                batches[-1] = (joint, [*members, group])
+                continue
+        batches.append((group.rows, [group]))
+    return batches
+
+
+def _waves(groups: Sequence[Group]) -> list[list[Group]]:
+    """Neighbours whose targets go through the union of their rows together.
+
+    A set joins while the union is at most twice any set's rows and the targets fill COLUMNS.
+    """
+    waves: list[list[Group]] = []
+    union, least, columns = np.empty(0, dtype=np.int64), 0, 0
+    for group in groups:
+        joint = np.union1d(union, group.rows)
+        least, columns = min(least, len(group.rows)), columns + group.columns
+        if waves and len(joint) <= 2 * least and columns <= COLUMNS:
+            waves[-1].append(group)
+            union = joint
+        else:
+            waves.append([group])
+            union, least, columns = group.rows, len(group.rows), group.columns
+    return waves
+
+
+def _dual(
+    frame: _Frame, union: NDArray[np.int64], groups: Sequence[Group], tol: float
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    X, sets = frame.row_sets(union, groups)
+    # The kernel at l2 = 1; D⁻¹ = unit²/l2.
+    natural = X * frame.scale
+    shared = natural @ natural.T
+    del natural
+
+    def dual(l2: float, rows: RowSet) -> Dual:
+        kernel = shared.index_select(0, rows.where).index_select(1, rows.where)
+        return Dual(rows, kernel, frame.penalty(l2), 1 / l2)
+
+    def primal(l2: float, rows: RowSet) -> Factor:
+        return Primal(rows, rows.X.T @ (rows.w[:, None] * rows.X), frame.penalty(l2))
+
+    def fit(l2: float, wide: Wide) -> list[Tensor]:
+        D = frame.penalty(l2)
+        pairs = zip(wide.sets, wide.targets, strict=True)
+        a = [dual(l2, rows).coefficients(Y) for rows, Y in pairs]
+        found = zip(wide.products(a), a, wide.sets, strict=True)
+        return [from_coefficients(G, part, rows, D) for G, part, rows in found]
+
+    of = dict(zip(groups, sets, strict=True))
+    for wave in _waves(groups):
+        # Where features of wild scales swamp the kernel, the moments in their units do not fail.
+        yield from _wave(frame, X, [(g, of[g]) for g in wave], fit, [dual, primal], tol)
+
+
+def _primal(
+    frame: _Frame, groups: Sequence[Group], tol: float
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    chain = _Chain(frame.X)
+    order = _nearest_neighbours([group.rows for group in groups], len(frame.X))
+    for wave in _waves([groups[index] for index in order]):
+        union = np.unique(np.concatenate([group.rows for group in wave]))
+        X, sets = frame.row_sets(union, wave)
+        of = dict(zip(sets, wave, strict=True))
+
+        def primal(l2: float, rows: RowSet, of: dict[RowSet, Group] = of) -> Primal:
+            group = of[rows]
+            if group.uniform:
+                moment, scale = chain.moment(group.rows), 1 / len(group.rows)
+            else:
+                moment, scale = rows.X.T @ (rows.w[:, None] * rows.X), 1.0
+            return Primal(rows, moment, frame.penalty(l2), scale)
+
+        def fit(l2: float, wide: Wide, primal: Callable[..., Primal] = primal) -> list[Tensor]:
+            pairs = zip(wide.sets, wide.targets, strict=True)
+            sides = wide.products([weighted(rows, Y) for rows, Y in pairs])
+            return [primal(l2, rows).inverse(G) for rows, G in zip(wide.sets, sides, strict=True)]
+
+        yield from _wave(frame, X, list(zip(wave, sets, strict=True)), fit, [primal], tol)
+
+
+class _Chain:
+    """Lower triangle of Σ xᵀx over one set after another, by the rows in which they differ."""
+
+    def __init__(self, X: Tensor) -> None:
+        self.X = X
+        self.member = np.zeros(len(X), dtype=bool)
+        self.sum = X.new_zeros(X.shape[1], X.shape[1])
+        self.largest = self.sum.diagonal().clone()
+
+    def moment(self, rows: NDArray[np.int64]) -> Tensor:
+        member = np.zeros_like(self.member)
+        member[rows] = True
+        gained = np.flatnonzero(member & ~self.member)
+        lost = np.flatnonzero(self.member & ~member)
+        if len(gained) + len(lost) < len(rows):
+            for part, sign in ((gained, 1.0), (lost, -1.0)):
+                block = self.X[part]
+                add_lower(self.sum, block, block, sign)
+        self.largest = torch.maximum(self.largest, self.sum.diagonal())
+        shrunk = bool((self.sum.diagonal() < RENEW * self.largest).any())
+        if shrunk or len(gained) + len(lost) >= len(rows):
+            block = self.X[rows]
+            self.sum.zero_()
+            add_lower(self.sum, block, block)
+            self.largest = self.sum.diagonal().clone()
+        self.member = member
+        return self.sum
+
+
+def _nearest_neighbours(sets: Sequence[NDArray[np.int64]], n_rows: int) -> Iterator[int]:
+    """Order of visit in which each set is the nearest to the one before, of those still left."""
+    if not sets:
+        return
+    member = np.zeros((len(sets), n_rows), dtype=np.float32)
+    for one, rows in zip(member, sets, strict=True):
+        one[rows] = 1
+    size = member.sum(axis=1)
+    left = np.ones(len(sets), dtype=bool)
+    at = 0
+    while True:
+        left[at] = False
+        yield at
+        if not left.any():
+            return
+        apart = np.where(left, size - 2 * (member @ member[at]), np.inf)
+        at = int(apart.argmin())
+
+
+def _wave(
+    frame: _Frame,
+    X: Tensor,
+    members: Sequence[tuple[Group, RowSet]],
+    fit: Callable[[float, Wide], list[Tensor]],
+    factors: Sequence[Callable[[float, RowSet], Factor]],
+    tol: float,
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    """Heads of groups with rows among those of X. fit: θ of every set by l2.
+
+    What is left to refine goes set by set; so do groups with l2 to choose, whose leverages take
+    longer than their targets, and those of more targets than COLUMNS.
+    """
+    together = [
+        (group, rows)
+        for group, rows in members
+        if len(group.path) == 1 and group.columns <= COLUMNS
+    ]
+    done = set()
+    if together:
+        l2 = together[0][0].path[0]
+        wide = Wide(
+            X, [rows for _, rows in together], [frame.targets(g.tasks) for g, _ in together]
+        )
+        thetas = fit(l2, wide)
+        levels = [
+            rows.w @ Y - rows.mean @ theta
+            for rows, Y, theta in zip(wide.sets, wide.targets, thetas, strict=True)
+        ]
+        norms = wide.gradient_norms(thetas, levels, frame.penalty(l2))
+        for (group, _), theta, b, norm in zip(together, thetas, levels, norms, strict=True):
+            if norm <= AIM * tol:
+                done.add(group)
+                yield group.tasks, frame.heads(group.tasks, theta, b, l2)
+    for group, rows in members:
+        if group not in done:
+            yield from _heads(frame, group, rows, factors, tol)
+
+
+def _heads(
+    frame: _Frame,
+    group: Group,
+    rows: RowSet,
+    factors: Sequence[Callable[[float, RowSet], Factor]],
+    tol: float,
+) -> Iterator[tuple[list[Task], list[Head]]]:
+    """Heads of a group at its l2, or each at the one whose leave-one-out error is least.
+
+    factors: by l2, in the order in which they are tried.
+    """
+    best: dict[int, tuple[float, Head]] = {}
+    for l2 in group.path:
+        made, D = factors[0](l2, rows), frame.penalty(l2)
+        for part in _parts(group.tasks):
+            tasks = [group.tasks[i] for i in part]
+            Y = frame.targets(tasks)
+            theta, b, norm = solve(made, rows, Y, D, AIM * tol)
+            for factor in factors[1:]:
+                if not bool((norm <= tol).all()):
+                    made = factor(l2, rows)
+                    theta, b, norm = solve(made, rows, Y, D, AIM * tol)
+            worst = float(norm.max())
+            if not worst <= tol:
+                raise InputError(
+                    f"tol={tol} was not reached by a ridge head on {len(group.rows)} rows at "
+                    f"l2={l2:g}: its gradient stays at {worst:.1e}; raise tol or l2"
+                )
+            errors = Y.new_zeros(Y.shape[1])
+            if len(group.path) > 1:
+                errors = leave_one_out(made, rows, Y, theta, b)
+            found = frame.heads(tasks, theta, b, l2)
+            sums = [float(own.sum()) for own in torch.split(errors, [task.K for task in tasks])]
+            for i, head, error in zip(part, found, sums, strict=True):
+                if i not in best or error < best[i][0]:
+                    best[i] = (error, head)
+    yield group.tasks, [best[i][1] for i in range(len(group.tasks))]
+
+
+def _parts(tasks: Sequence[Task]) -> list[list[int]]:
+    """Positions of the tasks, cut where their targets fill COLUMNS columns."""
+    each = max(1, COLUMNS // tasks[0].K)
+    return [list(range(k, min(k + each, len(tasks)))) for k in range(0, len(tasks), each)]

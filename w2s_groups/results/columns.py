@@ -1,0 +1,109 @@
+"""The long table: one row an atom. Its columns, what they mean, and its text on disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from w2s_groups.core.errors import InputError
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "cell": ("str", "hash key of the cell's config, seed included"),
+    "data": ("str", "dataset"),
+    "teacher": ("str", "weak backbone"),
+    "student": ("str", "strong backbone"),
+    "n_l": ("int64", "size of the labelled set"),
+    "n_u": ("int64", "size of the unlabelled set"),
+    "eta_l": ("float64", "minority fraction of the labelled set"),
+    "eta_u": ("float64", "minority fraction of the unlabelled set"),
+    "seed": ("int64", "seed of the cell's draws"),
+    "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
+    "split": (
+        "str",
+        "test; validation; unlabelled, kept: pseudolabels and the truth; labelled: counts, and "
+        "accuracy of variants; upweighted: rows of the unlabelled set that weigh more; agreement: "
+        "of decisions on the test set; fit",
+    ),
+    "group": (
+        "str",
+        "such as bird-on-water; of no group, y = a = -1: all, or the other method of an agreement",
+    ),
+    "y": ("int64", "the group's class"),
+    "a": ("int64", "the group's attribute"),
+    "minority": ("bool", "whether the group is against the correlation"),
+    "metric": (
+        "str",
+        "accuracy; fraction: share of the kept set, or of test rows decided alike; count: images; "
+        "l2: as chosen",
+    ),
+    "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
+    "n": ("int64", "images of the group"),
+}
+SETUP = ["data", "teacher", "student", "n_l", "n_u"]
+POINT = ["eta_l", "eta_u"]
+ATOM = [*SETUP, *POINT, "seed", "method", "split", "metric", "group"]
+
+_FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
+_LAST = ("baseline", "dfr", "group_dro", "ceiling")
+
+
+def method_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Distinct method names: teacher, then students, then the references they are held against."""
+    found = set(names)
+    others = sorted(found - {*_FIRST, *_LAST})
+    return tuple(name for name in (*_FIRST, *others, *_LAST) if name in found)
+
+
+def method_label(name: str) -> str:
+    """Method name in figures, tables and prose."""
+    return "W2S" if name == "w2s" else name
+
+
+def canonical(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with exact columns and types, in one row order whatever order it came in.
+
+    Raises InputError on a missing column, a type that does not fit or an atom given twice.
+    """
+    lacking = [name for name in COLUMNS if name not in table.columns]
+    if lacking:
+        raise InputError(f"the result table lacks the columns {', '.join(lacking)}: rebuild it")
+    if table["minority"].map(lambda flag: not isinstance(flag, bool | np.bool_)).any():
+        raise InputError("the result table's minority column must hold True or False")
+    try:
+        fixed = table[list(COLUMNS)].astype({name: kind for name, (kind, _) in COLUMNS.items()})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"the result table has a column of the wrong type: {error}") from error
+    fixed = fixed.sort_values(["data", *ATOM[1:-1], "y", "a", "group"], kind="stable")
+    fixed = fixed.reset_index(drop=True)
+    twice = fixed.duplicated(ATOM)
+    if twice.any():
+        row = fixed.loc[twice].iloc[0]
+        raise InputError(
+            "the result table holds an atom twice ("
+            + ", ".join(f"{name}={row[name]}" for name in ATOM)
+            + "): results under different settings are mixed; report each setting by itself"
+        )
+    return fixed
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Text of the table; from_csv gives back the same table, floats to the last bit."""
+    return canonical(table).to_csv(index=False, lineterminator="\n")
+
+
+def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:
+    """The canonical table in `text`; `name` is for the error."""
+    try:
+        table = pd.read_csv(
+            io.StringIO(text),
+            dtype={column: np.dtype(kind) for column, (kind, _) in COLUMNS.items()},
+            keep_default_na=False,  # a group may be called "NA"
+            na_values={"value": [""]},
+            float_precision="round_trip",
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} is not a result table: {error}") from error
+    return canonical(table)

@@ -1,0 +1,89 @@
+"""Cells folded into Parquet: their long table, with what each cell is in columns of its own.
+
+A part is named by its content. Folding writes a new part and only then removes what it holds, so
+that two at once, or one that is killed, lose nothing: readers take the union.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import write_atomic
+from w2s_groups.results.columns import COLUMNS
+
+EXTRA = ("identity", "made_with", "sha256")  # JSON, JSON, checksum of the cell's file
+_PATTERN = "cells-*.parquet"
+
+
+def paths(folder: Path) -> list[Path]:
+    """The parts of a folder."""
+    return sorted(folder.glob(_PATTERN))
+
+
+def keys(folder: Path) -> list[str]:
+    """Keys of all cells in the folder's parts."""
+    found: set[str] = set()
+    for table in _read(folder, ["cell"]):
+        found.update(pc.unique(table["cell"]).to_pylist())
+    return sorted(found)
+
+
+def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:
+    """The long tables of the wanted cells, each cell once."""
+    tables = []
+    left = set(wanted)
+    for table in _read(folder, list(COLUMNS)):
+        here = left.intersection(pc.unique(table["cell"]).to_pylist())
+        if here:
+            mask = pc.is_in(table["cell"], value_set=pa.array(sorted(here)))
+            tables.append(table.filter(mask).to_pandas())
+            left -= here
+    return tables
+
+
+def write(folder: Path, table: pd.DataFrame) -> Path:
+    """Write a part of COLUMNS and EXTRA, one row an atom; returns its path."""
+    buffer = io.BytesIO()
+    arrow = pa.Table.from_pandas(table[[*COLUMNS, *EXTRA]], preserve_index=False)
+    pq.write_table(arrow, buffer, compression="zstd")
+    data = buffer.getvalue()
+    path = folder / f"cells-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
+    write_atomic(path, data)
+    return path
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A whole part, EXTRA included; InputError if it is none."""
+    table: pd.DataFrame = _open(path, [*COLUMNS, *EXTRA]).to_pandas()
+    return table
+
+
+def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
+    for path in paths(folder):
+        try:
+            yield _open(path, columns)
+        except FileNotFoundError:  # folded into another part, which a new list shows
+            yield from (_open(p, columns) for p in paths(folder))
+            return
+
+
+def _open(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path} cannot be read ({reason}): restore it from a copy, or delete it and its cells "
+            "are made again"
+        ) from error

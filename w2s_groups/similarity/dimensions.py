@@ -1,0 +1,253 @@
+"""Intrinsic, correlation and group dimensions of two feature matrices on the same samples.
+
+Intrinsic dimension d: the fewest eigenvalues of the uncentred second moment that reach `fraction`
+(DLLL25: 0.99) of its trace. The span of their eigenvectors is the principal subspace.
+
+Correlation dimension d_sw, two estimators that measure different things:
+- sketch (DLLL25's own): overlap of principal subspaces in *feature* space, the wider features first
+  sketched to the narrower width r. Coordinates of two networks have no common meaning, so unless
+  the features share coordinates it returns what two random subspaces of R^r do, d_w d_s / r. The
+  five published UTKFace values equal that chance level (r = 512 or 768) to 0.3; report it only
+  beside it.
+- canonical: Σ squared canonical correlations of the principal subspaces in *sample* space, the
+overlap
+  of the two function spaces and what the theorem's d_sw means. Unchanged by rotating or scaling
+  either features; at fraction = 1, where nothing is truncated, by any invertible linear change.
+
+A sample inflates the canonical sum V. Two spaces that share x directions and are independent
+otherwise have, in R^n, E V = x + (d_s − x)(d_w − x)/(n − x), d_w d_s / n at x = 0; solved for x,
+    x = (nV − d_w d_s) / (n + V − d_w − d_s),
+the `corrected` value: unbiased at canonical correlations 0 and 1 and to first order in 1/n
+otherwise up to −Σρ²(1 − ρ²)/n (derived here, not in the papers); NaN for n <= d_w + d_s, where any
+two spaces meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
+
+Array = NDArray[np.float64]
+Features = NDArray[np.floating]
+ROWS = 1024  # rows of a memmap held in float64 at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums over samples of w wᵀ, s sᵀ, w sᵀ, w, s. Additive: a fold is taken out by subtraction."""
+
+    n: int
+    ww: Array
+    ss: Array
+    ws: Array
+    w: Array
+    s: Array
+
+    def __sub__(self, other: Moments) -> Moments:
+        return Moments(
+            self.n - other.n,
+            self.ww - other.ww,
+            self.ss - other.ss,
+            self.ws - other.ws,
+            self.w - other.w,
+            self.s - other.s,
+        )
+
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(
+            self.n + other.n,
+            self.ww + other.ww,
+            self.ss + other.ss,
+            self.ws + other.ws,
+            self.w + other.w,
+            self.s + other.s,
+        )
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Canonical correlation dimension: `raw` = V, `corrected` for `n`, `chance` = d_w d_s / n."""
+
+    d_w: int
+    d_s: int
+    raw: float
+    corrected: float
+    chance: float
+
+
+def check_features(name: str, features: Features, n: int | None = None) -> None:
+    """InputError unless features is a floating (n >= 2, d >= 1) matrix; n: samples it must have."""
+    shape = features.shape
+    if len(shape) != 2 or shape[1] < 1 or not np.issubdtype(features.dtype, np.floating):
+        raise InputError(
+            f"{name} has shape {shape} and type {features.dtype}: a floating (samples, features) "
+            "matrix is needed; reshape or cast it"
+        )
+    if shape[0] < 2:
+        raise InputError(
+            f"{name} has {shape[0]} sample: dimensions need at least 2; pass more rows"
+        )
+    if n is not None and shape[0] != n:
+        raise InputError(
+            f"{name} has {shape[0]} samples, features_w {n}: both need the same samples in the "
+            "same order; select common rows"
+        )
+
+
+def check_fraction(fraction: float) -> None:
+    """InputError unless fraction lies in (0, 1]."""
+    if not 0 < fraction <= 1:
+        raise InputError(
+            f"fraction={fraction} must lie in (0, 1], the share of the trace; use 0.99"
+        )
+
+
+def blocks(name: str, features: Features) -> Iterator[Array]:
+    """Consecutive rows (at most ROWS, d) in float64; InputError for a value that is not finite."""
+    for start in range(0, features.shape[0], ROWS):
+        block = np.asarray(features[start : start + ROWS], dtype=np.float64)
+        if not np.isfinite(block).all():
+            row = start + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
+            raise InputError(f"{name} row {row} is not finite; drop the sample or recompute it")
+        yield block
+
+
+def narrowed(name: str, features: Features) -> Features:
+    """Features of at most n columns with the same inner products between samples (an isometry)."""
+    if features.shape[1] <= features.shape[0]:
+        return features
+    whole = np.concatenate(list(blocks(name, features)))
+    factor = np.asarray(np.linalg.qr(whole.T, mode="r")).T
+    return factor
+
+
+def moments(features_w: Features, features_s: Features) -> Moments:
+    """Moments of two (n, d) feature matrices, in float64, read in blocks."""
+    d_w, d_s = features_w.shape[1], features_s.shape[1]
+    ww, ss, ws = np.zeros((d_w, d_w)), np.zeros((d_s, d_s)), np.zeros((d_w, d_s))
+    w, s = np.zeros(d_w), np.zeros(d_s)
+    pairs = zip(blocks("features_w", features_w), blocks("features_s", features_s), strict=True)
+    for block_w, block_s in pairs:
+        ww += block_w.T @ block_w
+        ss += block_s.T @ block_s
+        ws += block_w.T @ block_s
+        w += block_w.sum(0)
+        s += block_s.sum(0)
+    return Moments(features_w.shape[0], ww, ss, ws, w, s)
+
+
+def principal(name: str, second: Array, fraction: float) -> tuple[Array, Array]:
+    """(d,) top eigenvalues, falling, and (D, d) eigenvectors of a second moment up to `fraction`.
+
+    Eigenvalues within rounding of 0 never count. InputError for features that are all zero.
+    """
+    values, vectors = np.linalg.eigh(second)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    if not values[0] > 0:
+        raise InputError(f"{name} are all zero: they span no dimension; check the extraction")
+    kept = np.where(values > values[0] * values.size * np.finfo(np.float64).eps, values, 0)
+    reached = np.cumsum(kept)
+    d = int(np.searchsorted(reached, fraction * reached[-1])) + 1
+    return values[:d], vectors[:, :d]
+
+
+def intrinsic_dimension(features: Features, fraction: float = 0.99) -> int:
+    """Fewest eigenvalues of the uncentred second moment that reach `fraction` of its trace."""
+    check_fraction(fraction)
+    check_features("features", features)
+    narrow = narrowed("features", features)
+    second = np.zeros((narrow.shape[1], narrow.shape[1]))
+    for block in blocks("features", narrow):
+        second += block.T @ block
+    return int(principal("features", second, fraction)[0].size)
+
+
+def overlap(sums: Moments, fraction: float) -> Overlap:
+    """Canonical correlation dimension from moments; see the module's text."""
+    values_w, vectors_w = principal("features_w", sums.ww, fraction)
+    values_s, vectors_s = principal("features_s", sums.ss, fraction)
+    correlations = (vectors_w / np.sqrt(values_w)).T @ sums.ws @ (vectors_s / np.sqrt(values_s))
+    d_w, d_s, n = values_w.size, values_s.size, sums.n
+    raw = float(np.sum(correlations**2))
+    corrected = (n * raw - d_w * d_s) / (n + raw - d_w - d_s) if n > d_w + d_s else float("nan")
+    return Overlap(d_w, d_s, raw, corrected, d_w * d_s / n)
+
+
+def correlation_dimension_canonical(
+    features_w: Features, features_s: Features, fraction: float = 0.99
+) -> Overlap:
+    """Overlap of the two principal function spaces. features_w: (n, D_w); features_s: (n, D_s)."""
+    check_fraction(fraction)
+    check_features("features_w", features_w)
+    check_features("features_s", features_s, features_w.shape[0])
+    sums = moments(narrowed("features_w", features_w), narrowed("features_s", features_s))
+    return overlap(sums, fraction)
+
+
+def sketch_overlap(
+    features_w: Features, features_s: Features, d_w: int, d_s: int, seed: int
+) -> float:
+    """Σ squared singular values of V_sᵀV_w, V the top d_w, d_s eigenvectors after the sketch."""
+    r = min(features_w.shape[1], features_s.shape[1])
+    bases = []
+    for name, features, d in (("features_w", features_w, d_w), ("features_s", features_s, d_s)):
+        sketch = None
+        if features.shape[1] > r:
+            draw = stream(seed, "correlation_dimension/sketch")
+            sketch = draw.standard_normal((features.shape[1], r)) / np.sqrt(r)
+        second = np.zeros((r, r))
+        for block in blocks(name, features):
+            seen = block if sketch is None else block @ sketch
+            second += seen.T @ seen
+        bases.append(principal(name, second, 1.0)[1][:, :d])
+    return float(np.sum((bases[1].T @ bases[0]) ** 2))
+
+
+def sketch_chance(features_w: Features, features_s: Features, d_w: int, d_s: int) -> float:
+    """d_w d_s / r: what `sketch_overlap` gives for two random subspaces of R^r (d capped at r)."""
+    r = min(features_w.shape[1], features_s.shape[1])
+    return float(min(d_w, r) * min(d_s, r) / r)
+
+
+def correlation_dimension_sketch(
+    features_w: Features, features_s: Features, seed: int, fraction: float = 0.99
+) -> tuple[float, float]:
+    """DLLL25's estimator and its chance level d_w d_s / r, r = min(D_w, D_s).
+
+    d_w and d_s are those of the unsketched features, capped at the rank after sketching. `seed`
+    draws the Gaussian sketch; equal widths need none.
+    """
+    check_features("features_s", features_s, features_w.shape[0])
+    d_w = intrinsic_dimension(features_w, fraction)
+    d_s = intrinsic_dimension(features_s, fraction)
+    value = sketch_overlap(features_w, features_s, d_w, d_s, seed)
+    return value, sketch_chance(features_w, features_s, d_w, d_s)
+
+
+def cka(sums: Moments) -> float:
+    """Linear CKA from moments (centred); see `linear_cka`."""
+    ww = sums.ww - np.outer(sums.w, sums.w) / sums.n
+    ss = sums.ss - np.outer(sums.s, sums.s) / sums.n
+    ws = sums.ws - np.outer(sums.w, sums.s) / sums.n
+    for name, centred, raw in (("features_w", ww, sums.ww), ("features_s", ss, sums.ss)):
+        if not np.trace(centred) > np.trace(raw) * raw.shape[0] * np.finfo(np.float64).eps:
+            raise InputError(
+                f"{name} are the same for every sample: CKA needs variation; check them"
+            )
+    return float(np.sum(ws**2) / (np.linalg.norm(ww) * np.linalg.norm(ss)))
+
+
+def linear_cka(features_w: Features, features_s: Features) -> float:
+    """Linear centred kernel alignment in [0, 1]: 1 for features equal up to rotation and scale.
+
+    Source: Kornblith et al., ICML 2019, eq. 3.
+    """
+    check_features("features_w", features_w)
+    check_features("features_s", features_s, features_w.shape[0])
+    return cka(moments(narrowed("features_w", features_w), narrowed("features_s", features_s)))

@@ -1,0 +1,244 @@
+"""p_w, p_s and p_sw of measured features, and the report of dimensions of one backbone pair.
+
+In LDL25's model φ = z ⊗ ψ, ψ_w = [1; Wᵀξ]: p_w counts *all* of ξ the teacher sees, while group
+labels show only what μ_ξ moves. No estimator from labels alone can therefore find p; what
+identifies it is
+dimensions: d_w = p_w d_z, d_s = p_s d_z, and, for one group g at a time, where ξ is isotropic about
+its mean, the function spaces overlap in exactly d_z (1 + ‖Ξ‖_F²) = d_z p_sw. Hence
+
+    p_w = Σ_g (n_g/n) d_w^(g) / d_z,   p_s alike,   p_sw = Σ_g (n_g/n) d_sw^(g) / d_z,
+
+d^(g) and the corrected canonical d_sw^(g) taken within minority and within majority. (Pooled groups
+would mix Ξ with the shift μ_ξ.) A fraction below 1 of the trace drops at most (1 −
+fraction)·trace/λ directions of eigenvalue λ, so it lowers d and p; at fraction 1 they are exact in
+the model.
+
+d_z (`core_dimension`): each core feature z_k has one direction whose second moment the shift
+inflates, z_k [1; Wᵀξ/s]-like, so d_z is the number of directions in which the minority's second
+moment exceeds the pooled one by more than permuting the groups does. It needs Wᵀμ_ξ ≠ 0 and n_g
+well above d.
+
+On real features nothing makes φ a product. d_z is then the number of directions that the groups
+change detectably, a convention that scales p_w, p_s, p_sw alike and that grows with n; their
+*ratios* p_s/p_w, p_sw/p_w are free of it. Teacher and student giving different d_z says how far
+the model is. Derived here, not in either paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
+from w2s_groups.design.groups import Groups
+from w2s_groups.similarity import dimensions
+from w2s_groups.similarity.dimensions import Array, Features, Moments
+
+FOLDS = 10  # of the jackknife
+PERMUTATIONS = 19  # largest of 19: level 1/20
+SKETCHES = 5
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its standard error (NaN where there is none)."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """Dimensions of one teacher-student pair; names as in `dimensions` and this module.
+
+    Errors: delete-a-tenth jackknife over samples, groups balanced, d_z held fixed. d_sw_sketch:
+    mean and standard deviation over sketches (0 where equal widths need none), so without sampling
+    error.
+    """
+
+    n: int
+    fraction: float
+    seed: int
+    d_w: Estimate
+    d_s: Estimate
+    d_sw_sketch: Estimate
+    chance_sketch: float
+    d_sw_canonical: Estimate
+    d_sw_corrected: Estimate
+    chance_canonical: float
+    cka: Estimate
+    d_z: int
+    d_z_w: int
+    d_z_s: int
+    p_w: Estimate
+    p_s: Estimate
+    p_sw: Estimate
+
+
+def _check_groups(n: int, minority: NDArray[np.bool_], classes: NDArray[np.int64]) -> None:
+    for name, values in (("minority", minority), ("classes", classes)):
+        if values.shape != (n,):
+            raise InputError(
+                f"{name} has shape {values.shape}, the features {n} samples: one value per sample; "
+                "select the same rows"
+            )
+
+
+def core_dimension(
+    features: Features,
+    minority: NDArray[np.bool_],
+    classes: NDArray[np.int64],
+    seed: int,
+    fraction: float = 0.99,
+) -> int:
+    """d_z: directions in which the minority's second moment exceeds the pooled one beyond chance.
+
+    minority: (n,) mask; classes: (n,) labels, within which the null permutes the mask, so that a
+    minority share that differs by class is not taken for a group effect. 0: nothing detected, also
+    where a group is absent. One more than nothing turns up by chance in 1 of 20 data sets.
+    """
+    dimensions.check_fraction(fraction)
+    dimensions.check_features("features", features)
+    _check_groups(features.shape[0], minority, classes)
+    if not (minority.any() and (~minority).any()):
+        return 0
+    narrow = np.asarray(dimensions.narrowed("features", features))
+    second = dimensions.moments(narrow, narrow[:, :1]).ww
+    values, vectors = dimensions.principal("features", second, fraction)
+    white = np.concatenate(
+        [block @ (vectors / np.sqrt(values)) for block in dimensions.blocks("features", narrow)]
+    )
+
+    def spectrum(mask: NDArray[np.bool_]) -> Array:
+        part = white[mask]
+        spread: Array = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
+        return spread
+
+    draw = stream(seed, "core_dimension/permutation")
+    edge = 0.0
+    for _ in range(PERMUTATIONS):
+        shuffled = minority.copy()
+        for label in np.unique(classes):
+            rows = np.flatnonzero(classes == label)
+            shuffled[rows] = draw.permutation(minority[rows])
+        edge = max(edge, float(spectrum(shuffled)[-1]))
+    return int(np.sum(spectrum(minority) > edge * (1 + 1e-9)))
+
+
+def _group_values(parts: list[Moments], d_z: int, fraction: float) -> list[float]:
+    """[p_w, p_s, p_sw]; NaN without d_z or where a group is absent."""
+    if d_z == 0 or any(part.n == 0 for part in parts):
+        return [NAN] * 3
+    overlaps = [dimensions.overlap(part, fraction) for part in parts]
+    shares = np.array([part.n for part in parts]) / sum(part.n for part in parts) / d_z
+    table = np.array([[o.d_w, o.d_s, o.corrected] for o in overlaps])
+    return [float(value) for value in shares @ table]
+
+
+def pair_report(
+    features_w: Features,
+    features_s: Features,
+    group_codes: NDArray[np.int64],
+    groups: Groups,
+    *,
+    seed: int,
+    fraction: float = 0.99,
+    d_z: int | None = None,
+) -> PairReport:
+    """Every dimension of a pair on the same n samples. features_w: (n, D_w); features_s: (n, D_s).
+
+    group_codes: (n,) codes of `groups`. d_z: None estimates it from each model and takes the
+    larger, since a model that does not see μ_ξ detects none. n >= 20. p's are NaN where d_z is 0,
+    a group is absent, or (p_sw) a group has no more than d_w + d_s samples.
+    """
+    dimensions.check_fraction(fraction)
+    dimensions.check_features("features_w", features_w)
+    n = features_w.shape[0]
+    dimensions.check_features("features_s", features_s, n)
+    if n < 2 * FOLDS:
+        raise InputError(f"n={n} samples: the jackknife needs at least {2 * FOLDS}; pass more rows")
+    if d_z is not None and d_z < 1:
+        raise InputError(f"d_z={d_z} must be at least 1; leave it out to have it estimated")
+    codes = np.asarray(group_codes)
+    if codes.shape != (n,) or not ((codes >= 0) & (codes < groups.n_groups)).all():
+        raise InputError(
+            f"group_codes must be {n} codes in 0..{groups.n_groups - 1}, one per sample; "
+            "make them with Groups.codes"
+        )
+    minority = groups.is_minority[codes]
+    classes = codes // len(groups.attribute_names)
+
+    narrow_w = dimensions.narrowed("features_w", features_w)
+    narrow_s = dimensions.narrowed("features_s", features_s)
+    fold = np.empty(n, dtype=np.int64)
+    draw = stream(seed, "pair_report/folds")
+    order = np.concatenate([draw.permutation(np.flatnonzero(minority == g)) for g in (False, True)])
+    fold[order] = np.arange(n) % FOLDS
+
+    cells = {
+        (g, k): dimensions.moments(narrow_w[rows], narrow_s[rows])
+        for g in (0, 1)
+        for k in range(FOLDS)
+        for rows in [np.flatnonzero((minority == bool(g)) & (fold == k))]
+    }
+    parts = []
+    for g in (0, 1):
+        total = cells[g, 0]
+        for k in range(1, FOLDS):
+            total = total + cells[g, k]
+        parts.append(total)
+
+    found = [
+        core_dimension(features, minority, classes, seed, fraction)
+        for features in (narrow_w, narrow_s)
+    ]
+    core = d_z if d_z is not None else max(found)
+
+    def statistics(pieces: list[Moments]) -> Array:
+        pooled = pieces[0] + pieces[1]
+        whole = dimensions.overlap(pooled, fraction)
+        return np.array(
+            [
+                *(whole.d_w, whole.d_s, whole.raw, whole.corrected, dimensions.cka(pooled)),
+                *_group_values(pieces, core, fraction),
+            ]
+        )
+
+    values = statistics(parts)
+    left_out = np.array(
+        [statistics([parts[g] - cells[g, k] for g in (0, 1)]) for k in range(FOLDS)]
+    )
+    errors = np.sqrt((FOLDS - 1) / FOLDS * np.sum((left_out - left_out.mean(0)) ** 2, axis=0))
+    d_w, d_s, canonical, corrected, cka, p_w, p_s, p_sw = (
+        Estimate(float(value), float(error)) for value, error in zip(values, errors, strict=True)
+    )
+    sizes = int(d_w.value), int(d_s.value)
+    needed = SKETCHES if features_w.shape[1] != features_s.shape[1] else 1
+    sketches = np.array(
+        [dimensions.sketch_overlap(features_w, features_s, *sizes, seed + k) for k in range(needed)]
+    )
+    return PairReport(
+        n=n,
+        fraction=fraction,
+        seed=seed,
+        d_w=d_w,
+        d_s=d_s,
+        d_sw_sketch=Estimate(
+            float(sketches.mean()), float(sketches.std(ddof=1)) if needed > 1 else 0.0
+        ),
+        chance_sketch=dimensions.sketch_chance(features_w, features_s, *sizes),
+        d_sw_canonical=canonical,
+        d_sw_corrected=corrected,
+        chance_canonical=sizes[0] * sizes[1] / n,
+        cka=cka,
+        d_z=core,
+        d_z_w=found[0],
+        d_z_s=found[1],
+        p_w=p_w,
+        p_s=p_s,
+        p_sw=p_sw,
+    )

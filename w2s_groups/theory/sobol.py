@@ -1,0 +1,114 @@
+"""The same limits by brute force: scrambled Sobol points over (Wᵀξ, Sᵀξ), no symmetry assumed.
+
+An independent route to limits.exact_limits, straight from docs/theory.md 2.1-2.8: its spread over
+scramblings is an error estimate that shares no code with the quadrature, at some 1e-4 relative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.theory.limits import test_moments
+from w2s_groups.theory.model import Array, GroupModel, check_eta
+
+MAX_SWEEPS = 10_000
+
+
+def sobol_risks(
+    model: GroupModel,
+    *,
+    gamma_z: float,
+    nu_z: float,
+    eta_l: float,
+    eta_u: float,
+    eta_t: Sequence[float],
+    rng: np.random.Generator,
+    alpha_w: float = 0.0,
+    alpha_s: float = 0.0,
+    log2_nodes: int = 14,
+    scramblings: int = 8,
+) -> Array:
+    """(scramblings, 2, T) risks of teacher and student, one row per independent scrambling.
+
+    Their standard deviation / sqrt(scramblings) is the standard error of their mean. InputError
+    where plain iteration finds no fixed point. Source: docs/theory.md, section 2.
+    """
+    A_w, A_s = (test_moments(model, side, eta_t) for side in ("teacher", "student"))
+    b2, e_w, e_s = model.beta_norm**2, np.eye(model.p_w)[0], np.eye(model.p_s)[0]
+    out = np.empty((scramblings, 2, len(A_w)))
+    for row in range(scramblings):
+        psi_w, _, weight = _nodes(model, check_eta("eta_l", eta_l), log2_nodes, rng)
+        M_w, c = _fixed_point("gamma_z", psi_w, weight, gamma_z, alpha_w)
+        b_w = e_w - alpha_w * M_w[:, 0]
+        noise = model.sigma_y**2 + b2 * (1 - psi_w @ b_w) ** 2
+        V_w = _noise(M_w, psi_w, weight * c**2, gamma_z, noise)
+        K = V_w + b2 * np.outer(b_w, b_w)
+
+        psi_w, psi_s, weight = _nodes(model, check_eta("eta_u", eta_u), log2_nodes, rng)
+        M_s, c = _fixed_point("nu_z", psi_s, weight, nu_z, alpha_s)
+        B = M_s @ (psi_s * (weight * c)[:, None]).T @ psi_w
+        residual = psi_w - psi_s @ B
+        r = np.einsum("ni,ij,nj->n", residual, K, residual)
+        V_s = _noise(M_s, psi_s, weight * c**2, nu_z, r)
+        error_w, error_s = b_w - e_w, B @ b_w - e_s
+        out[row, 0] = np.einsum("tij,ij->t", A_w, V_w + b2 * np.outer(error_w, error_w))
+        out[row, 1] = np.einsum(
+            "tij,ij->t", A_s, B @ V_w @ B.T + V_s + b2 * np.outer(error_s, error_s)
+        )
+    return out
+
+
+def _nodes(
+    model: GroupModel, eta: float, log2_nodes: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """ψ_w (n, p_w), ψ_s (n, p_s), weights (n,): one scrambled net on the span of W and S."""
+    spanned, size, _ = np.linalg.svd(np.hstack([model.W, model.S]), full_matrices=False)
+    basis = spanned[:, size > 1e-9 * max(1.0, size.max(initial=0.0))]
+    if basis.shape[1] == 0:
+        one = np.ones((1, 1))
+        return one, one, np.ones(1)
+    net = qmc.Sobol(basis.shape[1], rng=rng).random_base2(log2_nodes)
+    xi = model.sigma_xi * ndtri(np.clip(net, 1e-16, 1 - 1e-16)) @ basis.T
+    if model.law == "location":
+        xi, weight = xi + eta * model.mu_xi, np.full(len(xi), 1 / len(xi))
+    else:
+        weight = np.repeat([1 - eta, eta], len(xi)) / len(xi)
+        xi = np.vstack([xi, xi + model.mu_xi])
+    return model.psi("teacher", xi), model.psi("student", xi), weight
+
+
+def _fixed_point(
+    ratio: str, psi: Array, weight: Array, scale: float, alpha: float
+) -> tuple[Array, Array]:
+    """M (p, p) and c (n,) by plain iteration. Source: docs/theory.md 2.1."""
+    p = psi.shape[1]
+    if alpha == 0 and scale * p >= 1:
+        raise InputError(
+            f"{ratio}={scale:g} with {p} features and no ridge has no limit: {ratio} times their "
+            f"number must stay below 1; lower {ratio} or set alpha > 0"
+        )
+    c: Array = np.ones(len(psi))
+    M: Array = np.zeros((p, p))
+    for _ in range(MAX_SWEEPS):
+        precision = alpha * np.eye(p) + (psi * (weight * c)[:, None]).T @ psi
+        moved = np.linalg.inv(precision).astype(np.float64)
+        if np.abs(moved - M).max() <= 1e-11 * np.abs(moved).max():
+            return moved, c
+        M = moved
+        c = 1 / (1 + scale * np.einsum("ni,ij,nj->n", psi, M, psi))
+    raise InputError(f"{ratio}={scale:g}: plain iteration did not settle; raise alpha")
+
+
+def _noise(M: Array, psi: Array, weight: Array, scale: float, source: Array) -> Array:
+    """(p, p) V = scale M E[c² ψψᵀ (source + ψᵀVψ)] M as one p² × p² system; weight has c²."""
+    p = psi.shape[1]
+    pairs = (psi[:, :, None] * psi[:, None, :]).reshape(len(psi), p * p)
+    sandwich = scale * np.kron(M, M)
+    system = np.eye(p * p) - sandwich @ (pairs * weight[:, None]).T @ pairs
+    V = np.linalg.solve(system, sandwich @ pairs.T @ (weight * source))
+    return np.asarray(V.reshape(p, p), dtype=np.float64)
