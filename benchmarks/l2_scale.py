@@ -23,9 +23,9 @@ from hydra import initialize_config_dir
 from w2s_groups.cli import hydra_config
 from w2s_groups.experiment import job
 from w2s_groups.methods.variants import SCALE
-from w2s_groups.reports.format import fixed, plus_minus
 from w2s_groups.results import select, store
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import fixed, plus_minus
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid, grids
 from w2s_groups.schema.config import Config

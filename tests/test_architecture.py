@@ -93,6 +93,4 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 @pytest.mark.parametrize("name", [alias for alias in ALIASES if alias != "gaussian/__init__"])
 def test_aliases_only_hand_on(name: str) -> None:
     tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
-    assert not [
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    ]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]

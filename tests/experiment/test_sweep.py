@@ -16,8 +16,8 @@ from multirun import SMALL, arguments, cells, command, environment, places, run
 from w2s_groups.cli.threads import share_of
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import check
-from w2s_groups.reports.format import noun_of
 from w2s_groups.results import committed, compaction, failures, store
+from w2s_groups.results.format import noun_of
 from w2s_groups.schema.config import Config, plain
 
 Load = Callable[..., Config]

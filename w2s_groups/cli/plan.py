@@ -23,7 +23,7 @@ from w2s_groups.prediction.estimates import METRICS, estimate, metric_values
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.storage import short, to_csv
 from w2s_groups.reports import places
-from w2s_groups.reports.format import wrapped
+from w2s_groups.results.format import wrapped
 from w2s_groups.results.risks import gain
 from w2s_groups.schema import config
 from w2s_groups.schema.config import plain

@@ -19,20 +19,20 @@ from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, job
+from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.pool import Pool, check_requests, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.prediction import report, table
-from w2s_groups.prediction.engine import Engine
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.prediction.storage import Found, save, short, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
-from w2s_groups.reports.format import IMAGE, wrapped
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
+from w2s_groups.results.format import IMAGE, wrapped
 from w2s_groups.results.table import Grid, grids
 from w2s_groups.schema import config
 from w2s_groups.schema.config import HeadKind

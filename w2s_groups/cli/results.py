@@ -11,8 +11,8 @@ import pandas as pd
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
-from w2s_groups.reports.format import count, wrapped
 from w2s_groups.results import columns, compaction, failures, parquet, store
+from w2s_groups.results.format import count, wrapped
 from w2s_groups.schema.fields import NO_EXPERIMENTS
 from w2s_groups.similarity import table
 

@@ -27,9 +27,9 @@ from w2s_groups.experiment.pool import Pool, check_requests, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.finetuning.solver import Side
 from w2s_groups.methods.base import Method
-from w2s_groups.reports.format import IMAGE, count
 from w2s_groups.results import failures, store
 from w2s_groups.results.columns import COLUMNS
+from w2s_groups.results.format import IMAGE, count
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored

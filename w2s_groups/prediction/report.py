@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2s_groups.figures import predicted_maps, predicted_sizes, predicted_vs_measured, style
+from w2s_groups.figures import style
+from w2s_groups.prediction.figures import maps, measured, sizes
 from w2s_groups.prediction.storage import Found
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
-from w2s_groups.reports.format import IMAGE, noun_of, wrapped
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import IMAGE, noun_of, wrapped
 
 EVERY = "predicted_vs_measured.csv.gz"
 NAMES = {"average": "average", "minority": "minority", "worst_group": "worst group"}
@@ -27,21 +28,19 @@ LEGEND = (
 
 def files(found: Found) -> dict[str, bytes]:
     """Name -> content of everything that follows from the tables of one pair."""
-    maps = predicted_maps.draw(found.cells, found.compared)
+    of_maps = maps.draw(found.cells, found.compared)
     at = {k: found.settings[k] for k in ("n_l", "n_u")}
-    sizes = predicted_sizes.draw(found.sizes, at, noun_of(found.settings))
-    map_png = style.png(maps, dpi=120)
-    maps.set_layout_engine("none")  # what was laid out for one file serves the other
+    of_sizes = sizes.draw(found.sizes, at, noun_of(found.settings))
+    map_png = style.png(of_maps, dpi=120)
+    of_maps.set_layout_engine("none")  # what was laid out for one file serves the other
     content = {
         "README.md": markdown(found).encode(),
         "map.png": map_png,
-        "map.pdf": style.pdf(maps),
-        "sizes.png": style.png(sizes, dpi=120),
+        "map.pdf": style.pdf(of_maps),
+        "sizes.png": style.png(of_sizes, dpi=120),
     }
     if has_refit(found):
-        content["map_retrained.png"] = style.png(
-            predicted_maps.draw_retrained(found.cells), dpi=120
-        )
+        content["map_retrained.png"] = style.png(maps.draw_retrained(found.cells), dpi=120)
     if found.compared is not None:
         pair = {name: found.settings[name] for name in ("teacher", "student")}
         content |= _scatter(found.compared.assign(**pair))
@@ -75,7 +74,7 @@ def files_of_all(data: str, compared: pd.DataFrame) -> dict[str, bytes]:
 def _scatter(cells: pd.DataFrame) -> dict[str, bytes]:
     return {
         f"predicted_vs_measured_{metric}.png": style.png(
-            predicted_vs_measured.draw(cells, metric, predicted_maps.LABELS[metric]), dpi=120
+            measured.draw(cells, metric, maps.LABELS[metric]), dpi=120
         )
         for metric in METRICS
     }

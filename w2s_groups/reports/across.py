@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.methods.variants import of_settings
-from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.published import beside_the_paper, dimensions, every_pair
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
+from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.table import Grid
 
 

@@ -17,10 +17,10 @@ from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.reports import markdown, page, places, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
-from w2s_groups.reports.format import fixed, noun_of
 from w2s_groups.reports.sections import of_setup, smallest_n
 from w2s_groups.reports.shared import of_all
 from w2s_groups.results import committed, select
+from w2s_groups.results.format import fixed, noun_of
 from w2s_groups.results.stats import (
     Interval,
     accuracy_interval,

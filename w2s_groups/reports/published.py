@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.core.files import shipped
-from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
+from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.stats import Interval, paired_gain
 from w2s_groups.results.table import Grid
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import L2, PER_FEATURE, SCALE, width_of
-from w2s_groups.reports.format import BLANK, bracket, plus_minus
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.trials import (
@@ -24,6 +23,7 @@ from w2s_groups.reports.trials import (
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results import select
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from w2s_groups.reports.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import (
     SHOWN,
@@ -21,6 +20,7 @@ from w2s_groups.reports.summary import (
 from w2s_groups.reports.unusual import agreement
 from w2s_groups.reports.verdict import groups_told, sentences
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.results.stats import accuracy_interval, mean_interval, paired_gain, pgr_interval
 from w2s_groups.results.table import Grid
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.verdict import (
     RANKED,
@@ -21,6 +20,7 @@ from w2s_groups.reports.verdict import (
     survives,
 )
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.results.paired import MOST, seeds_needed, sign_flip_p
 from w2s_groups.results.stats import (
     FEWEST,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.reports.format import count, fixed
 from w2s_groups.reports.section import Section
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import count, fixed
 from w2s_groups.results.stats import Floats, wilson
 from w2s_groups.results.table import Grid
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import base_of
-from w2s_groups.reports.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.reports.unusual import unusual
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bracket, count, fixed, plus_minus
 from w2s_groups.results.ranks import rank_ranges, survival
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import (

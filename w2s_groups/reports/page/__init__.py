@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
-from w2s_groups.reports.format import IMAGE
 from w2s_groups.reports.page import gains, heat, mix
 from w2s_groups.reports.page.tables import main_table, plain
 from w2s_groups.reports.page.terms import glossary, marked, popovers
 from w2s_groups.reports.section import Section
+from w2s_groups.results.format import IMAGE
 from w2s_groups.results.table import Grid
 
 _WITHOUT = (

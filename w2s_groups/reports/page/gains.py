@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from w2s_groups.reports.format import BLANK, bracket, fixed
 from w2s_groups.reports.page.tables import breakable, plain
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.stats import Floats, Interval, paired_gain
 from w2s_groups.results.table import Grid
 

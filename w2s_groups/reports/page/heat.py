@@ -6,12 +6,12 @@ from html import escape
 
 import numpy as np
 
-from w2s_groups.reports.format import BLANK, bounds, fixed
 from w2s_groups.reports.page.gains import gains
 from w2s_groups.reports.page.tables import boxed
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.stats import Interval, accuracy_interval
 from w2s_groups.results.table import Grid
 

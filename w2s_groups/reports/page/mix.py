@@ -6,8 +6,8 @@ from html import escape
 
 import numpy as np
 
-from w2s_groups.reports.format import fixed
 from w2s_groups.results.columns import method_label
+from w2s_groups.results.format import fixed
 from w2s_groups.results.stats import mean_interval
 from w2s_groups.results.table import Grid
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from w2s_groups.reports.format import BLANK
 from w2s_groups.reports.page.terms import help_button
 from w2s_groups.reports.section import Section
+from w2s_groups.results.format import BLANK
 
 _NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?(?=$|[ ,:(\[-])")
 FILTERED = ("η_ℓ", "η_u", "method", "group labels used")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from w2s_groups.reports.format import bounds, bracket, plus_minus
+from w2s_groups.results.format import bounds, bracket, plus_minus
 from w2s_groups.results.stats import Interval, accuracy_interval
 
 
