@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 import pytest
 import torch
+from tiny_pictures import write_background, write_cutout
 
 from w2s_groups.cli import hydra_config
 from w2s_groups.schema import config
@@ -29,3 +31,22 @@ def load() -> Callable[..., config.Config]:
             return hydra_config.from_hydra(hydra.compose(of, list(overrides)))
 
     return compose_and_check
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> dict[str, dict[str, str]]:
+    """Folders with five identities for each class and each attribute value."""
+    folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
+    for k, (kind, names) in enumerate(
+        (("cutouts", ("cat", "dog")), ("backgrounds", ("in", "out")))
+    ):
+        for j, name in enumerate(names):
+            folder = tmp_path / "pictures" / kind / name
+            folders[kind][name] = str(folder)
+            for i in range(5):
+                seed = 100 * k + 10 * j + i
+                if kind == "cutouts":
+                    write_cutout(folder / f"{name}{i}.png", seed)
+                else:
+                    write_background(folder / f"{name}{i}.png", seed)
+    return folders
