@@ -1,0 +1,1 @@
+"""Dimensions of the features of two networks and how much of them the networks share."""
