@@ -9,7 +9,7 @@ import torch
 from reference_heads import gradient_norm
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads import ridge_batch
+from w2s_groups.heads import ridge_batch, ridge_groups
 from w2s_groups.heads.blocking import tasks_of
 from w2s_groups.heads.problem import Problem, Squared
 from w2s_groups.heads.products import PANEL, add_lower
@@ -69,7 +69,7 @@ def test_sets_go_together_while_their_union_is_small(monkeypatch: pytest.MonkeyP
     groups = groups_of(tasks_of(problems))
     # Rows 0-119 are twice 60; 80-139 start a second wave, and 200-239 do not overlap it.
     assert [len(wave) for wave in waves(groups)] == [3, 1, 1]
-    monkeypatch.setattr(ridge_batch, "COLUMNS", 4)
+    monkeypatch.setattr(ridge_groups, "COLUMNS", 4)
     assert [len(wave) for wave in waves(groups)] == [2, 2, 1]
 
 
