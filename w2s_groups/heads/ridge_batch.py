@@ -40,7 +40,7 @@ AIM = 1e-3  # share of tol to which gradients are refined where float64 allows i
 def ridge_bytes(groups: Sequence[Group], n_rows: int, d: int, memory_limit: int) -> int:
     """Peak bytes of `ridge`: float64 features and kernel, moments and factor, a wave's rows.
 
-    Those are at most twice a set's, beside a copy or two of one set's.
+    Those are at most twice a set's, and there are one or two copies of a set's.
     """
     dual = [group for group in groups if len(group.rows) < d]
     shared = max((len(union) for union, _ in batches(dual, memory_limit)), default=0)

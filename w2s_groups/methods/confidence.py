@@ -1,4 +1,4 @@
-"""Confidence loss: the student is pulled towards its own decisions beside the teacher's labels.
+"""Confidence loss: the student is pulled towards the teacher's labels and its own decisions.
 
 Burns et al. raise the weight of the second term linearly while they train. Here the head is solved
 to the end: descent at full weight starts from the W2S student, where that weight is 0.

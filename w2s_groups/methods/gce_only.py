@@ -1,4 +1,4 @@
-"""The second half of selective retraining alone: GCE on every pseudolabel, none left out.
+"""The second half of selective retraining by itself: GCE on every pseudolabel, none left out.
 
 Source: Zhang and Sabuncu, NeurIPS 2018, eq. 6, on LDL25's hard pseudolabels.
 """

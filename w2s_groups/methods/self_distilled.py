@@ -1,4 +1,4 @@
-"""Control: weak = strong. What fitting on pseudolabels does where the student is no stronger."""
+"""Control: weak = strong. The effect of fitting on pseudolabels where the student is no stronger."""
 
 from __future__ import annotations
 
