@@ -85,12 +85,12 @@ class Side:
 
 @dataclass(eq=False)
 class Tuner:
-    """Solves problems as `heads.grid.solve` does, and then tunes the network under each head.
+    """Solves problems as `heads.solve.solve` does, and then tunes the network under each head.
 
     frozen: the solver of the heads on frozen features; head: what sets it apart. sides: "teacher",
     "student" -> network. folder: where finished fits, and checkpoints of others, are kept by
-    everything that they depend on. exclusive: a lock by name, held during a fit. progress(what, done,
-    total): of the steps and the scoring of a fit.
+    everything that they depend on. exclusive: a lock by name, held during a fit.
+    progress(what, done, total): of the steps and the scoring of a fit.
     """
 
     frozen: Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]

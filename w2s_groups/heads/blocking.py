@@ -22,8 +22,8 @@ from w2s_groups.heads.problem import (
     present_classes,
 )
 
-# The work estimate, as measured on 512 and 1280 features of networks: iterations of a single head in
-# its block, how they grow with foreign rows, right-hand sides at which a product has half of its
+# The work estimate, as measured on 512 and 1280 features of networks: iterations of one head in its
+# block, how they grow with foreign rows, right-hand sides at which a product has half of its
 # full rate, factorisations in a block, and the flops that one iteration's overhead is worth.
 ITERATIONS, GROWTH, HALF_RATE, FACTORISATIONS, OVERHEAD = 40, 0.3, 15, 3, 1e8
 

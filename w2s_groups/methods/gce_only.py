@@ -1,4 +1,4 @@
-"""The second half of selective retraining by itself: GCE on every pseudolabel, none left out.
+"""GCE without selection: GCE on every pseudolabel.
 
 Source: Zhang and Sabuncu, NeurIPS 2018, eq. 6, on LDL25's hard pseudolabels.
 """

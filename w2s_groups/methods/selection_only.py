@@ -1,4 +1,4 @@
-"""The first half of selective retraining by itself: the confident samples, retrained by cross-entropy.
+"""Selection without GCE: the most confident samples, retrained by cross-entropy.
 
 Source: LDL25, enhanced W2S, without its robust loss.
 """

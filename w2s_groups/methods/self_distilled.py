@@ -1,4 +1,4 @@
-"""Control: weak = strong. The effect of fitting on pseudolabels where the student is no stronger."""
+"""Control: weak = strong, so that the student is no stronger than its teacher."""
 
 from __future__ import annotations
 
