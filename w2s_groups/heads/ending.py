@@ -16,6 +16,7 @@ from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.newton import finish
 from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units
+from w2s_groups.heads.scratch import Scratch
 from w2s_groups.heads.span import Span
 
 NEAR, LIMIT = 1e-5, 300  # gradient at which a descent gives way to Newton steps; its iterations
@@ -56,6 +57,7 @@ class Ending:
         self.features, self.tol, self.device = features, tol, device
         self.memory_limit, self.kernels = memory_limit, kernels
         self.flops = 0.0
+        self.scratch = Scratch(device)
         self.kept: tuple[tuple[str, float] | None, Tensor] = (None, torch.empty(0))
         self.scales: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
@@ -127,8 +129,8 @@ class Ending:
         X, unit = self._scaled(side, rows, l2), self._tensor(self._units(side, l2)[1])
         wild = l2 / float((unit**2).amax()) < LEAST or float((unit**2).sum()) > LARGEST * l2
         if wild or len(rows) > WIDE * len(unit):
-            return Rows(X, l2, unit)
-        return Span(X, l2, unit, self.kernels.get(side, rows, self.device) / l2)
+            return Rows(X, l2, unit, self.scratch)
+        return Span(X, l2, unit, self.scratch, self.kernels.get(side, rows, self.scratch))
 
     def _scaled(self, side: str, rows: NDArray[np.int64], l2: float) -> Tensor:
         """Rows (n, d) in their units, of a whole matrix kept if it fits."""
@@ -140,7 +142,9 @@ class Ending:
             if not fits:
                 return X
             self.kept = ((side, l2), X)
-        return self.kept[1].index_select(0, torch.as_tensor(rows, device=self.device))
+        where = torch.as_tensor(rows, device=self.device)
+        own = self.scratch.empty("rows", len(rows), self.kept[1].shape[1], dtype=torch.float64)
+        return torch.index_select(self.kept[1], 0, where, out=own)
 
     def _theta(self, heads: Sequence[Head | None], tasks: Sequence[Task]) -> Theta:
         """Parameters in centred features, in their units; 0 for None."""

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from w2s_groups.heads.scratch import Scratch
+
 PANEL = 512  # rows of products at once
 
 
@@ -38,17 +40,21 @@ class Kernels:
             self.plan[side] = _unions(list(distinct.values()), self.limit // (8 * len(features)))
         return self
 
-    def get(self, side: str, rows: NDArray[np.int64], device: str) -> Tensor:
-        """The kernel (n, n) of ascending rows (n,)."""
+    def get(self, side: str, rows: NDArray[np.int64], scratch: Scratch) -> Tensor:
+        """The kernel (n, n) of ascending rows (n,), in `scratch`."""
         have, products = self.kept.get(side, (rows[:0], torch.empty(0)))
         if not _inside(rows, have):
             have = next((union for union in self.plan[side] if _inside(rows, union)), rows)
             self.kept.pop(side, None)
-            self.kept[side] = have, products = have, self._products(side, have, device)
-        where = torch.as_tensor(np.searchsorted(have, rows), device=device)
-        return products if len(rows) == len(have) else products.index_select(0, where).index_select(1, where)
+            products = self._products(side, have, scratch.device)
+            self.kept[side] = have, products
+        if len(rows) == len(have):
+            return products
+        where = torch.as_tensor(np.searchsorted(have, rows), device=scratch.device)
+        kernel = scratch.empty("kernel", len(rows), len(rows), dtype=torch.float64)
+        return torch.take(products, where[:, None] * len(have) + where, out=kernel)
 
-    def _products(self, side: str, rows: NDArray[np.int64], device: str) -> Tensor:
+    def _products(self, side: str, rows: NDArray[np.int64], device: str | torch.device) -> Tensor:
         features = self.features[side]
         mean = features.mean(axis=0, dtype=np.float64)
         X = torch.as_tensor(features[rows] - mean, device=device)

@@ -9,12 +9,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from w2s_groups.heads.scratch import Scratch
+
 CG_LIMIT = 400
 # Residuals at which conjugate gradients end, in the norm of the inverse, as shares of the first:
 # where the step is the last, and where another follows.
 CG_TOL, CG_ROUGH = 1e-4, 1e-2
-# Rows (or features, if fewer) up to which every head has a factorisation of its own.
-OWN = 1_100
 # Penalties below this count as this in an inverse: it must not blow up rounding in directions that
 # no row has.
 LEAST = 1e-9
@@ -32,6 +32,7 @@ class Rows:
     X: Tensor
     l2: float
     unit: Tensor
+    scratch: Scratch
     precision: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
@@ -40,7 +41,7 @@ class Rows:
 
     def exact(self) -> Rows:
         """The same rows for features of wild scales: factors in float64, of the features."""
-        return Rows(self.X, self.l2, self.unit, torch.float64)
+        return Rows(self.X, self.l2, self.unit, self.scratch, torch.float64)
 
     def given(self, start: Theta) -> Tensor:
         """(P, K, n) logits of parameters of features."""
@@ -150,15 +151,17 @@ class Inverse:
     Σ h. `FeatureInverse` and `SpanInverse` factorise that of v.
     """
 
-    def __init__(self, n: int, size: int, P: int, K: int, own: bool, like: Tensor) -> None:
-        """size: of a factor, in the dtype of `like`; own: whether every head must have its own."""
-        self.own = own or size <= OWN
+    OWN = 1_100  # size of a factor up to which every head has one of its own
+
+    def __init__(self, rows: Rows, size: int, P: int, K: int, own: bool) -> None:
+        """size: of a factor; own: whether every head must have its own, at any cost."""
+        self.own = own or size <= self.OWN
         G = P if self.own else 1
-        new = partial(torch.empty, dtype=torch.float64, device=like.device)
-        self.h, self.total = new(G, K, n), new(G, K)
-        self.root = like.new_empty(G, K, size, size).mT  # in LAPACK's order of columns
-        self.scratch, self.failed = like.new_empty(size, size), new(0, dtype=torch.int32)
-        self.drift = torch.full((G,), torch.inf, dtype=torch.float64, device=like.device)
+        new, empty = rows.X.new_empty, partial(rows.scratch.empty, dtype=rows.precision)
+        self.h, self.total = new(G, K, len(rows.X)), new(G, K)
+        self.root = empty("root", G, K, size, size).mT  # in LAPACK's order of columns
+        self.scratch, self.failed = empty("matrix", size, size), new(0, dtype=torch.int32)
+        self.drift = torch.full((G,), torch.inf, dtype=torch.float64, device=rows.X.device)
         self.served, self.now = new(0, dtype=torch.int64), [self.root, self.h, self.total]
 
     def update(self, left: Tensor, diagonal: Tensor, weights: Tensor) -> None:
@@ -216,8 +219,7 @@ class FeatureInverse(Inverse):
 
     def __init__(self, rows: Rows, P: int, K: int, own: bool) -> None:
         self.rows = rows
-        n, d = rows.X.shape
-        super().__init__(n, d, P, K, own, rows.X.new_empty(0, dtype=rows.precision))
+        super().__init__(rows, rows.X.shape[1], P, K, own)
 
     def _matrix(self, h: Tensor) -> Tensor:
         centre = (h / h.sum().clamp_min(1e-300)) @ self.rows.X

@@ -10,35 +10,53 @@ import torch
 from torch import Tensor
 
 from w2s_groups.heads.batch_losses import curvature, value_and_gradient
-from w2s_groups.heads.newton_step import Heads, Hessian, Inverse, Rows, Theta, conjugate_gradients
+from w2s_groups.heads.newton_step import (
+    Heads,
+    Hessian,
+    Inverse,
+    Rows,
+    Theta,
+    conjugate_gradients,
+)
 from w2s_groups.heads.problem import CrossEntropy
+from w2s_groups.heads.scratch import Scratch
 
 
 class Span(Rows):
-    """As `Rows`, with parameters v (P, K, n), the a of each row.
+    """As `Rows`, with parameters v (P, K, n), the a_i / l2 of each row.
 
-    kernel: (n, n) float64, products of the centred rows in their own units, by l2.
+    kernel: (n, n) products of the centred rows in the features' own units, float64; fast: float32.
     """
 
-    def __init__(self, X: Tensor, l2: float, unit: Tensor, kernel: Tensor) -> None:
-        super().__init__(X, l2, unit)
-        self.kernel, self.fast = kernel, kernel.to(torch.float32)
+    def __init__(
+        self, X: Tensor, l2: float, unit: Tensor, scratch: Scratch, kernel: Tensor
+    ) -> None:
+        super().__init__(X, l2, unit, scratch)
+        self.kernel = kernel
+        self.fast = scratch.empty("fast", *kernel.shape, dtype=torch.float32).copy_(kernel)
 
     def inverse(self, P: int, K: int, own: bool) -> Inverse:
         return SpanInverse(self, P, K, own)
 
     def begin(self, start: Theta, heads: Heads, inverse: Inverse) -> Theta:
-        """The minimum of the quadratic model of the (convex) cross-entropy around the start."""
+        """The minimum of the quadratic model of the cross-entropy around the start, or zero where
+        that is lower."""
         z = self.given(start)
         loss, Z = CrossEntropy(), heads.shifted(z)
-        R = value_and_gradient(loss, Z, heads.targets)[1]
+        _, R = value_and_gradient(loss, Z, heads.targets)
         hessian = Hessian(self, heads.weights, *curvature(loss, Z, heads.targets))
         R = (hessian.product(z) - R) * heads.weights
         everyone = torch.arange(len(R), device=R.device)
         inverse.update(everyone, hessian.diagonal, heads.weights)
         down = Theta(R, R.sum(-1))
-        at, Z, _ = conjugate_gradients(hessian, inverse, down, torch.inf)
-        inverse.moved(everyone, (Z - z).abs().amax((1, 2)))
+        found, dz, _ = conjugate_gradients(hessian, inverse, down, torch.inf)
+        assert found.y is not None
+        losses = [value_and_gradient(loss, heads.shifted(x), heads.targets)[0] for x in (0 * z, dz)]
+        rise = torch.linalg.vecdot(losses[1] - losses[0], heads.weights.squeeze(1))
+        rise += (self.pull(found.v) * found.y).sum((1, 2)) / 2
+        lower = rise < 0
+        at = Theta(*(torch.zeros_like(part) for part in (found.v, found.b))).add(found, lower)
+        inverse.moved(everyone, (torch.where(lower[:, None, None], dz, 0.0) - z).abs().amax((1, 2)))
         return at
 
     def logits(self, theta: Theta) -> Tensor:
@@ -50,28 +68,30 @@ class Span(Rows):
         return theta.y + theta.b[..., None]
 
     def gradient(self, R: Tensor, v: Tensor) -> Theta:
-        return Theta(R + v, R.sum(-1))
+        return Theta(R + self.pull(v), R.sum(-1))
 
     def pull(self, v: Tensor) -> Tensor:
-        return v
+        return self.l2 * v
 
     def features(self, theta: Theta) -> Theta:
         """The parameters of features, in their units."""
-        return Theta((theta.v @ self.X) / self.penalty, theta.b)
+        return Theta((theta.v @ self.X) * self.unit**2, theta.b)
 
 
 class SpanInverse(Inverse):
-    """By factors of (n, n): those of 1 + √h kernel √h, the kernel centred by weights h."""
+    """By factors of (n, n): those of 1 + √h kernel √h / l2, the kernel centred by weights h."""
+
+    OWN = 2_000
 
     def __init__(self, rows: Span, P: int, K: int, own: bool) -> None:
         self.rows = rows
-        n = len(rows.kernel)
-        super().__init__(n, n, P, K, own, rows.fast)
+        super().__init__(rows, len(rows.kernel), P, K, own)
 
     def _matrix(self, h: Tensor) -> Tensor:
         # k_ij − v_i − v_j + w·v, v = kernel w: the kernel of centred rows.
         kernel = self.rows.fast
-        w, root = (h / h.sum().clamp_min(1e-300)).to(kernel.dtype), h.sqrt().to(kernel.dtype)
+        w = (h / h.sum().clamp_min(1e-300)).to(kernel.dtype)
+        root = (h / self.rows.l2).sqrt().to(kernel.dtype)
         v = kernel @ w
         A = torch.mul(kernel, root, out=self.scratch).mul_(root[:, None])
         u = (v - (w @ v) / 2) * root
@@ -85,15 +105,15 @@ class SpanInverse(Inverse):
 
     def times(self, g: Theta) -> Theta:
         w, half = self.share, self.half
-        c = g.v - g.b[..., None] * w
-        y = self._image(c)
-        s = half * self._solve(half * (y - (w * y).sum(-1, keepdim=True)))
-        c = c - s + s.sum(-1, keepdim=True) * w
-        y = self._image(c)
-        return Theta(c, g.b / self.now[2] - (w * y).sum(-1), y)
+        v = (g.v - g.b[..., None] * w) / self.rows.l2
+        y = self._image(v)
+        s = half * self._solve(half * (y - (w * y).sum(-1, keepdim=True))) / self.rows.l2
+        v = v - s + s.sum(-1, keepdim=True) * w
+        y = self._image(v)
+        return Theta(v, g.b / self.now[2] - (w * y).sum(-1), y)
 
-    def _image(self, c: Tensor) -> Tensor:
-        """Logits (P, K, n) of c without intercepts, from products in float32."""
-        self.rows.flops += 2.0 * c.numel() * c.shape[-1]
+    def _image(self, v: Tensor) -> Tensor:
+        """Logits (P, K, n) of v without intercepts, from products in float32."""
+        self.rows.flops += 2.0 * v.numel() * v.shape[-1]
         fast: Tensor = self.rows.fast
-        return (c.to(fast.dtype) @ fast).to(torch.float64)
+        return (v.to(fast.dtype) @ fast).to(torch.float64)
