@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, job
@@ -32,8 +33,9 @@ from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
-from w2s_groups.results.format import IMAGE, wrapped
-from w2s_groups.results.table import Grid, grids
+from w2s_groups.results.format import IMAGE
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 from w2s_groups.schema import config
 from w2s_groups.schema.config import HeadKind
 from w2s_groups.schema.prediction import PredictConfig, ReadFrom
