@@ -18,7 +18,6 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, Dataset, original_eta
-from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory
@@ -107,7 +106,7 @@ def check_pool(
 ) -> None:
     """InputError unless the pool serves every cell of the map."""
     requests = [cell.request for cell in cells]
-    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    if_all = cfg.data.if_all(dataset)
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
     if cfg.read_from is ReadFrom.test or cfg.measure:
         codes = dataset.codes[usable & (dataset.split == TEST)]
