@@ -13,7 +13,7 @@ from w2s_groups.reports.published import comparison, dimensions, every_pair
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
-from w2s_groups.results.table import Grid
+from w2s_groups.results.grid import Grid
 from w2s_groups.similarity.table import pairs_of
 
 

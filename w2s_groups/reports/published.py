@@ -13,8 +13,8 @@ from w2s_groups.figures.similarity import FEWEST_PAIRS
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval, paired_gain
-from w2s_groups.results.table import Grid
 from w2s_groups.similarity.table import pairs_of
 
 # Widths of the published networks' features, on which their chance level depends.

@@ -1,1 +1,1 @@
-"""Dimensions of the features of two networks and how much of them the networks share."""
+"""Intrinsic and correlation dimensions of two networks, over all samples and within groups."""
