@@ -71,7 +71,8 @@ def commands(*programs: str) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", text):
+        target = "".join(target)
         if not target.startswith(("http://", "https://", "mailto:")):
             file, _, anchor = target.partition("#")
             there = page.parent / file if file else page
