@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from w2s_groups.core.text import WIDTH, count, wrapped
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.reports.verdict import sentences, smallest
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import BLANK, WIDTH, count, fixed, wrapped
+from w2s_groups.results.format import BLANK, fixed
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval, accuracy_interval, mean_interval
-from w2s_groups.results.table import Grid
 
 MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 SMALL = ("average", "worst_group")  # metrics of the small table
