@@ -187,7 +187,7 @@ def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, nam
     folder = repository / "reports/leaderboard/birds"
     path = repository / name if name == "README.md" else folder / name
     before = committed.unpacked(path) if name == committed.NAME else path.read_text()
-    digit = re.search(r"0\.[0-9]{3}|[0-9]+\.[0-9] ±", before)
+    digit = re.search(r"0\.[0-9]{3}|[0-9]+\.[0-9]±", before)
     assert digit is not None
     after = before.replace(digit[0], "0.123456")
     path.write_bytes(committed.packed(after) if name == committed.NAME else after.encode())
@@ -245,7 +245,7 @@ def test_a_readmes_numbers_are_what_its_caption_says(table: pd.DataFrame) -> Non
     for row in leaderboard.rows(leaderboard.selected(table, {})[0]).to_dict("records"):
         shown = cells[row["eta_l"], row["eta_u"]][METHODS.index(row["method"])]
         for name, text in zip(("average", "worst_group"), shown.split(" / "), strict=True):
-            mean, half = map(float, text.split(" ± "))
+            mean, half = map(float, text.split("±"))
             low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
             assert mean == pytest.approx(100 * float(row[name]), abs=0.051)
             assert half == pytest.approx(50 * (high - low), abs=0.051)
