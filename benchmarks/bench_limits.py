@@ -1,7 +1,7 @@
 """One exact limit against Sobol integration, and a 50 × 50 phase map against one limit a point.
 
 Both alternatives run here too, on the same model: the map's on 25 points, scaled to 2500.
-The reached relative error of each route is stated beside its time.
+The reached relative error of each route is stated with its time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def test_one_limit_against_sobol(benchmark, law):
 @pytest.mark.parametrize("law", ["mixture", "location"])
 @pytest.mark.parametrize("route", ["risk_map", "phase_map"])
 def test_phase_map_against_one_limit_a_point(benchmark, law, route):
-    """risk_map: the exact gain alone. phase_map: with the printed gain and the best η_u as well."""
+    """risk_map: only the exact gain. phase_map: with the printed gain and the best η_u as well."""
     m, axis = model(law), np.linspace(0, 0.5, POINTS)
     compute = {"risk_map": risk_map, "phase_map": phase_map}[route]
     found = benchmark.pedantic(

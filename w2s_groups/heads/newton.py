@@ -34,6 +34,7 @@ FLOOR, WILD_FLOOR = 1e-13, 1e-9
 STEPS = 200  # Newton steps of a head: far more than any took
 NEAR = 1e-4  # the same for losses that are not convex
 SAFE = 0.1  # a step that moves no logit further than this needs no line search (convex losses)
+REACH = 100.0  # no step moves a logit further: where all curvature is gone, Newton's has no bound
 Q_STEPS = 4  # GCE goes from cross-entropy (q = 0) to its own q in so many equal steps
 Q_TOL = 1e-2  # largest move of a logit by a Newton step that ends an intermediate q
 ROUNDS = 100  # of the confidence loss: decisions have settled long before
@@ -152,8 +153,8 @@ def _length(
 
     value (P,), Z (P, K, n): losses and logits at `here`; down: minus the gradient there.
     """
-    length = torch.ones_like(value)
     size = dz.abs().amax((1, 2))
+    length = (REACH / size.clamp_min(1e-300)).clamp_max(1.0)
     todo = size > (SAFE if isinstance(loss, CrossEntropy) else NEAR)
     if not bool(todo.any()):
         return length

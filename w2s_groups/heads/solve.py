@@ -32,7 +32,8 @@ from w2s_groups.heads.problem import (
     constant_head,
     linear,
 )
-from w2s_groups.heads.ridge_batch import Group, groups_of, ridge, ridge_bytes
+from w2s_groups.heads.ridge_batch import ridge, ridge_bytes
+from w2s_groups.heads.ridge_groups import Group, groups_of
 
 MEMORY_LIMIT = 2 * 2**30
 KERNELS = 8  # share of the memory limit, 1/8, for kernels of rows that come again

@@ -1,1 +1,1 @@
-"""Figures of predictions."""
+"""Figures of a prediction."""
