@@ -22,10 +22,10 @@ from tiny_pictures import write_background, write_cutout
 from w2s_groups.cli import compose, run
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import birds_mammals
-from w2s_groups.data.cache import created
-from w2s_groups.data.paste import open_cutout, paste
-from w2s_groups.data.plan import Row, Split, plan, pool_and_test, split_identities
-from w2s_groups.data.render import n_pictures
+from w2s_groups.data.compositing.layout import Row, Split, layout, pool_and_test, split_identities
+from w2s_groups.data.compositing.paste import open_cutout, paste
+from w2s_groups.data.compositing.sources import n_pictures
+from w2s_groups.data.files.cache import created
 from w2s_groups.design.groups import Groups
 from w2s_groups.schema.config import Config
 
@@ -42,7 +42,7 @@ def digest(rows: Iterable[Row]) -> str:
 
 def test_plans_of_existing_datasets_stay_as_they_were() -> None:
     # Recorded before plans knew more than a pool and a test with equal groups.
-    rows = plan(
+    rows = layout(
         n_pictures(birds_mammals.cutout_patterns()),
         n_pictures(birds_mammals.background_patterns()),
         pool_and_test(3600, 1000, 0.33, 4),
@@ -50,7 +50,7 @@ def test_plans_of_existing_datasets_stay_as_they_were() -> None:
     )
     assert digest(rows) == "5022d2ff3c1d23ba68e6da773933bebcaf9b1afc8352ca1901f688fa3ca244ec"
     ids = {f"i{k}": 1 + k % 2 for k in range(7)}
-    rows = plan(
+    rows = layout(
         dict.fromkeys("pqr", ids), dict.fromkeys("uv", ids), pool_and_test(101, 37, 0.4, 6), 3
     )
     assert digest(rows) == "17cbe8e29ea794b145925e55ca4facbd131ea1dec7c0a6e7b0f28616542061c6"
@@ -346,7 +346,7 @@ def test_mistakes_are_one_sentence(
     cat, inside = pictures["cutouts"]["cat"], pictures["backgrounds"]["in"]
     (tmp_path / "empty").mkdir()
     for options, said in (
-        (["--cutouts", "cat=/no/such"], "--cutouts: cat=/no/such is no folder"),
+        (["--cutouts", "cat=/no/such"], "--cutouts cat=/no/such is not a directory"),
         (["--cutouts", f"cat={tmp_path / 'empty'}"], "holds no picture"),
         (["--cutouts", "cat"], "'cat' is not NAME=..."),
         (["--backgrounds", f"in={cat}"], "same picture"),
@@ -361,7 +361,7 @@ def test_mistakes_are_one_sentence(
         (["--counterfactual", "val"], "--counterfactual val has no images; add --val N"),
         (["--test-share", "1"], "--test-share=1.0 must lie between 0 and 1"),
         (["--val", "9", "--val-share", "0.7", "--test-share", "0.5"], "no identity for training"),
-        (["--crop", "0.9", "0.5"], "--crop=[0.9, 0.5] must be [low, high]"),
+        (["--crop", "0.9", "0.5"], "--crop=[0.9, 0.5] must be a range [low, high]"),
         (["--size", "4"], "--size=4 must lie in 8..4096"),
         (["--seed", "-1"], "--seed=-1 must lie in"),
         (["--cutoust", "x=y"], "did you mean '--cutouts'"),
@@ -391,7 +391,7 @@ def test_a_bad_picture_is_found_before_anything_is_written(
     pictures: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("w2s_groups.data.compose_folder.created", None)
+    monkeypatch.setattr("w2s_groups.data.compositing.folder.created", None)
     bad = Path(pictures["backgrounds"]["in"]) / "in3.png"
     good = bad.read_bytes()
     bad.write_text("<html>")
@@ -443,7 +443,7 @@ def test_a_counterfactual_plan_needs_equal_groups() -> None:
     ids = {"i": 1, "j": 1}
     split = Split(0, (3, 2, 2, 2), 1.0, counterfactual=True)
     with pytest.raises(InputError, match=r"class p has \[2, 3\] images"):
-        plan({"p": ids, "q": ids}, {"u": ids, "v": ids}, [split], 0)
+        layout({"p": ids, "q": ids}, {"u": ids, "v": ids}, [split], 0)
 
 
 def test_a_folder_that_fills_meanwhile_is_left_alone(tmp_path: Path) -> None:

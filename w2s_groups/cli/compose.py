@@ -18,12 +18,13 @@ from omegaconf import OmegaConf
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import check_writable, shipped
 from w2s_groups.core.progress import Steps
-from w2s_groups.data import coco
-from w2s_groups.data.base import TEST, TRAIN, VAL
-from w2s_groups.data.cache import refuse_filled
-from w2s_groups.data.compose_folder import SPLITS, compose_folder, found, split_of
-from w2s_groups.data.plan import Row, Split
-from w2s_groups.data.render import Cutouts, Look, in_range
+from w2s_groups.data.base import TEST, TRAIN, VAL, in_range
+from w2s_groups.data.compositing import coco
+from w2s_groups.data.compositing.folder import SPLITS, compose_folder, split_of
+from w2s_groups.data.compositing.layout import Row, Split
+from w2s_groups.data.compositing.render import Look
+from w2s_groups.data.compositing.sources import Cutouts, sources_in
+from w2s_groups.data.files.cache import refuse_filled
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, check_feasible, class_priors
 from w2s_groups.schema.fields import as_folder
@@ -262,7 +263,7 @@ def _compose(options: Any, steps: Steps) -> tuple[str, Groups, list[Row], list[S
     refuse_filled(options.out, "OUT")
     groups = _groups(options)
     splits = _splits(options, groups)
-    backgrounds = found(options.backgrounds, "--backgrounds", each=True)
+    backgrounds = sources_in(options.backgrounds, "--backgrounds ", each=True)
     cutouts = _cutouts(options)
     check_writable(options.out.parent, "OUT's folder")
     rows = compose_folder(
@@ -330,7 +331,8 @@ def _splits(options: Any, groups: Groups) -> list[Split]:
 
 
 def _cutouts(options: Any) -> Cutouts:
-    from_folders = found(options.cutouts, "--cutouts", each=options.identity == "picture")
+    each = options.identity == "picture"
+    from_folders = sources_in(options.cutouts, "--cutouts ", each)
     wanted: dict[str, list[str]] = {}
     for name, categories in options.coco_classes:
         wanted.setdefault(name, []).extend(categories)
