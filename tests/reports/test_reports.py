@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from tables import LIFT, METHODS, grid_table
 
-from w2s_groups.cli.report import main
+from w2s_groups.cli import main
 from w2s_groups.reports import check, leaderboard
 from w2s_groups.reports.shared import _methods
 from w2s_groups.results import committed
@@ -177,7 +177,7 @@ def repository(table: pd.DataFrame, tmp_path: Path) -> Path:
 def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> None:
     assert check.differences(repository) == []
     assert "| 0.05 | 0.5 |" in (repository / "README.md").read_text()
-    assert main(["--check", "--root", str(repository)]) == 0
+    assert main(["report", "--check", "--root", str(repository)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, nam
     assert digit is not None
     after = before.replace(digit[0], "0.123456")
     path.write_bytes(committed.packed(after) if name == committed.NAME else after.encode())
-    assert main(["--check", "--root", str(repository)]) == 1
+    assert main(["report", "--check", "--root", str(repository)]) == 1
     if name != committed.NAME:
-        assert main(["--root", str(repository)]) == 0
+        assert main(["report", "--root", str(repository)]) == 0
         assert path.read_text() == before
 
 
@@ -203,7 +203,7 @@ def test_a_missing_figure_fails_the_check(repository: Path) -> None:
 
 
 def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check", "--root", str(tmp_path)]) == 2
+    assert main(["report", "--check", "--root", str(tmp_path)]) == 2
     assert "no results.csv.gz" in capsys.readouterr().err
 
 
