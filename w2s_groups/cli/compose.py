@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     refuse_filled(out, "OUT")
     groups = _groups(options)
     splits = _splits(options, groups)
-    backgrounds = sources_in(options.backgrounds, "--backgrounds", each=True)
+    backgrounds = sources_in(options.backgrounds, "--backgrounds ", each=True)
     cutouts = _cutouts(options)
     check_writable(out.parent, "OUT's folder")
     with Steps() as steps:
@@ -115,7 +115,7 @@ def _shares(options: Any) -> dict[int, float]:
 
 
 def _cutouts(options: Any) -> Cutouts:
-    from_folders = sources_in(options.cutouts, "--cutouts", each=options.identity == "picture")
+    from_folders = sources_in(options.cutouts, "--cutouts ", each=options.identity == "picture")
     wanted: dict[str, list[str]] = {}
     for name, categories in options.coco_classes:
         wanted.setdefault(name, []).extend(categories)

@@ -74,7 +74,15 @@ def _check(
     options: argparse.Namespace,
 ) -> str:
     rng = stream(options.seed, "gaussian/sobol")
-    risks = sobol_risks(model, regime, eta_t=options.eta_t, rng=rng, log2_nodes=12, **etas)
+    risks = sobol_risks(
+        model,
+        regime,
+        eta_l=etas["eta_l"],
+        eta_u=etas["eta_u"],
+        eta_t=options.eta_t,
+        rng=rng,
+        log2_nodes=12,
+    )
     exact = np.array([[getattr(mix.exact, side) for mix in result.mixes] for side in _SIDES])
     mean, error = risks.mean(axis=0), risks.std(axis=0, ddof=1) / np.sqrt(len(risks))
     return (
