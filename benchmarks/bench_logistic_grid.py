@@ -23,7 +23,8 @@ from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.config import Cell
 from w2s_groups.groups import Groups
-from w2s_groups.heads.grid import iterate, plan
+from w2s_groups.heads.grid import KERNELS, iterate, plan
+from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.logistic import objective_value, predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
 from w2s_groups.job import at_once
@@ -66,6 +67,7 @@ class Recorder:
 
     def __init__(self, tol: float, device: str) -> None:
         self.tol, self.device = tol, device
+        self.kernels = Kernels(MEMORY // KERNELS)
         self.flops = self.seconds = 0.0
         self.solved: list[tuple[Problem, Head]] = []
 
@@ -74,7 +76,8 @@ class Recorder:
     ) -> list[Head]:
         start = time.perf_counter()
         heads: dict[int, Head] = {}
-        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY, device=self.device):
+        settings = {"tol": self.tol, "memory_limit": MEMORY, "device": self.device}
+        for block in iterate(X, problems, kernels=self.kernels, **settings):
             heads |= dict(zip(block.positions, block.heads, strict=True))
             self.flops += block.flops
         self.seconds += time.perf_counter() - start

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.blocks import Block, Task, gather, tasks_of
-from w2s_groups.heads.ending import Ending, together
+from w2s_groups.heads.ending import Ending, newton_bytes, together
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.problem import (
     GCE,
@@ -74,6 +74,10 @@ def plan(features: Features, problems: Sequence[Problem], memory_limit: int = ME
         ridge_bytes(groups, len(features[side]), features[side].shape[1], memory_limit)
         for side, groups in work.ridges
     ]
+    for side, X in features.items():
+        newton = [task for task in work.newton if task.problem.side == side]
+        if newton:
+            peaks.append(newton_bytes(together(newton), np.shape(X), memory_limit))
     asked = sum(task.positions[0] < len(problems) for task in work.tasks)
     return Plan(len(problems), asked, len(work.blocks), max(peaks, default=0))
 
@@ -128,7 +132,7 @@ def iterate(
     work = _prepare(features, problems, memory_limit)
     ended = _counter(progress, len(problems))
     sets: dict[str, list[NDArray[np.int64]]] = {}
-    for task in itertools.chain(*(block.tasks for block in work.blocks), work.given, dict(work.after)):
+    for task in work.newton:
         sets.setdefault(task.problem.side, []).append(task.rows)
     kernels = (kernels or Kernels(memory_limit // KERNELS)).of(features, sets)
     ending = Ending(features, tol, memory_limit, device, kernels, ended)
@@ -183,6 +187,12 @@ class _Work:
     given: list[Task]
     after: list[tuple[Task, Task]]
     ridges: list[tuple[str, list[Group]]]
+
+    @property
+    def newton(self) -> list[Task]:
+        """Those that Newton steps end, in their order."""
+        of_blocks = [task for block in self.blocks for task in block.tasks]
+        return [*of_blocks, *self.given, *(task for task, _ in self.after)]
 
 
 def _prepare(features: Features, problems: Sequence[Problem], memory_limit: int) -> _Work:
@@ -247,6 +257,9 @@ def _run(
 ) -> Iterator[Solved]:
     """Solved tasks in an order that answers what others begin with first."""
     begun = {start for _, start in work.after}
+    # The path of GCE solves its first head by itself, so one that nobody asked for may be near it.
+    whole = {start for task, start in work.after if isinstance(task.problem.loss, Confidence)}
+    rough = {start for start in begun - whole if start.positions[0] >= n_problems}
     answers: dict[Task, Head] = {}
 
     def deliver(
@@ -278,11 +291,16 @@ def _run(
     before: dict[bytes, Head] = {}
     for block in sorted(work.blocks, key=lambda block: -block.l2):
         near = ending.descend(block, [before.get(task.but_l2) for task in block.tasks])
-        found = ending.finish(block.tasks, near)
-        for task, (head, _) in zip(block.tasks, found, strict=True):
+        for task, head in zip(block.tasks, near, strict=True):
             if on_path[task.but_l2] > 1:
                 before[task.but_l2] = head
-        yield deliver(block.tasks, found, ending.spent())
+            if task in rough:
+                answers[task] = head
+        exact = [k for k, task in enumerate(block.tasks) if task not in rough]
+        if exact:
+            tasks = [block.tasks[k] for k in exact]
+            found = ending.finish(tasks, [near[k] for k in exact])
+            yield deliver(tasks, found, ending.spent())
     for tasks in together(work.given):
         begin = [linear(task.problem.init) or linear(task.problem.centre) for task in tasks]
         found = ending.finish(tasks, [head for head in begin if head is not None])
