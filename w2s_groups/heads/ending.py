@@ -40,21 +40,6 @@ def together(tasks: Sequence[Task]) -> list[list[Task]]:
     return sorted(groups.values(), key=lambda alike: (alike[0].problem.side, alike[0].problem.l2))
 
 
-def newton_bytes(groups: Sequence[list[Task]], shape: tuple[int, ...], memory_limit: int) -> int:
-    """Peak bytes of the Newton steps of tasks on features (N, d), `together` in groups."""
-    (N, d), peak = shape, 0
-    for alike in groups:
-        n, K = len(alike[0].rows), alike[0].K
-        size = d if n > WIDE * d else n
-        at_once = min(len(alike), _at_once(n, d, K, memory_limit))
-        factors = 4 * size**2 * (2 * at_once * K + 1)  # those of heads that go on are copies
-        own = 3 * 8 * n * d + (0 if size == d else 12 * n**2)  # features and kernel of the rows
-        peak = max(peak, factors + own + 24 * 8 * n * K * at_once)
-    union = len(np.unique(np.concatenate([alike[0].rows for alike in groups])))
-    kept = 8 * N * d if 8 * N * d <= memory_limit // KEPT else 0
-    return peak + kept + min(8 * union**2, memory_limit // KEPT) + 8 * union * d
-
-
 def _at_once(n: int, d: int, K: int, memory_limit: int) -> int:
     """Heads of K logits on n rows of d features that are finished together."""
     size = d if n > WIDE * d else n

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.errors import InputError, unknown_name
 from w2s_groups.heads.blocks import Block, Task, gather, tasks_of
-from w2s_groups.heads.ending import Ending, newton_bytes, together
+from w2s_groups.heads.ending import Ending, together
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.problem import (
     GCE,
@@ -74,10 +74,6 @@ def plan(features: Features, problems: Sequence[Problem], memory_limit: int = ME
         ridge_bytes(groups, len(features[side]), features[side].shape[1], memory_limit)
         for side, groups in work.ridges
     ]
-    for side, X in features.items():
-        newton = [task for task in work.newton if task.problem.side == side]
-        if newton:
-            peaks.append(newton_bytes(together(newton), np.shape(X), memory_limit))
     asked = sum(task.positions[0] < len(problems) for task in work.tasks)
     return Plan(len(problems), asked, len(work.blocks), max(peaks, default=0))
 
