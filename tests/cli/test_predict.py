@@ -47,9 +47,7 @@ def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 def test_every_cell_is_in_the_table(run: tuple[Path, str]) -> None:
     found = load_found(run[0])
     assert len(found.cells) == 3 * 3 * 5 * 3  # eta_l, eta_u, method, metric
-    assert (
-        len(found.path) == 2 * 2 * 2 * 3 * 3
-    )  # every alpha at the corners of the map
+    assert len(found.path) == 2 * 2 * 2 * 3 * 3  # every alpha at the corners of the map
     for cells in (found.cells, found.path):
         assert cells["mean"].between(-1, 1).all()
         assert (cells["low"] <= cells["mean"] + 1e-5).all()

@@ -13,6 +13,7 @@ class InputError(ValueError):
     prints only it, without a traceback, and exits with status 2.
     """
 
+
 _ALIKE = str.maketrans("1I0O", "lloo")  # characters that are easily read as another
 
 
