@@ -5,7 +5,7 @@ import pytest
 from w2s_groups.methods import METHODS
 from w2s_groups.reports.shared import _methods
 from w2s_groups.reports.verdict import REFERENCES
-from w2s_groups.results.columns import method_order
+from w2s_groups.results.method_facts import method_order
 
 TUNED = "l2, by cross-validation on the labelled set"
 # true labels of the unlabelled set, groups, ridge heads too, what is tuned

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, Dataset, original_eta
-from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory
@@ -32,8 +32,9 @@ from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
-from w2s_groups.results.format import IMAGE, wrapped
-from w2s_groups.results.table import Grid, grids
+from w2s_groups.results.format import IMAGE
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 from w2s_groups.schema import config
 from w2s_groups.schema.config import HeadKind
 from w2s_groups.schema.prediction import PredictConfig, ReadFrom
@@ -105,7 +106,7 @@ def check_pool(
 ) -> None:
     """InputError unless the pool serves every cell of the map."""
     requests = [cell.request for cell in cells]
-    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    if_all = cfg.data.if_all(dataset)
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
     if cfg.read_from is ReadFrom.test or cfg.measure:
         codes = dataset.codes[usable & (dataset.split == TEST)]

@@ -128,7 +128,10 @@ def iterate(
         raise InputError(f"tol={tol} must be positive")
     work = _prepare(features, problems, memory_limit)
     ended = _counter(progress, len(problems))
-    kernels = (kernels or Kernels(memory_limit // KERNELS)).of(dict(features))
+    sets: dict[str, list[NDArray[np.int64]]] = {}
+    for task in itertools.chain(*(block.tasks for block in work.blocks), work.given, dict(work.after)):
+        sets.setdefault(task.problem.side, []).append(task.rows)
+    kernels = (kernels or Kernels(memory_limit // KERNELS)).of(features, sets)
     ending = Ending(features, tol, memory_limit, device, kernels, ended)
     return itertools.chain(
         *(

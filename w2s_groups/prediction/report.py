@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from w2s_groups.core.text import wrapped
 from w2s_groups.figures import style
 from w2s_groups.prediction.figures import maps, measured, sizes
 from w2s_groups.prediction.report_tables import (
@@ -20,7 +21,7 @@ from w2s_groups.prediction.report_tables import (
 )
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.table import METRICS
-from w2s_groups.results.format import IMAGE, noun_of, wrapped
+from w2s_groups.results.format import IMAGE, noun_of
 
 EVERY = "predicted_vs_measured.csv.gz"
 LEGEND = (

@@ -17,8 +17,8 @@ from w2s_groups.methods import METHODS as METHODS_BY_NAME
 from w2s_groups.methods.variants import base_of
 from w2s_groups.prediction.estimates import metric_estimates
 from w2s_groups.prediction.mixes import Prediction
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.risks import gain
-from w2s_groups.results.table import Grid
 
 METRICS = ("average", "minority", "worst_group")
 METHODS = ("teacher", "w2s", "gain")

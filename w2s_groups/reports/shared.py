@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from w2s_groups.core.text import count
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import PER_FEATURE, SCALE, base_of
 from w2s_groups.reports.section import Section
-from w2s_groups.results.columns import method_label, method_order
-from w2s_groups.results.format import BLANK, IMAGE, count, noun_of
+from w2s_groups.results.format import BLANK, IMAGE, noun_of
+from w2s_groups.results.method_facts import method_label, method_order
 from w2s_groups.results.stats import FEWEST
 
 

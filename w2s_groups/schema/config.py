@@ -118,7 +118,7 @@ class Config:
         folder_name("experiment_name", self.experiment_name)
         if hasattr(self.data, "name"):
             folder_name("data.name", self.data.name)
-        if hasattr(self.data, "NETWORKS"):
+        if getattr(self.data, "NETWORKS", ()):
             self.teacher, self.student = self.data.NETWORKS
         for name in ("teacher", "student"):
             setattr(self, name, names(name, getattr(self, name)))
