@@ -10,6 +10,7 @@ import pytest
 
 from w2s_groups.cli import predict
 from w2s_groups.core.errors import InputError
+from w2s_groups.experiment import predict as questions
 from w2s_groups.prediction import report
 from w2s_groups.prediction.storage import Found
 from w2s_groups.prediction.storage import load as load_found
@@ -147,7 +148,7 @@ def test_logistic_heads_are_predicted_where_they_are_trained(
         (("n_u=5000",), "the pool has"),
         (("alpha=[]",), "alpha=\\[\\] is empty"),
         (("alpha=-1",), "alpha=-1 must be a number"),
-        (("keep=0.5", "head=logistic"), "keep=0.5 with head=logistic: refits are predicted"),
+        (("keep=0.5", "head=logistic"), "keep=0.5 with head=logistic: retraining is predicted"),
         (("keep=2",), "keep=2 must be a number"),
         (("keep=[0.2,0.5]",), "a map has one keep"),
         (("read_from=test", "data.n_test=1"), "need test images of every group"),
@@ -169,7 +170,7 @@ def test_a_map_over_one_value_is_refused_first(load: Load, tmp_path: Path) -> No
 
 def test_a_prediction_is_renewed_by_its_own_question_only() -> None:
     old = {"data": "d", "n_l": 300, "alpha": 0.1}
-    assert predict.question("11", old) == predict.question("11", old | {"alpha": 1})
+    assert questions.question("11", old) == questions.question("11", old | {"alpha": 1})
     named = old | {"asked": "22"}
-    assert predict.question("11", old) != predict.question("11", named)
-    assert predict.question("22", old) == predict.question("11", named)
+    assert questions.question("11", old) != questions.question("11", named)
+    assert questions.question("22", old) == questions.question("11", named)

@@ -11,6 +11,7 @@ import PIL
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.cache import Progress, built, content_hash, key, silent
 from w2s_groups.data.folder import groups_of, read_folder, slug
@@ -158,8 +159,8 @@ class Composite(Settings):
     minority: (y, a) pairs; empty means a != y.
     """
 
-    cutouts: dict[str, str] = MISSING
-    backgrounds: dict[str, str] = MISSING
+    cutouts: dict[str, str] = role(Role.place)
+    backgrounds: dict[str, str] = role(Role.place)
     minority: list[list[int]] = MISSING
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:

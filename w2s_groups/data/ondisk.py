@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.roles import Role, role
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.archive import unpacked
 from w2s_groups.data.base import TEST, TRAIN, VAL, AnyListed, Dataset, Listed
@@ -47,12 +48,12 @@ class OnDisk(ABC):
     """
 
     name: str = MISSING
-    root: str | None = MISSING
-    archive: str | None = MISSING
+    root: str | None = role(Role.place)
+    archive: str | None = role(Role.place)
     pool: Pool = MISSING
     split_seed: int = MISSING
     test_fraction: float = MISSING
-    shared: Shared = MISSING
+    shared: Shared = role(Role.conduct)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
 

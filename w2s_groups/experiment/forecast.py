@@ -18,7 +18,7 @@ from w2s_groups.prediction.population import Points, points, population
 from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.prediction.table import Mix
-from w2s_groups.schema.config import HeadKind
+from w2s_groups.schema.choices import HeadKind
 
 
 class Engine:
