@@ -100,7 +100,7 @@ def test_cost_by_width(device: str, benchmark: Any) -> None:
 
 @on_every_device
 def test_refits_of_a_map(device: str, benchmark: Any) -> None:
-    """A 4 x 4 map with refits of the surest half, against the same map without."""
+    """A 4 x 4 map with retraining on the most confident half, against the same map without."""
     data, etas = features(), np.linspace(0.05, 0.5, 4)
     if device == "cuda":
         predicted(data, etas[:2], device)

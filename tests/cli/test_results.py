@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stored_cells import FIELDS, atom, cell
+from stored_cells import FIELDS, cell, record
 
 from w2s_groups.cli.results import main
 from w2s_groups.results import failures, store
@@ -16,7 +16,7 @@ from w2s_groups.results import failures, store
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     for seed in range(3):
-        store.save(tmp_path / "mine", cell(atom(0.5), atom(0.25, "h"), seed=seed))
+        store.save(tmp_path / "mine", cell(record(0.5), record(0.25, "h"), seed=seed))
     store.save(tmp_path / "other", cell(numerics=2))
     failures.save(tmp_path / "mine", "k-v1", FIELDS, RuntimeError("no\nmemory"), "Traceback ...")
     return tmp_path
@@ -49,7 +49,7 @@ def test_compact_then_verify(results: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(results, "verify") == 0
     printed = capsys.readouterr().out
     assert "mine: 3 cells in 1 Parquet file" in printed
-    assert "mine: 3 cells, 6 atoms, all whole" in printed
+    assert "mine: 3 cells, 6 records, all whole" in printed
     store.save(results / "mine", cell(seed=9))
     path = next((results / "mine").glob("*-v1.json"))
     path.write_text("{}")

@@ -267,11 +267,12 @@ def test_killed_composition_is_not_read_as_whole(
 ) -> None:
     script = (
         "import sys, json; from pathlib import Path\n"
-        "from w2s_groups.data.composite import Settings, compose, scan\n"
+        "from w2s_groups.data.birds_mammals import BirdsMammals\n"
+        "from w2s_groups.data.composite import compose, scan\n"
         "pictures, settings, cache = json.loads(sys.argv[1])\n"
         "step = lambda name, done, total: done and print(done, flush=True)\n"
         "compose(scan(pictures['cutouts'], 'c'), scan(pictures['backgrounds'], 'b'),\n"
-        "        Settings(**settings), Path(cache), step)\n"
+        "        BirdsMammals(**settings), Path(cache), step)\n"
     )
     many = vars(settings) | {"n_pool": 40_000}
     arguments = json.dumps([pictures, many, str(tmp_path / "cache")])

@@ -12,7 +12,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.design.groups import Groups
 from w2s_groups.figures import gain_vs_eta_u, samples
-from w2s_groups.results.table import grids
+from w2s_groups.results.pivot import grids
 
 
 def test_gain_figure_has_a_panel_per_metric_and_eta_l_and_draws_the_paired_means() -> None:
@@ -55,9 +55,9 @@ def squares(root: Path) -> ImageDataset:
     for i in range(12):
         Image.new("RGB", (40, 30), (20 * i, 80 * int(y[i]), 80 * int(a[i]))).save(root / f"{i}.png")
     files = tuple(f"{i}.png" for i in range(12))
-    return ImageDataset(
-        "squares", root, files, y, a, np.zeros(12, dtype=np.int64), Groups(("l", "h"), ("g", "b"))
-    )
+    groups = Groups(("l", "h"), ("g", "b"))
+    split = np.zeros(12, dtype=np.int64)
+    return ImageDataset("squares", y, a, split, groups, root=root, files=files)
 
 
 def test_sample_sheet_shows_each_group(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reference_heads import objective_value
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.logistic import objective_value
 from w2s_groups.heads.newton import Q_STEPS, newton
 from w2s_groups.heads.newton_step import Heads, Rows, Theta
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, one_hot, units

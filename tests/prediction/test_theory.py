@@ -12,6 +12,7 @@ from w2s_groups.prediction.ridge_covariance import residual_variance, spread
 from w2s_groups.prediction.ridge_mean import draws, response
 from w2s_groups.theory.limits import exact_limits
 from w2s_groups.theory.model import GroupModel
+from w2s_groups.theory.regime import Regime
 
 NODES = 24
 ALPHA_W, ALPHA_S = 0.05, 0.1
@@ -96,9 +97,7 @@ def test_exact_limits_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     # So few rows of a group see each other that all have to stand for themselves.
     monkeypatch.setattr(population, "SOME", 100_000)
     model = _model()
-    limits = exact_limits(
-        model, gamma_z=GAMMA, nu_z=NU, eta_l=ETA_L, eta_u=ETA_U, alpha_w=ALPHA_W, alpha_s=ALPHA_S
-    )
+    limits = exact_limits(model, Regime(GAMMA, NU, ALPHA_W, ALPHA_S), eta_l=ETA_L, eta_u=ETA_U)
     exact = np.stack([limits.teacher_risk([0, 1]), limits.student_risk([0, 1])])
     small, large = _risks(16), _risks(32)
     # The free intercept, which the model has not, costs a share of order 1/d_z; nothing else does.

@@ -10,7 +10,7 @@ from w2s_groups.figures import keep_q, similarity
 from w2s_groups.methods.variants import of_settings
 from w2s_groups.reports.across import across
 from w2s_groups.reports.published import claims, dimensions
-from w2s_groups.results.table import grids
+from w2s_groups.results.pivot import grids
 
 POINTS = ((0.05, 0.5), (0.5, 0.05))
 # Accuracy of every group in seed 0; each later seed adds 0.01 to the student methods alone.

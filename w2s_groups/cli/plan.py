@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from w2s_groups.core.text import wrapped
 from w2s_groups.experiment import plan
-from w2s_groups.results.format import wrapped
 from w2s_groups.schema.prediction import PlanConfig
 
 

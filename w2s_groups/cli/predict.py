@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from w2s_groups.core.text import wrapped
 from w2s_groups.experiment import predict
 from w2s_groups.prediction import report
-from w2s_groups.results.format import wrapped
 from w2s_groups.schema.prediction import PredictConfig
 
 

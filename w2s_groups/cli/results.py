@@ -11,8 +11,9 @@ import pandas as pd
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
-from w2s_groups.results import columns, compaction, failures, parquet, store
-from w2s_groups.results.format import count, wrapped
+from w2s_groups.core.text import count, wrapped
+from w2s_groups.results import compaction, failures, parquet, store
+from w2s_groups.results.method_facts import method_order
 from w2s_groups.schema.fields import NO_EXPERIMENTS
 from w2s_groups.similarity import table
 
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="show|export|verify|compact")
     for name, run, text in (
         ("show", _show, "cells of each experiment: how many, of which grid, which code"),
-        ("export", _export, "the long table of an experiment, one row an atom, as one file"),
+        ("export", _export, "the long table of an experiment, one row a record, as one file"),
         ("verify", _verify, "check checksums, names, schema and duplicates"),
         ("compact", _compact, "fold an experiment's cell files into one Parquet file"),
     ):
@@ -87,7 +88,7 @@ def _show(options: argparse.Namespace) -> int:
             axes = ", ".join(
                 f"{name} {_range(grid[name])}" for name in ("n_l", "n_u", "eta_l", "eta_u", "seed")
             )
-            methods = ", ".join(columns.method_order(rows["method"].unique()))
+            methods = ", ".join(method_order(rows["method"].unique()))
             print(f"  {data}, {teacher} -> {student}:")
             print(wrapped(f"    {len(grid)} cells, {axes}", "      "))
             print(wrapped(f"    methods: {methods}", "      "))
@@ -126,7 +127,7 @@ def _export(options: argparse.Namespace) -> int:
 
             data = gzip.compress(data, mtime=0)
     write_atomic(to, data)
-    print(f"{to}: {len(table)} atoms of {table['cell'].nunique()} cells")
+    print(f"{to}: {len(table)} records of {table['cell'].nunique()} cells")
     return 0
 
 
@@ -138,7 +139,7 @@ def _verify(options: argparse.Namespace) -> int:
         for fault in found.faults:
             print(fault)
         state = f"{len(found.faults)} faults" if found.faults else "all whole"
-        print(f"{folder.name}: {found.cells} cells, {found.atoms} atoms, {state}")
+        print(f"{folder.name}: {found.cells} cells, {found.records} records, {state}")
     pairs = sorted((options.results_dir / "pairs").glob("*.json"))
     if pairs and not options.experiment:
         lost = 0

@@ -21,11 +21,11 @@ from tqdm import tqdm
 from w2s_groups.cli import hydra_config, overrides
 from w2s_groups.cli.threads import limit_threads
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import failures, store
-from w2s_groups.results.format import wrapped
 from w2s_groups.schema.config import Config
 from w2s_groups.theory_figures import EXPERIMENTS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn, get_args
+from typing import NoReturn, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.theory.answer import Answer, answer, text
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.model import GroupModel, Law
+from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.sobol import sobol_risks
 
 
@@ -77,26 +78,29 @@ def _options() -> _Parser:
 
 def _report(options: argparse.Namespace) -> str:
     model = _model(options)
-    setting = {
-        "gamma_z": options.gamma_z,
-        "nu_z": options.nu_z,
-        "eta_l": options.eta_l,
-        "eta_u": options.eta_l if options.eta_u is None else options.eta_u,
-        "alpha_w": options.alpha_w,
-        "alpha_s": options.alpha_s,
+    regime = Regime(options.gamma_z, options.nu_z, options.alpha_w, options.alpha_s)
+    eta_l = options.eta_l
+    eta_u = eta_l if options.eta_u is None else options.eta_u
+    result = answer(model, regime, eta_l=eta_l, eta_u=eta_u, eta_t=options.eta_t)
+    shown = {
+        "gamma_z": regime.gamma_z,
+        "nu_z": regime.nu_z,
+        "eta_l": eta_l,
+        "eta_u": eta_u,
+        "alpha_w": regime.alpha_w,
+        "alpha_s": regime.alpha_s,
     }
-    result = answer(model, eta_t=options.eta_t, **setting)
     a, s = (np.linalg.norm(columns.T @ model.mu_xi) for columns in (model.W, model.S))
     lines = [
         f"z x xi model, {model.law} law: p_w={model.p_w} p_s={model.p_s} p_sw={model.p_sw:.6g} "
         f"||W^T mu||={a:.6g} ||S^T mu||={s:.6g} sigma_xi={model.sigma_xi:g} "
         f"sigma_y={model.sigma_y:g}",
-        " ".join(f"{name}={value:g}" for name, value in setting.items()),
+        " ".join(f"{name}={value:g}" for name, value in shown.items()),
         "",
         text(result),
     ]
     if options.check:
-        lines.append(_check(model, result, setting, options))
+        lines.append(_check(model, regime, result, eta_l, eta_u, options))
     return "\n".join([*lines, f"note: {model.note}"] if model.note else lines)
 
 
@@ -122,10 +126,22 @@ def _model(options: argparse.Namespace) -> GroupModel:
 
 
 def _check(
-    model: GroupModel, result: Answer, setting: dict[str, Any], options: argparse.Namespace
+    model: GroupModel,
+    regime: Regime,
+    result: Answer,
+    eta_l: float,
+    eta_u: float,
+    options: argparse.Namespace,
 ) -> str:
-    rng = stream(options.seed, "gaussian/sobol")
-    risks = sobol_risks(model, eta_t=options.eta_t, rng=rng, log2_nodes=12, **setting)
+    risks = sobol_risks(
+        model,
+        regime,
+        eta_l=eta_l,
+        eta_u=eta_u,
+        eta_t=options.eta_t,
+        rng=stream(options.seed, "gaussian/sobol"),
+        log2_nodes=12,
+    )
     exact = np.array([[getattr(mix.exact, side) for mix in result.mixes] for side in _SIDES])
     mean, error = risks.mean(axis=0), risks.std(axis=0, ddof=1) / np.sqrt(len(risks))
     return (

@@ -10,7 +10,7 @@ class InputError(ValueError):
     """Something the user asked for cannot be done.
 
     The message is one sentence a user can act on: field, value, rule, remedy. The command line
-    prints it alone, without a traceback, and exits with status 2.
+    prints only it, without a traceback, and exits with status 2.
     """
 
 

@@ -63,7 +63,7 @@ class Bffhq(Published):
         split, y, a = np.array(codes, dtype=np.int64).T
         if self.check_counts:
             self._check((y != a)[split == TRAIN])
-        return ImageDataset(self.name, folder, tuple(files), y, a, split, GROUPS)
+        return ImageDataset(self.name, y, a, split, GROUPS, root=folder, files=tuple(files))
 
     def _check(self, conflict: NDArray[np.bool_]) -> None:
         """InputError unless the share of conflicting images (N,) rounds to `percent`."""

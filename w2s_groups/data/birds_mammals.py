@@ -119,6 +119,7 @@ class BirdsMammals(Settings):
     """Mammal (y = 0) or bird (1) on land (a = 0) or water (1); majority a = y, as in Waterbirds."""
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        """The composed images; the packages are fetched below cache/debian at first use."""
         wanted = packages()
         files = fetch(wanted, cache, progress)
 

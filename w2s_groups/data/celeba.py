@@ -72,7 +72,9 @@ class CelebA(Published):
         groups = groups_of(names_of(self.target), names_of(self.attribute), self.minority)
         require_files(folder, files, str(attributes.path), lambda i: f"line {attributes.lines[i]}")
         split = _joined(attributes, partition)
-        dataset = ImageDataset(self.name, folder, files, labels, confounders, split, groups)
+        dataset = ImageDataset(
+            self.name, labels, confounders, split, groups, root=folder, files=files
+        )
         if self.check_counts:
             self._check(dataset)
         return dataset

@@ -70,7 +70,7 @@ class CivilComments(Published):
             ("non-toxic", "toxic"), (f"no {word} mention", f"{word} mention"), self.minority
         )
         texts = table.columns["comment_text"]
-        dataset = TextDataset(self.name, texts, None, names, toxic, mentioned, split, groups)
+        dataset = TextDataset(self.name, toxic, mentioned, split, groups, files=names, texts=texts)
         if self.check_counts and self.attribute == "black":
             check_counts(dataset, BLACK)
         elif self.check_counts:

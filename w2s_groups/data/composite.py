@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import PIL
@@ -12,7 +12,7 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import Role, role
-from w2s_groups.data.base import ImageDataset
+from w2s_groups.data.base import DatasetConfig, ImageDataset
 from w2s_groups.data.cache import Progress, built, content_hash, key, silent
 from w2s_groups.data.folder import groups_of, read_folder, slug
 from w2s_groups.data.plan import Split, plan, pool_and_test
@@ -32,14 +32,13 @@ SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
 @dataclass
-class Settings:
+class Settings(DatasetConfig):
     """What the compositor needs to know besides the pictures.
 
     n_pool, n_test: images in all, spread equally over the groups. split_seed, test_fraction: which
     identities, of cut-outs and of backgrounds alike, are the test's. The rest as in render.Look.
     """
 
-    name: str = MISSING
     n_pool: int = MISSING
     n_test: int = MISSING
     size: int = MISSING
@@ -50,8 +49,8 @@ class Settings:
     quality: int = MISSING
 
     def __post_init__(self) -> None:
-        for field, low, high in (("n_pool", 1, 10**7), ("n_test", 1, 10**7)):
-            in_range(f"data.{field}", getattr(self, field), low, high)
+        for name in ("n_pool", "n_test"):
+            in_range(f"data.{name}", getattr(self, name), 1, 10**7)
         in_range("data.split_seed", self.split_seed, 0, 2**63)
         if not 0 < self.test_fraction < 1:
             raise InputError(f"data.test_fraction={self.test_fraction} must lie between 0 and 1")
@@ -95,7 +94,7 @@ def compose(
     recipe = {
         "builder": BUILDER,
         "pillow": PIL.__version__,
-        "settings": {field: getattr(settings, field) for field in Settings.__dataclass_fields__},
+        "settings": {part.name: getattr(settings, part.name) for part in fields(Settings)},
         "classes": groups.class_names,
         "attributes": groups.attribute_names,
         "cutouts": _named_hashes(cutouts, hashes),
@@ -164,6 +163,7 @@ class Composite(Settings):
     minority: list[list[int]] = MISSING
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        """The composed images."""
         return compose(
             scan(self.cutouts, "cutouts"),
             scan(self.backgrounds, "backgrounds"),

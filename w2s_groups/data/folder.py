@@ -53,7 +53,7 @@ def dataset_of(
     files = table.files(columns[0])
     labels, attributes, split = _codes(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
-    return ImageDataset(name, root, files, labels, attributes, split, groups)
+    return ImageDataset(name, labels, attributes, split, groups, root=root, files=files)
 
 
 def texts_of(
@@ -65,7 +65,8 @@ def texts_of(
     """
     first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
     names = tuple(f"{table.unit} {line}" for line in table.lines)
-    return TextDataset(name, first, second, names, *_codes(table, columns, groups), groups)
+    coded = _codes(table, columns, groups)
+    return TextDataset(name, *coded, groups, files=names, texts=first, second=second)
 
 
 def check_texts(columns: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ class ImageNet9(Published):
         _check_folders(files)
         split_y_a = np.array(codes, dtype=np.int64)
         split, y, a = split_y_a.T
-        return ImageDataset(self.name, root, tuple(files), y, a, split, GROUPS)
+        return ImageDataset(self.name, y, a, split, GROUPS, root=root, files=tuple(files))
 
 
 def _of_set(root: Path, name: str) -> list[str]:

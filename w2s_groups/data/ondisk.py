@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,10 @@ from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import Role, role
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, AnyListed, Dataset, Listed
+from w2s_groups.data.base import TEST, TRAIN, VAL, Dataset, DatasetConfig, Listed
 from w2s_groups.data.cache import Progress, silent
 
+AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
@@ -38,7 +39,7 @@ class Shared(Enum):
 
 
 @dataclass
-class OnDisk(ABC):
+class OnDisk(DatasetConfig):
     """A dataset that the user has on disk.
 
     root: its folder. archive: the file it came in, unpacked once into the cache; give one of the
@@ -47,7 +48,6 @@ class OnDisk(ABC):
     shared: what to do about test images that are also in the pool, under any name.
     """
 
-    name: str = MISSING
     root: str | None = role(Role.place)
     archive: str | None = role(Role.place)
     pool: Pool = MISSING
@@ -58,7 +58,7 @@ class OnDisk(ABC):
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
 
     def __post_init__(self) -> None:
-        given = {f"data.{field}": getattr(self, field) for field in self.SOURCES}
+        given = {f"data.{place}": getattr(self, place) for place in self.SOURCES}
         n = sum(value is not None and value is not False for value in given.values())
         if n != 1:
             raise InputError(
@@ -78,6 +78,7 @@ class OnDisk(ABC):
         """All images or texts below `root` with their official split."""
 
     def load(self, cache: Path, progress: Progress = silent) -> Listed:
+        """The samples as `pool` splits them."""
         dataset = self.read(self._located(cache, progress), cache, progress)
         if self.pool is Pool.all:
             return resplit(dataset, self.test_fraction, self.split_seed)

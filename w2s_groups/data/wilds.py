@@ -70,12 +70,12 @@ class Wilds(Published):
         texts = _texts(source, kept)
         if texts is not None:
             names = tuple(f"index {row}" for row in kept.tolist())
-            return TextDataset(self.name, texts, None, names, *coded)
+            return TextDataset(self.name, *coded, files=names, texts=texts)
         folder = Path(source.data_dir)
         paths = _paths(source, kept)
         files = tuple(_below(path, folder, self.dataset) for path in paths)
         require_files(folder, files, f"wilds' {self.dataset}", lambda row: f"index {kept[row]}")
-        return ImageDataset(self.name, folder, files, *coded)
+        return ImageDataset(self.name, *coded, root=folder, files=files)
 
     def _open(self, root: Path) -> Any:
         get_dataset = import_wilds()

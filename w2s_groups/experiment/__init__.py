@@ -1,1 +1,1 @@
-"""From a configuration to stored cells, predictions and reports."""
+"""From a configuration to stored cells: preparation, blocks of cells, jobs and sweeps."""

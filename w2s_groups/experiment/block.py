@@ -17,7 +17,7 @@ from w2s_groups.experiment import labelled, records
 from w2s_groups.experiment.lockstep import BuiltOn, Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.experiment.records import Tested
-from w2s_groups.heads.logistic import decisions, probabilities
+from w2s_groups.heads.outputs import decisions, probabilities
 from w2s_groups.heads.problem import (
     CrossEntropy,
     Head,
@@ -25,8 +25,9 @@ from w2s_groups.heads.problem import (
     Problem,
     Squared,
     identity,
+    one_hot,
 )
-from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
+from w2s_groups.methods.base import Draws, Fitted, Method
 from w2s_groups.results.risks import accuracy_by_group
 from w2s_groups.schema.cells import Cell
 

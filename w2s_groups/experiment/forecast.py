@@ -80,7 +80,9 @@ class Engine:
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
                 samples=finer * self.samples, progress=progress,
             )  # fmt: skip
-        rows = table.predictions(predicted, labelled, unlabelled, self.pool.groups, self.pool.priors)
+        rows = table.predictions(
+            predicted, labelled, unlabelled, self.pool.groups, self.pool.priors
+        )
         return rows.assign(alpha=alpha)
 
     def _counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
-from w2s_groups.data.base import Dataset, FeatureDataset, Listed, TextDataset, in_order
+from w2s_groups.data.base import Dataset, FeatureDataset, ImageDataset, Listed, TextDataset
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
 from w2s_groups.features import extraction, precomputed, texts
@@ -62,7 +62,7 @@ def load_dataset(cfg: Config) -> Dataset:
     """
     with one_at_a_time(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
-    return dataset if isinstance(dataset, FeatureDataset) else in_order(dataset)
+    return dataset.in_order()
 
 
 @contextmanager
@@ -108,6 +108,7 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     """
     if isinstance(dataset, FeatureDataset):
         return _own_features(dataset, cfg, check)
+    assert isinstance(dataset, Listed)
     sources = _sources(dataset, cfg)
     sentence = _shared(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
     check(lambda side, name: sources.width(name))
@@ -235,6 +236,7 @@ def _extractors(
         return {name: partial(extract, net) for name, net in networks.items()}, _known(
             texts.contents(dataset)
         )
+    assert isinstance(dataset, ImageDataset)
     files = dataset.root, dataset.files
     content = extraction.contents(*files, cfg.workers)
     extract = partial(extraction.extract, *files, content=content, **how)

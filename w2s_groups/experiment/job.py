@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import count
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
@@ -25,7 +26,6 @@ from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.results import failures, store
-from w2s_groups.results.format import count
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
 from w2s_groups.schema.cells import Cell
@@ -180,7 +180,7 @@ class _Runner:
             return
         for (cell, planned), records in zip(block.items(), of_cells, strict=True):
             if cell in left:
-                store.save(self.folder, replace(planned, atoms=records))
+                store.save(self.folder, replace(planned, records=records))
                 failures.forget(self.folder, [planned.key])
 
     def _failed(self, block: Mapping[Cell, Stored], left: set[Cell], error: Exception) -> None:

@@ -29,7 +29,7 @@ FIELDS = (*SETUP, *POINT, "seed")
 
 
 class Logger(Callback):
-    """Writes cells somewhere, each once. A subclass names the module it needs and writes one cell."""
+    """Writes cells somewhere, each once. A subclass names its module and writes one cell."""
 
     module: ClassVar[str]  # that has to be there; the extra that brings it has its name
 

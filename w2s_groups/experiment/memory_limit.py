@@ -18,8 +18,8 @@ from w2s_groups.experiment.block import at_once, draw_of, with_loss
 from w2s_groups.experiment.lockstep import Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool, make_pool
 from w2s_groups.heads import solve
-from w2s_groups.heads.problem import Head, Problem, n_logits
-from w2s_groups.methods.base import Fitted, one_hot
+from w2s_groups.heads.problem import Head, Problem, n_logits, one_hot
+from w2s_groups.methods.base import Fitted
 from w2s_groups.schema.cells import Cell
 from w2s_groups.schema.choices import HeadKind
 from w2s_groups.schema.config import Config

@@ -32,7 +32,8 @@ from w2s_groups.reports import places
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
 from w2s_groups.results.format import IMAGE
-from w2s_groups.results.table import Grid, grids
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 from w2s_groups.schema.cells import Cell, cells
 from w2s_groups.schema.choices import HeadKind, ReadFrom
 from w2s_groups.schema.config import Config

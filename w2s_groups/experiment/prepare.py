@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.roles import Role, names, plain
 from w2s_groups.data.base import Dataset, original_eta
-from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, memory_limit, solvers
 from w2s_groups.experiment.inputs import Loaded, Memory
 from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool
@@ -103,7 +102,7 @@ def check_cells(
     cfg: Config, dataset: Dataset, usable: NDArray[np.bool_], own: Sequence[Cell]
 ) -> None:
     """InputError unless the usable rows of the pool serve every cell."""
-    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    if_all = cfg.data.if_all(dataset)
     requests = [cell.request for cell in own]
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
 

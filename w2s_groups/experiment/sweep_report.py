@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from w2s_groups.core.roles import CROSSED, names
+from w2s_groups.core.text import wrapped
 from w2s_groups.experiment.settings import OF_DATA
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import failures, store
-from w2s_groups.results.format import IMAGE, wrapped
+from w2s_groups.results.format import IMAGE
 from w2s_groups.schema.config import Config
 
 Record = dict[str, Any]

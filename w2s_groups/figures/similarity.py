@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from w2s_groups.figures import style
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval, mean_interval
-from w2s_groups.results.table import Grid
 
 COLOURS = (*style.OTHERS, style.INK)
 AXES = {

@@ -32,7 +32,8 @@ from w2s_groups.heads.problem import (
     constant_head,
     linear,
 )
-from w2s_groups.heads.ridge_batch import Group, groups_of, ridge, ridge_bytes
+from w2s_groups.heads.ridge_batch import ridge, ridge_bytes
+from w2s_groups.heads.ridge_groups import Group, groups_of
 
 MEMORY_LIMIT = 2 * 2**30
 KERNELS = 8  # share of the memory limit, 1/8, for kernels of rows that come again
@@ -127,7 +128,12 @@ def iterate(
         raise InputError(f"tol={tol} must be positive")
     work = _prepare(features, problems, memory_limit)
     ended = _counter(progress, len(problems))
-    kernels = (kernels or Kernels(memory_limit // KERNELS)).of(dict(features))
+    sets: dict[str, list[NDArray[np.int64]]] = {}
+    for task in itertools.chain(
+        *(block.tasks for block in work.blocks), work.given, dict(work.after)
+    ):
+        sets.setdefault(task.problem.side, []).append(task.rows)
+    kernels = (kernels or Kernels(memory_limit // KERNELS)).of(features, sets)
     ending = Ending(features, tol, memory_limit, device, kernels, ended)
     return itertools.chain(
         *(

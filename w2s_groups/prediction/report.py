@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from w2s_groups.core.text import wrapped
 from w2s_groups.figures import style
 from w2s_groups.prediction.figures import maps, measured, sizes
 from w2s_groups.prediction.storage import Found
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, match, wrong_sign
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import IMAGE, noun_of, wrapped
+from w2s_groups.results.format import IMAGE, noun_of
+from w2s_groups.results.method_facts import method_label
 
 EVERY = "predicted_vs_measured.csv.gz"
 NAMES = {"average": "average", "minority": "minority", "worst_group": "worst group"}

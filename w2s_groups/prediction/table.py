@@ -18,8 +18,8 @@ from w2s_groups.methods.variants import base_of
 from w2s_groups.prediction.agreement import is_clear, is_near
 from w2s_groups.prediction.estimates import forecast
 from w2s_groups.prediction.ridge import Prediction
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.risks import gain
-from w2s_groups.results.table import Grid
 
 METRICS = ("average", "minority", "worst_group")
 METHODS = ("teacher", "w2s", "gain")

@@ -13,7 +13,7 @@ from w2s_groups.reports.published import beside_the_paper, dimensions, every_pai
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
-from w2s_groups.results.table import Grid
+from w2s_groups.results.grid import Grid
 
 
 def across(

@@ -12,8 +12,8 @@ from w2s_groups.core.files import shipped
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval, paired_gain
-from w2s_groups.results.table import Grid
 
 # Widths of the published networks' features: what their chance level depends on.
 _WIDTH = {"ResNet-18": 512, "ResNet-34": 512, "CLIP ViT-B/32": 768}

@@ -1,1 +1,1 @@
-"""The schema of the whole configuration: types, ranges, what goes together, and its cells."""
+"""The configuration of a run as dataclasses, with every range checked."""
