@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from w2s_groups.cli import predict
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import predict as questions
+from w2s_groups.experiment.inputs import load_dataset
 from w2s_groups.prediction import report
 from w2s_groups.prediction.storage import Found
 from w2s_groups.prediction.storage import load as load_found
@@ -174,3 +176,36 @@ def test_a_prediction_is_renewed_by_its_own_question_only() -> None:
     named = old | {"asked": "22"}
     assert questions.question("11", old) != questions.question("11", named)
     assert questions.question("22", old) == questions.question("11", named)
+
+
+def test_a_page_over_pairs_is_renewed_by_its_own_pairs_only(
+    run: tuple[Path, str], load: Load, tmp_path: Path
+) -> None:
+    found = load_found(run[0])
+    dataset = load_dataset(load(*SMALL, *places(tmp_path)))
+
+    def written(*networks: str) -> tuple[Path, str]:
+        names = ",".join(networks)
+        asked = (f"teacher=[{names}]", f"student=[{names}]", *places(tmp_path))
+        cfg = load("data=colored_digits", *asked, of="predict")
+        pages = [
+            questions.Page(
+                replace(found, settings=found.settings | {"teacher": t, "student": s}), run[0], "", 0
+            )
+            for t, s in cfg.pairs
+        ]
+        together = questions.write_together(cfg, dataset, pages)  # type: ignore[arg-type]
+        assert together is not None
+        return together
+
+    first, sentence = written("net/a", "net/b")
+    assert first == tmp_path / "reports/predict/gaussian"
+    assert sentence == ""
+    before = {path: path.read_bytes() for path in first.iterdir()}
+    other, sentence = written("net/a", "net/c")
+    assert other != first
+    assert sentence.startswith(f"{first}/ is kept: its report has other settings (teacher, student")
+    assert "# Predicted against measured on gaussian" in (other / "README.md").read_text()
+    assert {path: path.read_bytes() for path in first.iterdir()} == before
+    assert written("net/b", "net/a") == (first, "")
+    assert questions.write_together(load(*SMALL, of="predict"), dataset, []) is None  # type: ignore[arg-type]

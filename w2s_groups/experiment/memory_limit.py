@@ -64,7 +64,7 @@ def too_small(cfg: Config, error: MemoryLimitError) -> InputError:
     """The sentence of the error with the limit as the configuration has it."""
     need = math.ceil(100 * error.need / GB) / 100
     return InputError(
-        f"memory_limit_gb={cfg.memory_limit_gb:g} is too small: {error.what} {need:g}; set "
+        f"memory_limit_gb={cfg.memory_limit_gb:g} is too small: {error.what} {need:g} GB; set "
         f"memory_limit_gb={need:g} or more, or lower n_l or n_u"
     )
 
@@ -99,19 +99,21 @@ def _rehearse(
 ) -> None:
     """MemoryLimitError if a head of the cells needs more than `memory_limit` bytes."""
     shapes = {side: (len(pool.y), width) for side, width in widths.items()}
-    answer = _labels(pool)
+    answers = {side: _labels(pool, width) for side, width in widths.items()}
 
     def fit(asked: Mapping[Key, Sequence[Problem]]) -> dict[Key, list[Solved]]:
         every = [problem for problems in asked.values() for problem in problems]
         solve.divided(shapes, with_loss(every, cfg.ridge), memory_limit)
-        return {key: [Solved(p, answer) for p in problems] for key, problems in asked.items()}
+        return {
+            key: [Solved(p, answers[p.side]) for p in problems] for key, problems in asked.items()
+        }
 
     draws = [draw_of(cell, pool, cfg.permute_labels)[1] for cell in cells]
     solve_methods(cfg.resolved(widths), draws, fit, cfg.built_on())
 
 
-def _labels(pool: Pool) -> Fitted:
+def _labels(pool: Pool, width: int) -> Fitted:
     """A head that gives every label back: only the sizes of what it leads to are read."""
     K = n_logits(pool.n_classes)
     labels = one_hot(pool.y, pool.n_classes)
-    return Fitted(Head(np.zeros((1, K)), np.zeros(K)), lambda rows: labels[rows])
+    return Fitted(Head(np.zeros((width, K)), np.zeros(K)), lambda rows: labels[rows])

@@ -17,29 +17,24 @@ from numpy.typing import NDArray
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.data.base import TEST, Dataset
-from w2s_groups.experiment import job
+from w2s_groups.experiment import measured
 from w2s_groups.experiment import settings as of_report
 from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.prepare import Prepared, check_cells, prepare
-from w2s_groups.prediction import report, table
+from w2s_groups.prediction import report
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.prediction.storage import Found, save, short, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
-from w2s_groups.results import store
 from w2s_groups.results.committed import packed
 from w2s_groups.results.format import IMAGE
-from w2s_groups.results.grid import Grid
-from w2s_groups.results.pivot import grids
-from w2s_groups.schema.cells import Cell, cells
+from w2s_groups.schema.cells import Cell
 from w2s_groups.schema.choices import HeadKind, ReadFrom
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.prediction import PredictConfig
-
-FINER = 4  # times the samples, where bands are compared with draws
 
 log = logging.getLogger("w2s_groups")
 
@@ -65,7 +60,7 @@ def prepare_maps(cfg: PredictConfig) -> Prepared:
                 f"{name}=[0.05,0.5]"
             )
     check_writable(_root(cfg), "reports_dir")
-    trained = partial(_measured_cells, cfg)
+    trained = partial(measured.cells_of, cfg)
     one_seed = replace(cfg, seeds=[0])
     return prepare(one_seed, Memory(8), check=partial(_check, cfg), trained=trained)
 
@@ -164,13 +159,6 @@ def _check(
             )
 
 
-def _measured_cells(cfg: PredictConfig, original: float) -> list[Cell]:
-    """Cells in which heads are trained."""
-    if not cfg.measure:
-        return []
-    return cells(replace(cfg, eta_l=cfg.measure_eta, eta_u=cfg.measure_eta), original)
-
-
 def _predict_pair(cfg: PredictConfig, prepared: Prepared, teacher: str, student: str) -> Found:
     """The tables of one pair, at the alpha that is best at the corners of the map."""
     engine = Engine(prepared.pair(teacher, student).pool, cfg.samples, prepared.device, cfg.head)
@@ -194,7 +182,8 @@ def _predict_pair(cfg: PredictConfig, prepared: Prepared, teacher: str, student:
     sizes = _sizes(engine, cfg, (eta_l[0], eta_l[-1]), (eta_u[0], eta_u[-1]), alpha, at)
     compared = order = None
     if cfg.measure:
-        compared, order = _compare(cfg, prepared, engine, (teacher, student), alpha)
+        pair, memory = (teacher, student), prepared.memory
+        compared, order = measured.compare(cfg, engine, pair, alpha, memory)
     settings = {
         "data": cfg.data.name, "teacher": teacher, "student": student, "n_l": n_l, "n_u": n_u,
         "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
@@ -241,51 +230,3 @@ def _sizes(
         rows = engine.table(labelled, unlabelled, alpha, at, f"gain against {name}")
         parts.append(rows[rows["method"] == "gain"])
     return pd.concat(parts, ignore_index=True).drop_duplicates([*CELL, "metric"])
-
-
-def _compare(
-    cfg: PredictConfig, prepared: Prepared, engine: Engine, pair: tuple[str, str], alpha: float
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of table.compare and of table.order: heads are trained, and predicted where they are.
-
-    Heads are measured on the test images, so that is where they are predicted to be compared.
-    """
-    trained = _measure(cfg, engine, pair, alpha, prepared.memory)
-    mixes_l = sorted({(trained.n_l, point[0]) for point in trained.points})
-    mixes_u = sorted({(trained.n_u, point[1]) for point in trained.points})
-    predicted = engine.table(mixes_l, mixes_u, alpha, engine.test(), "measured cells", FINER)
-    compared = table.compare(predicted, table.measurements(trained))
-    return compared, table.order(predicted, trained, seed=0)
-
-
-def _measure(
-    cfg: PredictConfig, engine: Engine, pair: tuple[str, str], alpha: float, memory: Memory
-) -> Grid:
-    """Heads trained at measure_eta, with the l2 that alpha stands for where such are predicted."""
-    methods = dict(cfg.methods)
-    if cfg.head is not HeadKind.mlp:
-        methods = {
-            name: replace(
-                method, l2=engine.l2("teacher" if name == "teacher" else "student", alpha)
-            )
-            for name, method in methods.items()
-        }
-    trained = replace(
-        cfg,
-        teacher=[pair[0]],
-        student=[pair[1]],
-        eta_l=cfg.measure_eta,
-        eta_u=cfg.measure_eta,
-        methods=methods,
-        vary={},
-        measure=False,
-    )
-    done = job.run(trained, memory)
-    rows = store.load(job.results_folder(trained), done.keys)
-    if rows.empty or done.failed:
-        raise InputError(
-            f"{len(done.failed)} of {len(done.keys)} measured cells failed, the first: "
-            f"{done.failed[0] if done.failed else 'none stored'}; mend that, or set measure=false"
-        )
-    [grid] = grids(rows, done.settings.get("class_priors"))
-    return grid
