@@ -29,8 +29,9 @@ from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss, Proble
 from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule
 from w2s_groups.prediction.logistic import predict_logistic
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.theory.build import model_with_overlap
 from w2s_groups.theory.simulate import Case, Simulation, simulate
@@ -104,7 +105,7 @@ def test_mlp() -> None:
         (TWO, partial(predict, selection=Selection(0.5))),
         (TWO, predict_logistic),
     ],
-    ids=["two classes", "three classes", "refits", "logistic"],
+    ids=["two classes", "three classes", "retrained", "logistic"],
 )
 def test_prediction(groups: Groups, forecast: Callable[..., Prediction]) -> None:
     priors = np.ones(len(groups.class_names))

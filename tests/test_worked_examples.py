@@ -101,7 +101,7 @@ def test_the_new_method_runs_and_is_w2s_at_temperature_one(
     np.testing.assert_array_equal(by_method["sharpened[temperature=1]"], by_method["w2s"])
     assert (by_method["sharpened"] != by_method["w2s"]).any()
     (page,) = (tmp_path / "reports/leaderboard").rglob("leaderboard.md")
-    assert "W2S on sharpened pseudolabels" in page.read_text(encoding="utf-8")
+    assert sharpened.Sharpened.summary in page.read_text(encoding="utf-8")
 
 
 def test_the_new_methods_trials_are_as_many_as_the_others() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from w2s_groups.data.birds_mammals import BirdsMammals
-from w2s_groups.data.composite import Settings
+from w2s_groups.data.compositing.dataset import Settings
 
 
 @pytest.fixture

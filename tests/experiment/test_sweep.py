@@ -13,6 +13,7 @@ import pytest
 import torch
 from multirun import SMALL, arguments, cells, command, environment, places, run
 
+from w2s_groups.cli import run as command_run
 from w2s_groups.cli.threads import share_of
 from w2s_groups.core.roles import plain
 from w2s_groups.experiment import identity, job, sweep_report
@@ -61,7 +62,7 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
         return real(block, *args)
 
     monkeypatch.setattr(job, "run_block", lacking)
-    assert len(run.run(load(*overrides)).failed) == 1
+    assert len(command_run.run(load(*overrides)).failed) == 1
     printed = capsys.readouterr().out
     assert printed.rstrip().endswith("1 of 4 cells failed; run the same command to try them again")
     (row,) = failures.load(tmp_path / "results/leaderboard")
@@ -72,15 +73,15 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
     assert "## Cells that failed" in page
     assert "MemoryError: no room for 3 GiB" in page
     with pytest.raises(MemoryError):
-        run.run(load(*overrides, "fail_fast=true"))
+        command_run.run(load(*overrides, "fail_fast=true"))
 
     monkeypatch.setattr(job, "run_block", real)
-    assert run.run(load(*overrides)).failed == []
+    assert command_run.run(load(*overrides)).failed == []
     assert failures.load(tmp_path / "results/leaderboard") == []
     page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
     assert "Cells that failed" not in page
     alone = cells(tmp_path)
-    run.run(load(*overrides, *places(tmp_path / "again")))
+    command_run.run(load(*overrides, *places(tmp_path / "again")))
     assert cells(tmp_path / "again") == alone
 
 
@@ -94,12 +95,12 @@ def test_dimensions_that_cannot_be_measured_cost_no_report(
 
     with monkeypatch.context() as patch:
         patch.setattr(job, "pair_report", failing)
-        run.run(load(*overrides))
+        command_run.run(load(*overrides))
     assert "cannot be measured (LinAlgError: no convergence): left blank" in caplog.text
     folder = tmp_path / "reports/leaderboard/gaussian"
     assert "W2S" in (folder / "leaderboard.md").read_text()
     assert check.differences(tmp_path) == []
-    run.run(load(*overrides))  # measured now, in the same report
+    command_run.run(load(*overrides))  # measured now, in the same report
     assert "intrinsic dimension, teacher" in (folder / "leaderboard.md").read_text()
 
 
@@ -107,12 +108,12 @@ def test_compacted_cells_are_not_made_again(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     overrides = (*SMALL, "eta_l=0.25", "eta_u=[0.25,0.5]", "seeds=[0]", *places(tmp_path))
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     before = (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes()
     compaction.compact(tmp_path / "results/leaderboard")
     assert cells(tmp_path) == {}
     caplog.set_level("INFO")
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     assert "2 cells, 2 of them stored already" in caplog.text
     assert cells(tmp_path) == {}
     assert (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes() == before
@@ -122,9 +123,9 @@ def test_other_code_is_said_and_not_mixed(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overrides = (*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     assert f"1 cells of this configuration are stored by other code (v{identity.NUMERICS - 1}" in (
         caplog.text
     )
@@ -242,7 +243,7 @@ def test_torch_still_says_what_it_says_when_memory_runs_out() -> None:
 @pytest.mark.slow
 def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
     code = (
-        "from w2s_groups.cli import run\n"
+        "from w2s_groups.cli import main\n"
         "from w2s_groups.experiment import inputs\n"
         "load = inputs.load_features\n"
         "def failing(dataset, cfg, check):\n"
@@ -250,7 +251,7 @@ def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
         "        raise OSError('the disk went away')\n"
         "    return load(dataset, cfg, check)\n"
         "inputs.load_features = failing\n"
-        "run.main()\n"
+        "main()\n"
     )
     asked = arguments(
         tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=60,100", "data.seed=1,2"

@@ -14,7 +14,7 @@ def run(cfg: PredictConfig) -> None:
     pages = []
     for page in predict.pages(cfg, prepared):
         pages.append(page)
-        print(report.summary(page.found))
+        print(report.summary(page.pair))
         print(f"\n{page.seconds:.0f} s; report in {page.folder}/")
         print(f"{wrapped(page.sentence)}\n" if page.sentence else "")
     together = predict.write_together(cfg, prepared.dataset, pages)

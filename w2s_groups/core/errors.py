@@ -14,6 +14,9 @@ class InputError(ValueError):
     """
 
 
+_ALIKE = str.maketrans("1I0O", "lloo")  # characters that are easily read as another
+
+
 class MemoryLimitError(InputError):
     """A limit on working memory is too small for one step. limit, need: bytes.
 
@@ -31,5 +34,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Error for a name that is not registered: near matches first, then the whole list."""
     options = sorted(known)
     near = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    near.sort(key=lambda match: match.translate(_ALIKE) != name.translate(_ALIKE))
     hint = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
     return InputError(f"{kind}={name!r} is unknown: {hint}known: {', '.join(options)}")

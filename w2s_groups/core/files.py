@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -60,3 +61,9 @@ def check_writable(folder: Path, field: str) -> None:
         raise InputError(
             f"{field}={folder} can't be written to ({error.strerror}); name a writable folder"
         ) from error
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

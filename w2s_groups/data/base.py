@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
 
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.core.errors import InputError
+from w2s_groups.data.files.cache import Progress, silent
 from w2s_groups.design.groups import Groups
 
 TRAIN, VAL, TEST = 0, 1, 2
@@ -155,6 +156,18 @@ def original_eta(dataset: Dataset) -> float:
     rows = split == TRAIN if (split == TRAIN).any() else split != TEST
     minority = dataset.groups.is_minority[dataset.codes[rows]]
     return float(minority.mean()) if minority.size else 1.0
+
+
+def in_range(field: str, value: float, low: float, high: float) -> None:
+    """InputError unless low <= value <= high (nan fails)."""
+    if not low <= value <= high:
+        raise InputError(f"{field}={value} must lie in {low}..{high}; change it")
+
+
+def check_fraction(field: str, value: float) -> None:
+    """InputError unless 0 < value < 1 (nan fails)."""
+    if not 0 < value < 1:
+        raise InputError(f"{field}={value} must lie between 0 and 1; change it")
 
 
 @dataclass

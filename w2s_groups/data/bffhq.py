@@ -12,9 +12,9 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
-from w2s_groups.data.cache import Progress
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.scan import images_below
 from w2s_groups.data.published import Published
-from w2s_groups.data.scan import images_below
 from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("young", "old"), ("female", "male"))

@@ -16,11 +16,11 @@ from PIL import Image
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, ImageDataset
-from w2s_groups.data.cache import Progress, built, key, silent
+from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, ImageDataset, in_range
 from w2s_groups.data.card import card
+from w2s_groups.data.files.cache import Progress, built, key, silent
+from w2s_groups.data.files.parallel import run_all
 from w2s_groups.data.folder import read_folder, slug, write_metadata
-from w2s_groups.data.render import in_range, run_all
 from w2s_groups.design.groups import Groups
 
 BUILDER = 1  # raise it when the same recipe would give other pixels

@@ -9,10 +9,9 @@ from typing import ClassVar
 import numpy as np
 from omegaconf import MISSING
 
-from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, FeatureDataset
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, FeatureDataset, in_range
+from w2s_groups.data.files.cache import Progress, silent
 from w2s_groups.design.groups import Groups
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 
@@ -40,12 +39,8 @@ class Gaussian(DatasetConfig):
     NETWORKS: ClassVar[tuple[str, ...]] = ("gaussian/weak", "gaussian/strong")
 
     def __post_init__(self) -> None:
-        for field in ("n_pool", "n_test", "d_z"):
-            if not 1 <= getattr(self, field) <= 10**7:
-                raise InputError(
-                    f"data.{field}={getattr(self, field)} is outside [1, 10000000]; choose a size "
-                    "in that range"
-                )
+        for name in ("n_pool", "n_test", "d_z"):
+            in_range(f"data.{name}", getattr(self, name), 1, 10**7)
 
     def load(self, cache: Path, progress: Progress = silent) -> FeatureDataset:
         """Features in memory; nothing is read or cached."""

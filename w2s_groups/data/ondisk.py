@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -16,9 +16,18 @@ from omegaconf import MISSING
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import Role, role
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, Dataset, DatasetConfig, Listed
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.data.base import (
+    TEST,
+    TRAIN,
+    VAL,
+    Dataset,
+    DatasetConfig,
+    Listed,
+    check_fraction,
+    in_range,
+)
+from w2s_groups.data.files.archive import unpacked
+from w2s_groups.data.files.cache import Progress, silent
 
 AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
@@ -66,12 +75,8 @@ class OnDisk(DatasetConfig):
                 f"{'several are' if n else 'none is'} set; set data.root to its folder, or "
                 "data.archive to the file it came in"
             )
-        if not 0 < self.test_fraction < 1:
-            raise InputError(
-                f"data.test_fraction={self.test_fraction} must lie between 0 and 1; change it"
-            )
-        if not 0 <= self.split_seed <= 2**63:
-            raise InputError(f"data.split_seed={self.split_seed} must be 0 or more; change it")
+        check_fraction("data.test_fraction", self.test_fraction)
+        in_range("data.split_seed", self.split_seed, 0, 2**63)
 
     @abstractmethod
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
@@ -172,51 +177,3 @@ def split_codes(
             f"+data.splits.{lacking[0]}=drop, or =train, =val or =test"
         )
     return {name: _TARGETS[given[name]] for name in there}
-
-
-def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:
-    """`root`, or the one folder of `inside` below it, that holds the file `wanted`.
-
-    Raises InputError with `remedy` where none does, and where several do.
-    """
-    if (root / wanted).is_file():
-        return root
-    found = [root / folder for folder in inside if (root / folder / wanted).is_file()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"data.root={root} holds {len(found)} releases of {name} "
-            f"({', '.join(path.name for path in found)}); set data.root to one of them"
-        )
-    places = " or ".join([str(root), *(f"its folder {folder}" for folder in inside)])
-    raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
-
-
-def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None:
-    """InputError unless each split has as many images of each group as the release.
-
-    expected: split name -> images per group code.
-    """
-    groups = dataset.groups
-    noun = f"{dataset.NOUN}s"
-    for split, name in enumerate(expected):
-        found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
-        for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
-            if n != wanted:
-                raise InputError(
-                    f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "
-                    f"{wanted}; restore the whole release, or set data.check_counts=false for a "
-                    "subset"
-                )
-
-
-def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:
-    """InputError unless each split is as large as the release's."""
-    for split, (name, wanted) in enumerate(expected.items()):
-        n = int((dataset.split == split).sum())
-        if n != wanted:
-            raise InputError(
-                f"data {dataset.name}: {name} has {n} {dataset.NOUN}s and the release has "
-                f"{wanted}; restore the whole release, or set data.check_counts=false for a subset"
-            )

@@ -15,11 +15,11 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.base import TRAIN, ImageDataset, Listed, TextDataset
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.folder import groups_of
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.ondisk import split_codes
 from w2s_groups.data.published import Published
-from w2s_groups.data.scan import require_files
+from w2s_groups.data.rows import groups_of
 
 
 @dataclass

@@ -23,7 +23,7 @@ from w2s_groups.experiment import settings as of_report
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.prediction import ridge
-from w2s_groups.prediction.estimates import METRICS, estimate, metric_values
+from w2s_groups.prediction.estimates import METRICS, interval_estimate, metric_values
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.storage import short, to_csv
 from w2s_groups.reports import places
@@ -181,9 +181,9 @@ def _change(option: Values, now: Values) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for metric in ("worst_group", "average"):
         for who in ("teacher", "student"):
-            row[f"{who}_{metric}"] = estimate(option[f"{who}_{metric}"]).mean
+            row[f"{who}_{metric}"] = interval_estimate(option[f"{who}_{metric}"]).mean
         change = gain(option[f"student_{metric}"], now[f"student_{metric}"])
-        seen = estimate(change)
+        seen = interval_estimate(change)
         row |= {
             f"change_{metric}": seen.mean, f"change_{metric}_low": seen.low,
             f"change_{metric}_high": seen.high, f"change_{metric}_error": seen.error,

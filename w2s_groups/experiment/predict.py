@@ -26,7 +26,7 @@ from w2s_groups.prediction import report
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
-from w2s_groups.prediction.storage import Found, save, short, to_csv
+from w2s_groups.prediction.storage import PairPrediction, save, short, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results.committed import packed
@@ -42,7 +42,7 @@ log = logging.getLogger("w2s_groups")
 class Page(NamedTuple):
     """The report of one pair. sentence: why its folder has not the plain name, or ""."""
 
-    found: Found
+    pair: PairPrediction
     folder: Path
     sentence: str
     seconds: float
@@ -71,17 +71,17 @@ def pages(cfg: PredictConfig, prepared: Prepared) -> Iterator[Page]:
     asked = of_report.digest(cfg, dataset)
     for teacher, student in cfg.pairs:
         started = time.monotonic()
-        found = _predict_pair(cfg, prepared, teacher, student)
-        found = replace(found, settings=found.settings | _noun(dataset) | {"asked": asked})
+        pair = _predict_pair(cfg, prepared, teacher, student)
+        pair = replace(pair, settings=pair.settings | _noun(dataset) | {"asked": asked})
         folder, sentence = places.place(
             _root(cfg) / dataset.name,
             f"{short(teacher)}__{short(student)}",
-            found.settings,
+            pair.settings,
             asked=partial(question, asked),
         )
-        found = save(found, folder)
-        _write(folder, report.files(found))
-        yield Page(found, folder, sentence, time.monotonic() - started)
+        pair = save(pair, folder)
+        _write(folder, report.files(pair))
+        yield Page(pair, folder, sentence, time.monotonic() - started)
 
 
 def write_together(
@@ -91,13 +91,13 @@ def write_together(
     name or "". None where fewer than two were.
     """
     compared = [
-        page.found.compared.assign(
-            teacher=page.found.settings["teacher"],
-            student=page.found.settings["student"],
+        page.pair.compared.assign(
+            teacher=page.pair.settings["teacher"],
+            student=page.pair.settings["student"],
             **_noun(dataset),
         )
         for page in written
-        if page.found.compared is not None
+        if page.pair.compared is not None
     ]
     if len(compared) < 2:
         return None
@@ -159,7 +159,9 @@ def _check(
             )
 
 
-def _predict_pair(cfg: PredictConfig, prepared: Prepared, teacher: str, student: str) -> Found:
+def _predict_pair(
+    cfg: PredictConfig, prepared: Prepared, teacher: str, student: str
+) -> PairPrediction:
     """The tables of one pair, at the alpha that is best at the corners of the map."""
     engine = Engine(prepared.pair(teacher, student).pool, cfg.samples, prepared.device, cfg.head)
     log.info("%s -> %s: %d cells at %d values of alpha, no head is trained", teacher, student,
@@ -189,7 +191,7 @@ def _predict_pair(cfg: PredictConfig, prepared: Prepared, teacher: str, student:
         "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
         "head": cfg.head.value, "draws": len(cfg.seeds), "keep": cfg.keep,
     }  # fmt: skip
-    return Found(settings, path, of_map, sizes, compared, order)
+    return PairPrediction(settings, path, of_map, sizes, compared, order)
 
 
 def best_alpha(path: pd.DataFrame) -> float:

@@ -92,11 +92,14 @@ def _caption(grid: Grid, shown: int) -> str:
 
 
 def _percent(interval: Interval, p: int, m: int) -> str:
-    """`90.7 ± 1.0`, the larger half of an interval that ends at 0 or 100; `90.7` without one."""
+    """`90.7±1.0`, which no line break parts; `90.7` without an interval.
+
+    Of an interval that ends at 0 or 100 it is the larger half.
+    """
     mean, low, high = (float(part[p, m]) for part in interval[:3])
     shown = [v for v in (mean, max(mean - low, high - mean)) if not math.isnan(v)]
     # Rounded as fractions, so that a tie falls on the side that it has in the report.
-    return " ± ".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK
+    return "±".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK
 
 
 def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:

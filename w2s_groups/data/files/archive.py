@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.cache import Progress, built, content_hash
+from w2s_groups.core.files import content_hash
+from w2s_groups.data.files.cache import Progress, built
 
 _AGAIN = "fetch the file again"
 _BROKEN = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data import cache
+from w2s_groups.data.files import cache
 
 
 def _write(folder: Path, step: str) -> None:
@@ -96,7 +96,7 @@ def test_cache_below_a_file_is_an_input_error(tmp_path: Path) -> None:
 
 def test_killed_build_is_not_read_as_whole(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from w2s_groups.data import cache\n"
+        "import sys, time; from pathlib import Path; from w2s_groups.data.files import cache\n"
         "def build(folder, step):\n"
         "    (folder / 'b.bin').write_bytes(b'6')\n"
         "    print('half', flush=True); time.sleep(60)\n"

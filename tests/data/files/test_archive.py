@@ -14,8 +14,10 @@ from layouts import MAKE, config, waterbirds
 from numpy.testing import assert_array_equal
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data import DATASETS, archive, cache
-from w2s_groups.data.archive import unpacked
+from w2s_groups.core.files import content_hash
+from w2s_groups.data import DATASETS
+from w2s_groups.data.files import archive
+from w2s_groups.data.files.archive import unpacked
 from w2s_groups.data.ondisk import OnDisk
 
 KINDS = ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"]
@@ -170,7 +172,7 @@ def test_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_checksum_beside_it(tmp_path: Path) -> None:
     packed = _pack(tmp_path / "a.tar", {"x": b"1"})
-    digest = cache.content_hash(packed)
+    digest = content_hash(packed)
     beside = tmp_path / "a.tar.sha256"
     beside.write_text(f"{digest}  a.tar\n")
     assert _unpacked(packed, tmp_path / "cache").is_dir()

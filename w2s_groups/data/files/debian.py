@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.cache import Progress, built, check, key, recorded, silent, writing
+from w2s_groups.data.files.cache import Progress, built, check, key, recorded, silent, writing
 
 ALTERNATIVE = (
     "use data=colored_digits, which needs no package, or cut-outs of your own with "

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data import debian
-from w2s_groups.data.cache import check
+from w2s_groups.data.files import debian
+from w2s_groups.data.files.cache import check
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
 OCEAN = "usr/share/tuxpaint/templates/ocean_waves.jpg"

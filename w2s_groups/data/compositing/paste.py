@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.coco import Instance
+from w2s_groups.data.compositing.masks import Instance
 
 
 def paste(

@@ -59,7 +59,7 @@ def pool_and_test(n_pool: int, n_test: int, test_fraction: float, n_groups: int)
     ]
 
 
-def plan(cutouts: Counts, backgrounds: Counts, splits: Sequence[Split], seed: int) -> list[Row]:
+def layout(cutouts: Counts, backgrounds: Counts, splits: Sequence[Split], seed: int) -> list[Row]:
     """Every image to compose, in order of split and group; a function of its arguments alone.
 
     No identity is in two splits. Within a group each is used equally often, give or take one.

@@ -30,12 +30,6 @@ def silent(step: str, done: int, total: int) -> None:
     """The progress of a caller that wants none."""
 
 
-def content_hash(path: Path) -> str:
-    """sha256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def key(recipe: Mapping[str, Any]) -> str:
     """16 hex digits that name a recipe: any change of it is another folder."""
     text = json.dumps(recipe, sort_keys=True, ensure_ascii=True, allow_nan=False)

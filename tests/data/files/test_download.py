@@ -21,10 +21,10 @@ import pytest
 from layouts import config, waterbirds
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data import download
 from w2s_groups.data import waterbirds as waterbirds_module
-from w2s_groups.data.cache import silent
-from w2s_groups.data.download import Download, fetched
+from w2s_groups.data.files import download
+from w2s_groups.data.files.cache import silent
+from w2s_groups.data.files.download import Download, fetched
 
 DATA = hashlib.shake_256(b"w2s").digest(3_000_000)
 BY_HAND = "the file from its page"

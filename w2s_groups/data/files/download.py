@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.archive import is_web_page
-from w2s_groups.data.cache import CANNOT_WRITE, Progress, content_hash, writing
+from w2s_groups.core.files import content_hash
+from w2s_groups.data.files.archive import is_web_page
+from w2s_groups.data.files.cache import CANNOT_WRITE, Progress, writing
 
 PATIENCE = 30.0  # seconds without an answer, or without a byte
 TRIES = 3  # a long transfer may break off; each try goes on where the last one stopped

@@ -12,8 +12,9 @@ from numpy.testing import assert_array_equal
 from PIL import Image, ImageOps
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.coco import Instance, instances, polygon_mask, run_length_mask, unpacked
-from w2s_groups.data.paste import open_cutout
+from w2s_groups.data.compositing.coco import instances
+from w2s_groups.data.compositing.masks import Instance, polygon_mask, run_length_mask, unpacked
+from w2s_groups.data.compositing.paste import open_cutout
 
 
 def drawn(*lines: str) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,52 +12,26 @@ import PIL
 from PIL import Image
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.cache import Progress, content_hash, created
-from w2s_groups.data.coco import Instance
-from w2s_groups.data.composite import SUFFIXES, pictures_in
-from w2s_groups.data.paste import open_cutout, reading
-from w2s_groups.data.plan import Row, Split, assigned, plan, shares
-from w2s_groups.data.render import (
-    BUILDER,
+from w2s_groups.core.files import content_hash
+from w2s_groups.data.compositing.layout import Row, Split, assigned, layout, shares
+from w2s_groups.data.compositing.masks import Instance
+from w2s_groups.data.compositing.paste import open_cutout, reading
+from w2s_groups.data.compositing.render import BUILDER, Look, render
+from w2s_groups.data.compositing.sources import (
     Cutouts,
-    Look,
     Sources,
     file_of,
     n_pictures,
     refuse_shared,
-    render,
-    run_all,
     same_content,
     walk,
 )
+from w2s_groups.data.files.cache import Progress, created
+from w2s_groups.data.files.parallel import run_all
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import group_counts
 
 SPLITS = ("train", "val", "test")  # at their codes
-
-
-def found(
-    folders: Iterable[tuple[str, Path]], field: str, each: bool
-) -> dict[str, dict[str, list[Path]]]:
-    """Sources from (class or attribute value, folder) pairs; several folders of one name add up."""
-    sources: dict[str, dict[str, list[Path]]] = {}
-    n_folders: Counter[str] = Counter()
-    for name, folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{field}: {name}={folder} is no folder; give the path of one")
-        identities = pictures_in(folder, each)
-        if not identities:
-            raise InputError(
-                f"{field}: {name}={folder} holds no picture ({', '.join(SUFFIXES)}); "
-                "give a folder with some"
-            )
-        n_folders[name] += 1
-        # A second folder's 001.png is another thing than the first one's.
-        prefix = f"{folder.name}-{n_folders[name]}/" if n_folders[name] > 1 else ""
-        sources.setdefault(name, {}).update(
-            {f"{prefix}{identity}": paths for identity, paths in identities.items()}
-        )
-    return sources
 
 
 def split_of(
@@ -113,7 +86,7 @@ def compose_folder(
     folder is left by an error or a stop. The same arguments and pictures give the same bytes.
     """
     try:
-        rows = plan(n_pictures(cutouts), n_pictures(backgrounds), splits, seed)
+        rows = layout(n_pictures(cutouts), n_pictures(backgrounds), splits, seed)
     except InputError as error:
         raise InputError(
             f"{error}: add pictures, or count each picture in a sub-folder of cut-outs as one "

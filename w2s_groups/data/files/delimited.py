@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.table import (
+from w2s_groups.data.files.table import (
     HEADER,
     SEPARATORS,
     Table,
