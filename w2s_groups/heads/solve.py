@@ -202,10 +202,7 @@ def _prepare(features: Features, problems: Sequence[Problem], memory_limit: int)
 def divided(
     shapes: Mapping[str, tuple[int, ...]], problems: Sequence[Problem], memory_limit: int
 ) -> _Work:
-    """How `solve` divides problems on features of these shapes (N, d), by side.
-
-    MemoryLimitError where one step needs more than memory_limit bytes.
-    """
+    """How `solve` divides problems on features of these shapes (N, d); MemoryLimitError as there."""
     first = {
         k: replace(problem, loss=CrossEntropy(), init=None)
         for k, problem in enumerate(problems)
@@ -244,8 +241,7 @@ def _ridges(
     for side, groups in found:
         need = ridge_bytes(groups, shapes[side][0], shapes[side][1], memory_limit)
         if need > memory_limit:
-            what = f"ridge heads on the {side} features need"
-            raise MemoryLimitError(memory_limit, what, need)
+            raise MemoryLimitError(memory_limit, f"ridge heads on the {side} features need", need)
     return found
 
 
