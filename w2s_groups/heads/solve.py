@@ -202,7 +202,7 @@ def _prepare(features: Features, problems: Sequence[Problem], memory_limit: int)
 def divided(
     shapes: Mapping[str, tuple[int, ...]], problems: Sequence[Problem], memory_limit: int
 ) -> _Work:
-    """How `solve` divides problems on features of these shapes (N, d); MemoryLimitError as there."""
+    """How `solve` divides problems on features of shapes (N, d); MemoryLimitError as there."""
     first = {
         k: replace(problem, loss=CrossEntropy(), init=None)
         for k, problem in enumerate(problems)
