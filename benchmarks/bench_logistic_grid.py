@@ -26,9 +26,10 @@ from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import at_once, run_block
 from w2s_groups.experiment.pool import Pool
+from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
-from w2s_groups.heads.solve import iterate, plan
+from w2s_groups.heads.solve import KERNELS, iterate, plan
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
@@ -66,6 +67,7 @@ class Recorder:
 
     def __init__(self, tol: float, device: str) -> None:
         self.tol, self.device = tol, device
+        self.kernels = Kernels(MEMORY // KERNELS)
         self.flops = self.seconds = 0.0
         self.solved: list[tuple[Problem, Head]] = []
 
@@ -74,7 +76,8 @@ class Recorder:
     ) -> list[Head]:
         start = time.perf_counter()
         heads: dict[int, Head] = {}
-        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY, device=self.device):
+        settings = {"tol": self.tol, "memory_limit": MEMORY, "device": self.device}
+        for block in iterate(X, problems, kernels=self.kernels, **settings):
             heads |= dict(zip(block.positions, block.heads, strict=True))
             self.flops += block.flops
         self.seconds += time.perf_counter() - start

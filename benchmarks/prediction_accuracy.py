@@ -205,8 +205,8 @@ def main() -> None:
                 people, counts_l, counts_u, alpha, alpha, points=seen, samples=samples
             )
             show(label, alpha, own, fitted, pool)
-            for guide, found in ridge.items():
-                show(f"{label} guide {guide:g}", alpha, found, fitted, pool)
+            for guide, prediction in ridge.items():
+                show(f"{label} guide {guide:g}", alpha, prediction, fitted, pool)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,6 @@ LONG_FUNCTIONS = {
     "w2s_groups/cli/compose.py:_options",
     "w2s_groups/data/coco.py:instances",
     "w2s_groups/features/extraction.py:_compute",
-    "w2s_groups/prediction/logistic_mean.py:curved",
-    "w2s_groups/prediction/ridge.py:predict",
-    "w2s_groups/prediction/ridge_mean.py:response",
-    "w2s_groups/prediction/ridge_retraining.py:refits",
     "w2s_groups/similarity/group_dimensions.py:pair_report",
 }
 
@@ -58,11 +54,9 @@ UNPLAIN = (
     "w2s_groups/data/",
     "w2s_groups/figures/",
     "w2s_groups/heads/",
-    "w2s_groups/prediction/",
     "w2s_groups/reports/",
     "w2s_groups/similarity/",
     "docs/adding-a-dataset.md",
-    "docs/prediction.md",
     "data/celeba/",
     "data/colored_digits/",
     "data/composite/",

@@ -122,7 +122,7 @@ def test_the_rehearsal_asks_for_heads_as_large_as_the_run_does(
     run_block(prepared.cells, pool, methods, recorded)
     with monkeypatch.context() as patch:
         patch.setattr(
-            memory_limit.solve, "divided", lambda shapes, asked, limit: largest(asked, rehearsed)
+            memory_limit.work, "divided", lambda shapes, asked, limit: largest(asked, rehearsed)
         )
         everything = np.ones(len(prepared.dataset.y), dtype=bool)
         memory_limit.check(cfg, prepared.dataset, everything, prepared.cells, lambda *_: 1)

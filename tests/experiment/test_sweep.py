@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from multirun import SMALL, arguments, cells, command, environment, places, run
+from multirun import SMALL, arguments, cells, command, environment, places
+from multirun import run as multirun
 
 from w2s_groups.cli import run as command_run
 from w2s_groups.cli.threads import share_of
@@ -26,7 +27,7 @@ Load = Callable[..., Config]
 
 
 def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: Path) -> None:
-    done = run(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
+    done = multirun(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
     assert done.returncode == 1
     assert "0 of 4 cells failed and 4 of 8 jobs were refused" in done.stdout
     assert "refused: " in done.stdout

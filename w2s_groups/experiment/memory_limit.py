@@ -17,7 +17,7 @@ from w2s_groups.data.base import Dataset
 from w2s_groups.experiment.block import at_once, draw_of, with_loss
 from w2s_groups.experiment.lockstep import Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool, make_pool
-from w2s_groups.heads import solve
+from w2s_groups.heads import work
 from w2s_groups.heads.problem import Head, Problem, n_logits, one_hot
 from w2s_groups.methods.base import Fitted
 from w2s_groups.schema.cells import Cell
@@ -103,7 +103,7 @@ def _rehearse(
 
     def fit(asked: Mapping[Key, Sequence[Problem]]) -> dict[Key, list[Solved]]:
         every = [problem for problems in asked.values() for problem in problems]
-        solve.divided(shapes, with_loss(every, cfg.ridge), memory_limit)
+        work.divided(shapes, with_loss(every, cfg.ridge), memory_limit)
         return {
             key: [Solved(p, answers[p.side]) for p in problems] for key, problems in asked.items()
         }

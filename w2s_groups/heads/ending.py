@@ -24,7 +24,7 @@ KEPT = 8  # share of the memory limit, 1/8, for features in their units
 WIDE = 2  # rows to a feature up to which a kernel is used
 # Sum of the features' variances, by l2, up to which float64 kernels give logits to 1e-10.
 LARGEST = 1e8
-TOGETHER = 2**26  # numbers in the factors of the heads that are finished at once
+FACTORS = 32  # share of the memory limit, 1/8 at four bytes, for numbers in factors at once
 
 
 def together(tasks: Sequence[Task]) -> list[list[Task]]:
@@ -38,6 +38,12 @@ def together(tasks: Sequence[Task]) -> list[list[Task]]:
         key = (p.side, p.loss, p.l2, task.K, p.centre is None, task.rows.tobytes())
         groups.setdefault(key, []).append(task)
     return sorted(groups.values(), key=lambda alike: (alike[0].problem.side, alike[0].problem.l2))
+
+
+def _at_once(n: int, d: int, K: int, memory_limit: int) -> int:
+    """Heads of K logits on n rows of d features that are finished together."""
+    size = d if n > WIDE * d else n
+    return max(1, memory_limit // FACTORS // (K * size**2))
 
 
 class Ending:
@@ -87,7 +93,7 @@ class Ending:
         start = dict(zip(tasks, starts, strict=True))
         for alike in together(tasks):
             n, d = len(alike[0].rows), self.features[alike[0].problem.side].shape[1]
-            each = max(1, TOGETHER // (alike[0].K * min(n, d) ** 2))
+            each = _at_once(n, d, alike[0].K, self.memory_limit)
             for k in range(0, len(alike), each):
                 part = alike[k : k + each]
                 solved = self._finish(part, [start[task] for task in part])

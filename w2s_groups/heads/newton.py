@@ -45,7 +45,7 @@ def finish(
 ) -> tuple[Theta, Tensor, Tensor]:
     """Parameters of the answers, which heads were solved (P,), and Newton steps (P,).
 
-    start: where to begin; for `GCE` the cross-entropy solution of the same targets, for
+    start: near the answer, for `GCE` near the cross-entropy solution of the same targets; for
     `Confidence` where descent starts. A head is solved once a Newton step moves none of its logits
     by more than tol; a thousandth of that is left. Features of wild scales may need `Rows.exact`.
     """
@@ -73,8 +73,8 @@ def continued(
     at = start
     for k in range(Q_STEPS + 1):
         part = GCE(loss.q * k / Q_STEPS) if k else CrossEntropy()
-        last = k == Q_STEPS
-        at, solved, steps = newton(rows, part, heads, at, tol if last else max(tol, Q_TOL), inverse)
+        near = tol if k in (0, Q_STEPS) else max(tol, Q_TOL)
+        at, solved, steps = newton(rows, part, heads, at, near, inverse)
         spent += steps
     return at, solved, spent
 
@@ -89,16 +89,18 @@ def own_decisions(
     """
     own = decided(heads.shifted(rows.given(start)))
     spent = torch.zeros(len(own), dtype=torch.int64, device=own.device)
-    for turn in range(ROUNDS):
+    at: Theta | None = None
+    for _ in range(ROUNDS):
         targets = (1 - loss.alpha) * heads.targets + loss.alpha * own
         mixed = replace(heads, targets=targets)
-        at = at if turn else rows.begin(start, mixed, inverse)
+        at = at or rows.begin(start, mixed, inverse)
         at, solved, steps = newton(rows, CrossEntropy(), mixed, at, tol, inverse)
         spent += steps
         before, own = own, decided(heads.shifted(rows.logits(at)))
         if bool((own == before).all()):
             return at, solved, spent
     settled = (own == before).flatten(1).all(1)
+    assert at is not None
     return at, solved & settled, spent
 
 

@@ -1,4 +1,4 @@
-"""Memory that one row set after another is worked on in: fresh pages cost more than what they hold."""
+"""Memory that one row set after another is worked on in: fresh pages cost more than sums there."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, agreement, wrong_sign
-from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.format import bracket, fixed
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
 
 METRIC_LABELS = {"average": "average", "minority": "minority", "worst_group": "worst group"}
