@@ -1,0 +1,1 @@
+"""Features of images and texts: computed by a network, or read from a file."""
