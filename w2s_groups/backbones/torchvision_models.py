@@ -89,7 +89,7 @@ def _random(name: str, seed: int) -> nn.Module:
 
 
 def _from_file(name: str, path: Path) -> nn.Module:
-    # Some constructors compute with real tensors, so an empty (meta) network is no way to start.
+    # Some constructors compute with real tensors, so an empty (meta) network can't be a start.
     network = _random(name, seed=0)
     classifier = next(n for n, m in network.named_modules() if isinstance(m, _Cut))
     unused = tuple(f"{layer}." for layer in (classifier, *AUXILIARY))
@@ -118,6 +118,8 @@ def cut(network: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Conv2d):
             last = name
     if last is None:
-        raise InputError(f"{type(network).__name__} has no layer to classify with")
+        raise InputError(
+            f"{type(network).__name__} has no layer to classify with; name another network"
+        )
     parent, _, child = last.rpartition(".")
     setattr(network.get_submodule(parent), child, _Cut())

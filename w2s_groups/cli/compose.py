@@ -345,7 +345,9 @@ def _cutouts(options: Any) -> Cutouts:
     if not wanted:
         return from_folders
     if not options.coco_images.is_dir():
-        raise InputError(f"--coco-images={options.coco_images} is no folder; give the path of one")
+        raise InputError(
+            f"--coco-images={options.coco_images} is not a directory; name the photographs' folder"
+        )
     masked = coco.instances(
         options.coco, options.coco_images, wanted, options.min_area, options.objects == "all"
     )

@@ -55,14 +55,16 @@ class ImageNet9(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name).is_dir() for name in (*self.train_sets, *self.test_sets))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         try:
             pattern = re.compile(self.background)
         except re.error as error:
             raise InputError(
-                f"data.background={self.background!r} is no regular expression ({error}); "
+                f"data.background={self.background!r} is not a regular expression ({error}); "
                 "correct it"
             ) from None
         if "background" not in pattern.groupindex:

@@ -45,9 +45,11 @@ class Wilds(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any(path.is_dir() for path in folder.glob(f"{self.dataset}_v*"))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        """All images or texts below `root` with their official split."""
         source = self._open(root)
         fields = list(source.metadata_fields)
         if "y" not in fields or source.y_size != 1 or not source.is_classification:
@@ -181,8 +183,10 @@ def _recording(source: Any) -> Iterator[None]:
 
 
 def _texts(source: Any, rows: NDArray[np.int64]) -> tuple[str, ...] | None:
-    """The text of each row; None of a set of anything else. pandas reads "NA" and the like as
-    missing, and so do the classes of wilds: such a text is empty."""
+    """The text of each row; None of a set of anything else.
+
+    pandas reads "NA" and the like as missing, and so do the classes of wilds: such a text is empty.
+    """
     texts = []
     with _recording(source):
         for row in rows.tolist():

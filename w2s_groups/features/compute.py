@@ -30,8 +30,12 @@ REMEDY = {
 
 @dataclass(frozen=True)
 class Items:
-    """N images or texts. content: a hash or UNREADABLE and the reason; load(row, hash): one as a
-    tensor; lengths: batches hold neighbours of this order (None: of the order that they are in)."""
+    """N images or texts.
+
+    where: the folder or data set, for messages. content: a hash, or UNREADABLE and the reason.
+    load(row, hash): one as a tensor. lengths: batches hold neighbours of this order; None: of the
+    order that they are in.
+    """
 
     noun: str
     where: str

@@ -179,8 +179,10 @@ def _as_texts(values: Any) -> list[str]:
 def _names_of(
     texts: Mapping[str, Sequence[str]], files: Sequence[str], n: int
 ) -> dict[str, Sequence[str]]:
-    """Those of the texts that are names: that hold some of the dataset's, else all that may be
-    others' (one for each of n rows, and no labels)."""
+    """Those of the texts that are names: that hold some of the dataset's.
+
+    Where none does, all that may be names of others: one for each of n rows, and no labels.
+    """
     known = set(files)
     held = {where: found for where, found in texts.items() if not known.isdisjoint(found)}
     return held or {

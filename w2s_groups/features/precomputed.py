@@ -39,8 +39,8 @@ def read(
     or one entry (d,) for each name. .parquet: a column or an index of names, and numeric columns,
     or one column `features` of lists. A file with names is joined by them; rows of other images
     are left out. A file without any is read in the order of the list that the dataset came with
-    (`listed`, as in ImageDataset), which the log says. Names that are not the dataset's, numbers
-    of rows and labels are refused, as they cannot be told from features. A row that is not finite
+    (`listed`, as in Listed), which the log says. Names that are not the dataset's, numbers of rows
+    and labels are refused, as they cannot be distinguished from features. A row that is not finite
     counts as a bad image. Raises InputError for anything that doesn't fit.
     """
     path, content = _content(spec, files)

@@ -19,7 +19,7 @@ ALTERNATIVE = (
     "use data=colored_digits, which needs no package, or cut-outs of your own with "
     "data=composite data.cutouts=... data.backgrounds=..."
 )
-COPYRIGHT = "usr/share/doc/{}/copyright"  # kept beside the files of each package
+COPYRIGHT = "usr/share/doc/{}/copyright"  # kept with the files of each package
 _SOURCES = Path("/etc/apt")
 # Read after the system's own configuration, whose hooks would touch the system's package cache.
 _NO_HOOKS = """\

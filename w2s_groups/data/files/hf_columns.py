@@ -35,7 +35,7 @@ def shown(part: Any) -> str:
 
 
 def image_kind(part: Any, column: str, split: str) -> str:
-    """ "path" or "bytes", as a column names images or holds them; InputError for any other."""
+    """How a column has images: "path" or "bytes"; InputError for any other column."""
     feature = part.features[column]
     found = kind(feature)
     if found in STRINGS:
@@ -76,10 +76,10 @@ def label_texts(
             )
     families = {found if found == "class labels" else _family(found) for found in kinds.values()}
     if families >= {"numbers"} and len(families) > 1:
-        told = ", ".join(f"{split} {found}" for split, found in kinds.items())
+        shown_kinds = ", ".join(f"{split} {found}" for split, found in kinds.items())
         raise InputError(
-            f"data: the parts of the set write the labels {column} in different ways ({told}), so "
-            "that numbers cannot be matched to names; write them in one way"
+            f"data: the parts of the set write the labels {column} in different ways "
+            f"({shown_kinds}), so that numbers cannot be matched to names; write them in one way"
         )
     if "class labels" not in families:
         return [_text(value) for part in parts.values() for value in part[column]], given
@@ -141,9 +141,9 @@ def check_files(root: Path, columns: Sequence[str]) -> None:
             first, expected = next(iter(having.items()), (path, None))
             lacks = own is None and not (root / "README.md").is_file()
             if own != expected and (own is not None or lacks):
-                told = f"as {', '.join(own)}" if own is not None else "without names"
+                coded = f"as {', '.join(own)}" if own is not None else "without names"
                 raise InputError(
-                    f"data: {path} codes the labels {column} {told}, and {first} as "
+                    f"data: {path} codes the labels {column} {coded}, and {first} as "
                     f"{', '.join(expected or ())}; write both with the same names in one order"
                 )
 
