@@ -201,6 +201,10 @@ class DatasetConfig(ABC):
         """
         return None
 
+    def card(self) -> str:
+        """Markdown tables of a dataset card, from the settings: for data that are made here."""
+        return ""
+
     @classmethod
     def local_fields(cls) -> tuple[str, ...]:
         """Names of the fields that differ between machines."""
