@@ -24,10 +24,11 @@ from w2s_groups.cli import hydra_config
 from w2s_groups.experiment import job
 from w2s_groups.methods.variants import SCALE
 from w2s_groups.results import select, store
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import fixed, plus_minus
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.pivot import grids
 from w2s_groups.results.stats import mean_interval
-from w2s_groups.results.table import Grid, grids
 from w2s_groups.schema.config import Config
 
 PAGE = Path(__file__).resolve().parents[1] / "reports" / "l2_scale.md"

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from multirun import SMALL, arguments, cells, command, environment, places, run
+from multirun import SMALL, arguments, cells, command, environment, places
+from multirun import run as multirun
 
+from w2s_groups.cli import run
 from w2s_groups.cli.threads import share_of
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import check
@@ -24,7 +26,7 @@ Load = Callable[..., Config]
 
 
 def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: Path) -> None:
-    done = run(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
+    done = multirun(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
     assert done.returncode == 1
     assert "0 of 4 cells failed and 4 of 8 jobs were refused" in done.stdout
     assert "refused: " in done.stdout
@@ -241,14 +243,15 @@ def test_torch_still_says_what_it_says_when_memory_runs_out() -> None:
 @pytest.mark.slow
 def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
     code = (
-        "from w2s_groups import app, inputs\n"
+        "from w2s_groups.cli import main\n"
+        "from w2s_groups.experiment import inputs\n"
         "load = inputs.load_features\n"
         "def failing(dataset, cfg):\n"
         "    if cfg.n_u == [60]:\n"
         "        raise OSError('the disk went away')\n"
         "    return load(dataset, cfg)\n"
         "inputs.load_features = failing\n"
-        "app.main()\n"
+        "main()\n"
     )
     asked = arguments(
         tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=60,100", "data.seed=1,2"

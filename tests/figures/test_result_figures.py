@@ -12,7 +12,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.design.groups import Groups
 from w2s_groups.figures import gain_vs_eta_u, samples
-from w2s_groups.results.table import grids
+from w2s_groups.results.pivot import grids
 
 
 def test_gain_figure_has_a_panel_per_metric_and_eta_l_and_draws_the_paired_means() -> None:

@@ -19,7 +19,7 @@ FIELDS = {
 }
 
 
-def atom(value: float | None, group: str = "g") -> dict[str, Any]:
+def record(value: float | None, group: str = "g") -> dict[str, Any]:
     return {
         "method": "teacher",
         "split": "test",
@@ -33,9 +33,11 @@ def atom(value: float | None, group: str = "g") -> dict[str, Any]:
     }
 
 
-def cell(*atoms: dict[str, Any], numerics: int = 1, seed: int = 0, made_with: Any = None) -> Stored:
+def cell(
+    *records: dict[str, Any], numerics: int = 1, seed: int = 0, made_with: Any = None
+) -> Stored:
     identity = {"numerics": numerics, "seed": seed, "l2": 0.1}
     fields = {**FIELDS, "seed": seed}
     return Stored(
-        store.cell_key(identity), identity, fields, made_with or {}, list(atoms) or [atom(0.25)]
+        store.cell_key(identity), identity, fields, made_with or {}, list(records) or [record(0.25)]
     )

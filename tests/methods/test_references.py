@@ -1,15 +1,15 @@
-"""What the upper references and the tuned teacher are told, as the report shows it."""
+"""What the upper references and the tuned teacher use, as the report shows it."""
 
 import pytest
 
 from w2s_groups.methods import METHODS
 from w2s_groups.reports.shared import _methods
 from w2s_groups.reports.verdict import REFERENCES
-from w2s_groups.results.columns import method_order
+from w2s_groups.results.method_facts import method_order
 
 TUNED = "l2, by cross-validation on the labelled set"
 # true labels of the unlabelled set, groups, ridge heads too, what is tuned
-TOLD = {
+USES = {
     "tuned_teacher": (False, "none", False, TUNED),
     "w2s_tuned": (False, "none", False, ""),
     "adaptive_confidence": (False, "none", False, ""),
@@ -20,16 +20,31 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("name", list(TOLD))
-def test_what_a_method_is_told(name: str) -> None:
+@pytest.mark.parametrize("name", list(USES))
+def test_what_a_method_uses(name: str) -> None:
     kind = METHODS[name]
-    assert (kind.needs_truth, kind.needs_groups, kind.by_ridge, kind.tuned) == TOLD[name]
+    assert (
+        kind.needs_truth,
+        kind.needs_groups,
+        "ridge" not in kind.unsupported,
+        kind.tunes,
+    ) == USES[name]
 
 
 def test_only_references_read_true_labels_of_the_unlabelled_set() -> None:
-    told = {name for name, kind in METHODS.items() if kind.needs_truth}
-    assert told == {"dfr", "group_dro", "ceiling"}
-    assert told < set(REFERENCES)
+    readers = {name for name, kind in METHODS.items() if kind.needs_truth}
+    assert readers == {"dfr", "group_dro", "ceiling"}
+    assert readers < set(REFERENCES)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    kind = METHODS[name]
+    assert 20 < len(kind.summary) < 90
+    assert kind.sources
+    assert all(kind.sources)
+    assert set(kind.unsupported) <= {"ridge", "mlp", "finetune"}
+    assert all(kind.unsupported.values())
 
 
 def test_references_stand_last_and_tuned_ones_beside_their_like() -> None:

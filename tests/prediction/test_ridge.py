@@ -1,18 +1,20 @@
-"""Predicted accuracies against heads that are really fitted, and what refuses to be predicted."""
+"""Predicted accuracies against fitted heads, and refusals."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from measured_draws import compared_with_draws
 from worlds import THREE, TWO, fitted, images
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, group_counts
-from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.estimates import forecast
+from w2s_groups.prediction.estimates import metric_estimates
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge import predict
+from w2s_groups.prediction.ridge_retraining import Selection
 
 L2 = 0.05
 
@@ -46,23 +48,23 @@ def test_accuracies_of_fitted_heads(groups: Groups, request_: Request, draws: in
     pool, at = images(150, groups, "pool"), images(200, groups, "points")
     t, s = fitted(pool, at, groups, request_, L2, draws)
     for metric in ("average", "minority", "worst_group"):
-        found = agreement(P, t[:, None], s[:, None, None], metric, groups)
-        for part in (found.teacher, found.student, found.gain):
+        comparison = compared_with_draws(P, t[:, None], s[:, None, None], metric, groups)
+        for part in (comparison.teacher, comparison.student, comparison.gain):
             # 27 comparisons: three standard errors, not two.
             far = np.maximum(0.01, 3 * part.error)
             assert (abs(part.predicted - part.measured) < far).all(), (metric, part)
             # Share of independent draws inside a band that holds 95 %: four standard errors.
             assert abs(part.covered - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / draws)
-    assert bool((found.right == found.clear).all())
+    assert bool((comparison.right == comparison.clear).all())
 
 
 def test_rows_of_the_pool_stand_for_new_images() -> None:
     request = Request(100, 300, 0.2, 0.35)
-    there = forecast(run(TWO, request), "average", TWO)
+    there = metric_estimates(run(TWO, request), "average", TWO)
     counts = [group_counts(TWO, [1, 1], n, eta)[None] for n, eta in ((100, 0.2), (300, 0.35))]
     own = predict(population(*images(150, TWO, "pool"), TWO), *counts, L2, L2, samples=200)
     assert own.n.tolist() == [150] * 4
-    here = forecast(own, "average", TWO)
+    here = metric_estimates(own, "average", TWO)
     for one, other in ((here.teacher, there.teacher), (here.student, there.student)):
         # 600 and 800 images of one law: binomial errors of both.
         error = np.sqrt(other.mean * (1 - other.mean) * (1 / 600 + 1 / 800))
@@ -75,17 +77,31 @@ def test_one_network_with_the_labelled_set_of_endless_data_gains_nothing() -> No
     mix = np.array([[10**8, 10**8, 10**8, 10**8]])
     P = predict(people, mix, mix, 1e-9, 1e-9, samples=4)
     np.testing.assert_allclose(P.student[:, 0], P.teacher, atol=1e-12)
-    assert float(P.teacher.std(axis=1).max()) < 1e-3  # no spread is left
+    assert float(P.teacher.std(axis=1).max()) < 1e-3  # no variance is left
 
 
 def test_the_same_seed_gives_the_same_samples_whatever_else_is_asked() -> None:
     people = population(*images(60, TWO, "pool"), TWO)
-    mixes = np.array([[20, 5, 5, 20], [15, 10, 10, 15]])
-    both = predict(people, mixes, mixes[:1], L2, L2, samples=8)
-    one = predict(people, mixes[1:], mixes[:1], L2, L2, samples=8)
-    np.testing.assert_allclose(both.teacher[1], one.teacher[0], atol=1 / 60 + 1e-12)
+    mixes = np.array([[20, 5, 5, 20], [15, 10, 10, 15], [5, 30, 20, 5]])
+    selection, steps = Selection(0.5), []
+    every = predict(
+        people, mixes[:2], mixes, L2, L2, samples=8, selection=selection,
+        progress=lambda *done: steps.append(done),
+    )  # fmt: skip
+    assert steps == [(k, 8) for k in range(1, 9)]
+    assert every.student.shape == (2, 3, 8, 4)
+    near = 1 / 60 + 1e-12
+    for i, u in np.ndindex(2, 3):
+        one = predict(people, mixes[[i]], mixes[[u]], L2, L2, samples=8, selection=selection)
+        np.testing.assert_allclose(every.teacher[i], one.teacher[0], atol=near)
+        np.testing.assert_allclose(every.student[i, u], one.student[0, 0], atol=near)
+        # One image at the threshold of the selection changes a few decisions of its heads.
+        for name in ("retrained", "kept"):
+            got, want = getattr(every, name)[i, u], getattr(one, name)[0, 0]
+            assert np.abs(got - want).mean() < near
+    assert np.abs(every.student[0, 1] - every.student[1, 0]).max() > 2 * near
     other = predict(people, mixes, mixes[:1], L2, L2, samples=8, seed=1)
-    assert (other.teacher != both.teacher).any()
+    assert (other.teacher[:2] != every.teacher).any()
 
 
 def test_groups_in_another_order_give_the_same_numbers_up_to_their_noise() -> None:
@@ -112,7 +128,7 @@ def test_groups_without_points_are_nan() -> None:
     )  # fmt: skip
     assert np.isnan(P.teacher[..., 1]).all()
     assert np.isfinite(np.delete(P.teacher, 1, axis=-1)).all()
-    assert np.isnan(forecast(P, "average", TWO).gain.mean).all()
+    assert np.isnan(metric_estimates(P, "average", TWO).gain.mean).all()
 
 
 def test_refusals() -> None:

@@ -23,7 +23,7 @@ from w2s_groups.reports.page import _asset, gains, heat, render, with_samples
 from w2s_groups.reports.page.terms import TERMS, marked
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
-from w2s_groups.results.table import grids
+from w2s_groups.results.pivot import grids
 
 SETTINGS = {"experiment": "leaderboard", "methods": {"selective": {"keep": 0.5}}}
 NASTY = (

@@ -16,8 +16,8 @@ from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.verdict import sentences
-from w2s_groups.results.table import grids
-from w2s_groups.results.worst_group_bias import minimum_bias
+from w2s_groups.results.pivot import grids
+from w2s_groups.results.worst_group_bias import worst_group_bias
 
 SETTINGS = {
     "experiment": "x",
@@ -95,7 +95,7 @@ def test_the_csv_holds_paired_differences_and_the_bias_of_the_lowest(table: pd.D
         shown = row[[f"{name}_worst_group{end}" for end in ("", "_low", "_high")]]
         np.testing.assert_allclose(shown.to_numpy(dtype=float), expected, atol=6e-7)
     runs = here[here.method == "selective"].pivot_table(["value", "n"], "seed", "group")
-    bias = minimum_bias(runs["value"].to_numpy(), runs["n"].to_numpy()).mean()
+    bias = worst_group_bias(runs["value"].to_numpy(), runs["n"].to_numpy()).mean()
     assert row["worst_group_bias"] == pytest.approx(bias, abs=6e-7)
     assert row["n_smallest"] == 60
 
@@ -105,7 +105,7 @@ def test_the_bias_of_the_lowest_is_a_mean_over_runs(table: pd.DataFrame) -> None
     runs = table[(table.method == "w2s") & (table.split == "test")].pivot_table(
         ["value", "n"], ["eta_l", "eta_u", "seed"], "group"
     )
-    bias = minimum_bias(runs["value"].to_numpy(), runs["n"].to_numpy()).mean()
+    bias = worst_group_bias(runs["value"].to_numpy(), runs["n"].to_numpy()).mean()
     assert cell(summary, "W2S", "bias of the lowest") == f"{bias:+.3f}"
     assert any("plug-in estimate" in line and "not a correction" in line for line in summary.text)
 

@@ -17,8 +17,8 @@ from w2s_groups.reports.section import Section
 from w2s_groups.reports.shared import _methods
 from w2s_groups.reports.verdict import groups_told
 from w2s_groups.results import committed, select
+from w2s_groups.results.pivot import grids
 from w2s_groups.results.select import Rule
-from w2s_groups.results.table import grids
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]

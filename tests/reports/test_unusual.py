@@ -8,7 +8,8 @@ from tables import GROUPS, LIFT, METHODS, grid_table
 
 from w2s_groups.reports import leaderboard
 from w2s_groups.reports.unusual import agreement, unusual
-from w2s_groups.results.table import Grid, grids
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 
 SMALL = {"eta_l": (0.05,), "eta_u": (0.2, 0.5), "seeds": 3}
 

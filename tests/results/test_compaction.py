@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stored_cells import atom, cell
+from stored_cells import cell, record
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.results import columns, compaction, parquet, store
 from w2s_groups.results.store import Stored
 
-CELLS = [cell(atom(0.1 + 0.2, "g"), atom(None, "h"), atom(1.0, "NA"), seed=s) for s in range(6)]
+CELLS = [
+    cell(record(0.1 + 0.2, "g"), record(None, "h"), record(1.0, "NA"), seed=s) for s in range(6)
+]
 
 
 def put(folder: Path, cells: list[Stored]) -> None:
@@ -37,7 +39,7 @@ def test_a_folded_folder_gives_the_same_table_and_the_same_cells(folder: Path) -
     assert store.loose(folder) == []
     pd.testing.assert_frame_equal(all_of(folder), before)
     (part,) = parquet.paths(folder)
-    again = {c.key: store.encoded(c) for c in compaction.unfold(parquet.read(part), part)}
+    again = {c.key: store.encoded(c) for c in compaction.from_table(parquet.read(part), part)}
     assert again == files
     bytes_before = part.read_bytes()
     compaction.compact(folder)
@@ -57,7 +59,7 @@ def test_later_cells_join_what_is_folded(folder: Path) -> None:
 def test_one_killed_between_writing_and_removing_counts_nothing_twice(folder: Path) -> None:
     compaction.compact(folder)
     put(folder, CELLS[:4])  # as if the files had not been removed yet
-    assert len(all_of(folder)) == 12  # canonical refuses an atom that is there twice
+    assert len(all_of(folder)) == 12  # canonical refuses a record that is there twice
     assert compaction.verify(folder).faults == []
     assert compaction.compact(folder)[0] == 4
     assert store.loose(folder) == []
@@ -91,7 +93,7 @@ def test_damaged_files_are_named_and_left_alone(folder: Path) -> None:
 
 def test_verify_finds_what_was_changed(folder: Path) -> None:
     found = compaction.verify(folder)
-    assert (found.cells, found.atoms, found.faults) == (4, 12, [])
+    assert (found.cells, found.records, found.faults) == (4, 12, [])
     one = folder / f"{CELLS[0].key}.json"
     one.write_bytes(one.read_bytes().replace(b"1.0", b"0.5"))
     assert any("checksum" in fault for fault in compaction.verify(folder).faults)
@@ -107,7 +109,7 @@ def test_verify_finds_what_was_changed(folder: Path) -> None:
 
 def test_a_cell_with_two_numbers_is_a_fault(folder: Path) -> None:
     compaction.compact(folder)
-    other = Stored(CELLS[0].key, CELLS[0].identity, CELLS[0].fields, {}, [atom(0.9)])
+    other = Stored(CELLS[0].key, CELLS[0].identity, CELLS[0].fields, {}, [record(0.9)])
     store.save(folder, other)
     assert any("twice, with other numbers" in fault for fault in compaction.verify(folder).faults)
 

@@ -10,7 +10,7 @@ import pytest
 
 from w2s_groups.methods.variants import base_of
 from w2s_groups.results.columns import COLUMNS
-from w2s_groups.results.select import Rule, apply, choose, counted, names_of, order, scaled
+from w2s_groups.results.select import Rule, apply, bases, choose, counted, order, scaled
 
 A, B = "selective[keep=0.25]", "selective[keep=0.75]"
 VARIED = {"vary": {"selective": {"keep": [0.25, 0.75]}}, "methods": {"selective": {"keep": 0.5}}}
@@ -111,9 +111,14 @@ def test_what_was_chosen_is_counted_and_a_cell_without_validation_keeps_nothing(
     lost = lost[~((lost["seed"] == 1) & (lost["split"] == "validation"))]
     found, chosen = apply(lost, Rule.val_worst, VARIED)
     assert counted(chosen, Rule.val_worst) == [
-        {"method": "selective[val_worst]", "variant": A, "cells": 1}
+        {
+            "rule": "val_worst",
+            "method": "selective[val_worst]",
+            "variant": A,
+            "cells": 1,
+        }
     ]
-    assert names_of(chosen, Rule.val_worst) == ["selective[val_worst]"]
+    assert bases(chosen, Rule.val_worst) == {"selective[val_worst]": "selective"}
     assert set(found.loc[found["method"] == "selective[val_worst]", "seed"]) == {0}
     assert set(found.loc[found["method"] == "teacher", "seed"]) == {0, 1}
 
@@ -194,7 +199,7 @@ def test_a_trial_stands_in_the_place_of_its_method() -> None:
     w2s = found[(found["method"] == "w2s") & (found["split"] == "test")]
     assert set(w2s["value"].round(12)) == {0.1}
     assert len(w2s) == 4
-    assert names_of(chosen, Rule.labelled) == ["w2s"]
+    assert bases(chosen, Rule.labelled) == {"w2s": "w2s"}
     assert counted(chosen, Rule.labelled) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_cells import atom, cell
+from stored_cells import cell, record
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
@@ -17,7 +17,7 @@ from w2s_groups.results.store import Stored
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    one = cell(atom(0.1 + 0.2), atom(None, "h"))
+    one = cell(record(0.1 + 0.2), record(None, "h"))
     store.save(tmp_path, one)
     table = store.load(tmp_path, [one.key, "absent-v1"])
     assert list(table.columns) == list(COLUMNS)
@@ -29,10 +29,10 @@ def test_round_trip(tmp_path: Path) -> None:
 
 
 def test_bytes_follow_from_the_cell_alone(tmp_path: Path) -> None:
-    one = cell(atom(0.5))
+    one = cell(record(0.5))
     reordered = Stored(
         one.key, dict(reversed(one.identity.items())), dict(reversed(one.fields.items())), {},
-        one.atoms,
+        one.records,
     )  # fmt: skip
     store.save(tmp_path / "one", one)
     store.save(tmp_path / "two", reordered)

@@ -9,7 +9,9 @@ from tables import METHODS, grid_table
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.results import columns
-from w2s_groups.results.table import METRICS, Missing, grids
+from w2s_groups.results.grid import METRICS, Missing
+from w2s_groups.results.method_facts import method_order
+from w2s_groups.results.pivot import grids
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +58,23 @@ def test_mixed_settings_and_broken_tables_are_refused(table: pd.DataFrame) -> No
 
 
 def test_method_order_keeps_unknown_names_before_the_references() -> None:
-    found = columns.method_order(["ceiling", "zeta", "w2s", "baseline", "alpha", "teacher"])
+    found = method_order(["ceiling", "zeta", "w2s", "baseline", "alpha", "teacher"])
     assert found == ("teacher", "w2s", "alpha", "zeta", "baseline", "ceiling")
 
 
-def test_arrays_hold_the_atoms(table: pd.DataFrame) -> None:
+def test_arrays_hold_the_records(table: pd.DataFrame) -> None:
     (grid,) = grids(table)
     assert grid.accuracy.shape == (8, 5, 3, 4)
     assert grid.methods == METHODS
     row = table[_test_rows(table, method="selective", seed=2, eta_l=0.5, eta_u=0.2)]
-    atoms = row.set_index("group")["value"]
+    records = row.set_index("group")["value"]
     p, m = grid.points.index((0.5, 0.2)), grid.methods.index("selective")
-    np.testing.assert_array_equal(grid.accuracy[p, m, 2], atoms[list(grid.groups)])
-    assert grid.metric("average")[p, m, 2] == pytest.approx(atoms.mean())
-    assert grid.metric("worst_group")[p, m, 2] == atoms.min()
+    np.testing.assert_array_equal(grid.accuracy[p, m, 2], records[list(grid.groups)])
+    assert grid.metric("average")[p, m, 2] == pytest.approx(records.mean())
+    assert grid.metric("worst_group")[p, m, 2] == records.min()
     assert grid.drawn["labelled"][p, 2].sum() == 300
     # labelled at eta_l = 1/2: the train-weighted mean is the balanced one
-    assert grid.metric("train_weighted_mean")[p, m, 2] == pytest.approx(atoms.mean())
+    assert grid.metric("train_weighted_mean")[p, m, 2] == pytest.approx(records.mean())
     assert {name: grid.metric(name).shape for name in METRICS} == dict.fromkeys(METRICS, (8, 5, 3))
     assert grid.missing == ()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, original_eta
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import apportion, class_priors, group_counts
@@ -19,11 +20,10 @@ from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.pool import Pool, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.prediction import ridge
-from w2s_groups.prediction.estimates import METRICS, estimate, metric_values
+from w2s_groups.prediction.estimates import METRICS, interval_estimate, metric_values
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.storage import short, to_csv
 from w2s_groups.reports import places
-from w2s_groups.results.format import wrapped
 from w2s_groups.results.risks import gain
 from w2s_groups.schema import config
 from w2s_groups.schema.config import plain
@@ -150,9 +150,9 @@ def options(
         row |= {f"u_{g}": int(n) for g, n in zip(pool.groups.names, unlabelled, strict=True)}
         for metric in ("worst_group", "average"):
             for who in ("teacher", "student"):
-                row[f"{who}_{metric}"] = estimate(mine[f"{who}_{metric}"]).mean
+                row[f"{who}_{metric}"] = interval_estimate(mine[f"{who}_{metric}"]).mean
             change = gain(mine[f"student_{metric}"], now[f"student_{metric}"])
-            seen = estimate(change)
+            seen = interval_estimate(change)
             row |= {
                 f"change_{metric}": seen.mean, f"change_{metric}_low": seen.low,
                 f"change_{metric}_high": seen.high, f"change_{metric}_error": seen.error,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.forecast import Engine
@@ -26,13 +27,14 @@ from w2s_groups.prediction import report, table
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
-from w2s_groups.prediction.storage import Found, save, short, to_csv
+from w2s_groups.prediction.storage import PairPrediction, save, short, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results import store
 from w2s_groups.results.committed import packed
-from w2s_groups.results.format import IMAGE, wrapped
-from w2s_groups.results.table import Grid, grids
+from w2s_groups.results.format import IMAGE
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 from w2s_groups.schema import config
 from w2s_groups.schema.config import HeadKind
 from w2s_groups.schema.prediction import PredictConfig, ReadFrom
@@ -125,7 +127,7 @@ def _pair(
     grid: Sequence[config.Cell],
     memory: Memory,
     device: str,
-) -> Found:
+) -> PairPrediction:
     engine = Engine(pool, cfg.samples, device, cfg.head)
     n_l, n_u = cfg.n_l[0], cfg.n_u[0]
     eta_l = list(dict.fromkeys(cell.request.eta_l for cell in grid))
@@ -162,7 +164,7 @@ def _pair(
         "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
         "head": cfg.head.value, "draws": len(cfg.seeds), "keep": cfg.keep,
     }  # fmt: skip
-    return Found(settings, path, cells, sizes, compared, order)
+    return PairPrediction(settings, path, cells, sizes, compared, order)
 
 
 def best_alpha(path: pd.DataFrame) -> float:

@@ -12,7 +12,7 @@ from w2s_groups.core.errors import InputError
 
 
 def shipped(installed: str, checkout: str) -> Path:
-    """A folder that comes with the code: in an installed package, or beside it in a checkout."""
+    """A folder that comes with the code: in an installed package, or next to it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / installed
     return inside if inside.is_dir() else package.parent / checkout

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import count
 from w2s_groups.data.base import TEST, Dataset, Listed, original_eta
 from w2s_groups.experiment import collapsed, inputs, solvers
 from w2s_groups.experiment.block import BuiltOn, Solver, run_block
@@ -28,7 +29,7 @@ from w2s_groups.finetuning.solver import Side
 from w2s_groups.methods.base import Method
 from w2s_groups.results import failures, store
 from w2s_groups.results.columns import COLUMNS
-from w2s_groups.results.format import IMAGE, count
+from w2s_groups.results.format import IMAGE
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
@@ -274,7 +275,7 @@ def _run_block(
         return
     for cell, planned, atoms in zip(block, stored, found, strict=True):
         if cell in left:
-            store.save(folder, replace(planned, atoms=atoms))
+            store.save(folder, replace(planned, records=atoms))
             failures.forget(folder, [planned.key])
 
 

@@ -26,11 +26,12 @@ from omegaconf import DictConfig
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.text import wrapped
 from w2s_groups.experiment import job
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import failures, store
-from w2s_groups.results.format import IMAGE, wrapped
+from w2s_groups.results.format import IMAGE
 from w2s_groups.schema.config import CROSSED, Config
 from w2s_groups.schema.fields import folder_name
 

@@ -1,1 +1,1 @@
-"""Features of images and texts: computed by a network, or read from a file."""
+"""Feature matrices: extracted from images and texts, or read from files; kept in a cache."""

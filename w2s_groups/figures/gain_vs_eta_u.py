@@ -9,9 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
 from w2s_groups.methods import METHODS
-from w2s_groups.results.columns import method_label
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval, paired_gain
-from w2s_groups.results.table import Grid
 
 PANELS_PER_ROW = 4
 # More lines than markers cannot be told apart: then these alone, and the page has a panel for each.

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from w2s_groups.figures import style
 from w2s_groups.methods.variants import Variant
+from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval, mean_interval
-from w2s_groups.results.table import Grid
 
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 

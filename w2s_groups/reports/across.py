@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.methods.variants import of_settings
-from w2s_groups.reports.published import beside_the_paper, dimensions, every_pair
+from w2s_groups.reports.published import comparison, dimensions, every_pair
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
-from w2s_groups.results.table import Grid
+from w2s_groups.results.grid import Grid
+from w2s_groups.similarity.table import pairs_of
 
 
 def across(
@@ -23,13 +24,13 @@ def across(
 
     grids: as the report shows them; whole: the same with every variant as a method.
     """
-    content = [*every_pair(grids), *beside_the_paper(grids, settings)]
+    content = [*every_pair(grids), *comparison(grids, settings)]
     figures: dict[str, Figure] = {}
     setups: dict[tuple[str, int, int], list[Grid]] = {}
     for grid in grids:
         setups.setdefault((grid.data, grid.n_l, grid.n_u), []).append(grid)
     for k, ((data, n_l, n_u), alike) in enumerate(setups.items()):
-        found = similarity.dots(alike, settings.get("pair") or ())
+        found = similarity.dots(alike, pairs_of(settings))
         if found:
             stem = "similarity" if len(setups) == 1 else f"similarity_{k + 1}"
             figures[stem] = similarity.draw(found)

@@ -14,7 +14,7 @@ from typing import Any
 
 from w2s_groups.core.files import unwritable, write_atomic
 from w2s_groups.results import store
-from w2s_groups.results.columns import method_order
+from w2s_groups.results.method_facts import method_order
 
 SETTINGS = "settings.json"
 _ANSWERS = ("pair", "chosen", "failed", "unfinished")  # what a run found, not what it was asked

@@ -22,8 +22,8 @@ from w2s_groups.reports.trials import (
 )
 from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results import select
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import BLANK, bracket, plus_minus
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
 

@@ -19,10 +19,10 @@ from w2s_groups.reports.summary import (
 )
 from w2s_groups.reports.unusual import agreement
 from w2s_groups.reports.verdict import groups_told, sentences
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import accuracy_interval, mean_interval, paired_gain, pgr_interval
-from w2s_groups.results.table import Grid
 
 
 def setup_name(grid: Grid) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from w2s_groups.core.text import count
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import PER_FEATURE, SCALE, base_of
 from w2s_groups.reports.section import Section
-from w2s_groups.results.columns import method_label, method_order
-from w2s_groups.results.format import BLANK, IMAGE, count, noun_of
+from w2s_groups.results.format import BLANK, IMAGE, noun_of
+from w2s_groups.results.method_facts import method_label, method_order
 from w2s_groups.results.stats import FEWEST
 
 
@@ -93,20 +94,20 @@ def _methods(settings: Mapping[str, Any]) -> list[Section]:
             told.append(method_label(name))
         trials: Mapping[str, Any] = (settings.get("trials") or {}).get(name) or {}
         chosen = {key.removesuffix(PER_FEATURE) for key in trials}
-        if path or kind.tuned.startswith("l2,"):
+        if path or kind.tunes.startswith("l2,"):
             chosen.add("l2")
         fixed_values = {key: v for key, v in values[name].items() if key not in chosen}
         rows.append(
             (
                 method_label(name),
-                kind.about(),
+                kind.summary,
                 kind.needs_groups,
                 "the unlabelled set's" if kind.needs_truth else "the labelled set's",
                 str(len(fixed_values)),
                 ", ".join(f"{key} = {value}" for key, value in fixed_values.items()) or "none",
                 "l2, by leave-one-out on the rows it is fitted on"
                 if path
-                else _trials(trials, settings) or kind.tuned or "nothing",
+                else _trials(trials, settings) or kind.tunes or "nothing",
                 kind.paper_tunes or BLANK,
             )
         )

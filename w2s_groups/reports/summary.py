@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from w2s_groups.core.text import count
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.verdict import (
     RANKED,
@@ -19,8 +20,9 @@ from w2s_groups.reports.verdict import (
     students,
     survives,
 )
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import BLANK, bracket, count, fixed, plus_minus
+from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.paired import MOST, seeds_needed, sign_flip_p
 from w2s_groups.results.stats import (
     FEWEST,
@@ -30,7 +32,6 @@ from w2s_groups.results.stats import (
     surely,
     wilson,
 )
-from w2s_groups.results.table import Grid
 
 SHOWN = {
     "average": "average",
@@ -55,7 +56,7 @@ def summary(grid: Grid) -> Section:
     """A row a method: means over the common block, ranks, the minimum's bias, differences."""
     points, seeds = grid.common()
     place = {metric: ranks(grid, metric) for metric in RANKED}
-    bias = mean_interval(grid.over_points(grid.minimum_bias)).mean
+    bias = mean_interval(grid.over_points(grid.worst_group_bias)).mean
     rows = []
     for m, method in enumerate(grid.methods):
         mean = {metric: plus_minus(over_grid(grid, metric, method)) for metric in SHOWN}

@@ -14,9 +14,10 @@ from w2s_groups.methods.variants import Variant, of_settings
 from w2s_groups.reports.verdict import students
 from w2s_groups.results import select
 from w2s_groups.results.columns import SETUP
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.pivot import grids
 from w2s_groups.results.select import Rule
 from w2s_groups.results.stats import Floats
-from w2s_groups.results.table import Grid, grids
 
 Ints = NDArray[np.int64]
 SCALED = "fixed, l2 = d / 1000"

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from w2s_groups.core.text import count
 from w2s_groups.reports.rules import what_rules_cost, what_was_chosen
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import SHOWN, summary
 from w2s_groups.reports.trials import SCALED, Setup, oracle_positions, rule_positions, values_at
 from w2s_groups.reports.verdict import RANKED, over_grid, smallest, students
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import bracket, count
+from w2s_groups.results.format import bracket
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import Interval, mean_interval
-from w2s_groups.results.table import Grid
 
 FEWEST = 3  # seeds from which two tables are said to agree or not
 _SEES = {

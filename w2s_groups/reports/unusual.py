@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.text import count
 from w2s_groups.reports.section import Section
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import count, fixed
+from w2s_groups.results.format import fixed
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Floats, wilson
-from w2s_groups.results.table import Grid
 
 ALIKE = 0.95  # share of test rows from which on two methods are said to agree
 _NAMED = 3  # so many methods or pairs are named, of more of them the first

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from w2s_groups.core.text import count
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import base_of
 from w2s_groups.reports.unusual import unusual
-from w2s_groups.results.columns import method_label
-from w2s_groups.results.format import BLANK, bracket, count, fixed, plus_minus
+from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.ranks import rank_ranges, survival
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import (
@@ -19,7 +21,6 @@ from w2s_groups.results.stats import (
     mean_interval,
     surely,
 )
-from w2s_groups.results.table import Grid
 
 REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 RANKED = ("average", "worst_group")

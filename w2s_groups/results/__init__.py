@@ -1,0 +1,1 @@
+"""Stored results: cells, the long table, statistics, ranks and choices among variants."""

@@ -1,9 +1,8 @@
-"""The long table: one row an atom. Its columns, what they mean, and its text on disk."""
+"""The long table: one row a record. Its columns, what they mean, and its text on disk."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -44,28 +43,13 @@ COLUMNS: dict[str, tuple[str, str]] = {
 }
 SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
-ATOM = [*SETUP, *POINT, "seed", "method", "split", "metric", "group"]
-
-_FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
-_LAST = ("baseline", "dfr", "group_dro", "ceiling")
-
-
-def method_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Distinct method names: teacher, then students, then the references they are held against."""
-    found = set(names)
-    others = sorted(found - {*_FIRST, *_LAST})
-    return tuple(name for name in (*_FIRST, *others, *_LAST) if name in found)
-
-
-def method_label(name: str) -> str:
-    """Method name in figures, tables and prose."""
-    return "W2S" if name == "w2s" else name
+RECORD = [*SETUP, *POINT, "seed", "method", "split", "metric", "group"]
 
 
 def canonical(table: pd.DataFrame) -> pd.DataFrame:
     """The table with exact columns and types, in one row order whatever order it came in.
 
-    Raises InputError on a missing column, a type that does not fit or an atom given twice.
+    Raises InputError on a missing column, a type that does not fit or a record given twice.
     """
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
@@ -76,14 +60,14 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
         fixed = table[list(COLUMNS)].astype({name: kind for name, (kind, _) in COLUMNS.items()})
     except (ValueError, TypeError) as error:
         raise InputError(f"the result table has a column of the wrong type: {error}") from error
-    fixed = fixed.sort_values(["data", *ATOM[1:-1], "y", "a", "group"], kind="stable")
+    fixed = fixed.sort_values(["data", *RECORD[1:-1], "y", "a", "group"], kind="stable")
     fixed = fixed.reset_index(drop=True)
-    twice = fixed.duplicated(ATOM)
+    twice = fixed.duplicated(RECORD)
     if twice.any():
         row = fixed.loc[twice].iloc[0]
         raise InputError(
-            "the result table holds an atom twice ("
-            + ", ".join(f"{name}={row[name]}" for name in ATOM)
+            "the result table holds a record twice ("
+            + ", ".join(f"{name}={row[name]}" for name in RECORD)
             + "): results under different settings are mixed; report each setting by itself"
         )
     return fixed

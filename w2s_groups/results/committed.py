@@ -1,4 +1,4 @@
-"""The long table committed beside a report: text, compressed thirty times, that pandas reads."""
+"""The long table that is committed with a report: compressed CSV, which pandas reads."""
 
 from __future__ import annotations
 

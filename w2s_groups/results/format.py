@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from w2s_groups.results.stats import Interval
 
 BLANK = "–"
-WIDTH = 80  # columns of a terminal
 IMAGE = "image"  # what a sample of a dataset is, where settings["noun"] does not say
 
 
@@ -28,7 +25,7 @@ def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def plus_minus(interval: Interval) -> str:
-    """`0.782 ± 0.012`; the mean alone where there is no interval.
+    """`0.782 ± 0.012`; only the mean where there is no interval.
 
     `0.995 [0.981, 1.000]` where the interval is cut off at 0 or 1.
     """
@@ -42,7 +39,7 @@ def plus_minus(interval: Interval) -> str:
 
 
 def bracket(interval: Interval, sign: bool = True) -> str:
-    """`+0.052 [+0.040, +0.064]`; the mean alone where there is no interval."""
+    """`+0.052 [+0.040, +0.064]`; only the mean where there is no interval."""
     mean = fixed(float(interval.mean), sign=sign)
     if math.isnan(float(interval.low)):
         return mean
@@ -59,27 +56,11 @@ def bounds(interval: Interval, sign: bool = True) -> str:
 
 
 def noun_of(settings: Mapping[str, Any], data: str | None = None) -> str:
-    """What one sample is called: image, text or sample; of one dataset where a report has several
-    kinds, else sample for all of them."""
+    """What one sample of a report is called: image, text or sample.
+
+    data: the dataset that is meant. Without it a report on several kinds of data has samples.
+    """
     noun = settings.get("noun", IMAGE)
     if isinstance(noun, Mapping):
         return str(noun.get(data, IMAGE)) if data is not None else "sample"
     return str(noun)
-
-
-_TOGETHER = re.compile(r" = | (?:\+-|±) |(?<=,) (?=[^\[\]]*\])")  # n = 88, [-0.1, +0.2]
-
-
-def wrapped(text: str, indent: str = "  ") -> str:
-    """A sentence as a terminal of 80 columns shows it; paths, numbers with their symbols and
-    intervals stay on one line."""
-    kept = _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
-    lines = textwrap.wrap(
-        kept, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
-
-
-def count(n: int, noun: str) -> str:
-    """`1 seed`, `6 seeds`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

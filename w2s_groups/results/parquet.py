@@ -1,6 +1,6 @@
-"""Cells folded into Parquet: their long table, with what each cell is in columns of its own.
+"""Compacted cells in Parquet: their long table, with identity and origin in further columns.
 
-A part is named by its content. Folding writes a new part and only then removes what it holds, so
+A part is named by its content. Compaction writes a new part and only then removes what it holds, so
 that two at once, or one that is killed, lose nothing: readers take the union.
 """
 
@@ -51,7 +51,7 @@ def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:
 
 
 def write(folder: Path, table: pd.DataFrame) -> Path:
-    """Write a part of COLUMNS and EXTRA, one row an atom; returns its path."""
+    """Write a part of COLUMNS and EXTRA, one row a record; returns its path."""
     buffer = io.BytesIO()
     arrow = pa.Table.from_pandas(table[[*COLUMNS, *EXTRA]], preserve_index=False)
     pq.write_table(arrow, buffer, compression="zstd")
@@ -62,7 +62,7 @@ def write(folder: Path, table: pd.DataFrame) -> Path:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A whole part, EXTRA included; InputError if it is none."""
+    """A whole part, EXTRA included; InputError if it is not one."""
     table: pd.DataFrame = _open(path, [*COLUMNS, *EXTRA]).to_pandas()
     return table
 
@@ -71,7 +71,7 @@ def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
     for path in paths(folder):
         try:
             yield _open(path, columns)
-        except FileNotFoundError:  # folded into another part, which a new list shows
+        except FileNotFoundError:  # compacted into another part, which a new list shows
             yield from (_open(p, columns) for p in paths(folder))
             return
 

@@ -1,8 +1,8 @@
-"""Predictions and groups -> atoms (accuracy and n per group), and every number derived from atoms.
+"""Predictions and groups -> records (accuracy and n per group), and the aggregates of records.
 
 Derived numbers take accuracies `values` (..., G) over group codes and return (...). An absent group
 is NaN and n = 0. A mean that gives an absent group weight is NaN; `worst_group` and `best_group`
-look at the groups that are there, so show the n of the smallest group beside them.
+look at the groups that are there, so show them together with the n of the smallest group.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def eta_mean(
     eta_t: float,
     class_prior: ArrayLike | None = None,
 ) -> Floats:
-    """Accuracy at the test mix eta_t, exact from the atoms: linear in eta_t. See group_weights."""
+    """Accuracy at the test mix eta_t, exact from group accuracies. See group_weights."""
     return weighted_mean(values, group_weights(y, minority, eta_t, class_prior))
 
 

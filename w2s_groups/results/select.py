@@ -1,13 +1,13 @@
-"""Choice among a method's variants: the one place where it is made.
+"""Choice among the variants of a method by a rule.
 
-A rule picks one variant in each cell, as somebody with that one draw would, and never looks at a
-test image. Of variants that a rule puts level it takes the one nearest to the published setting
+A rule chooses one variant in each cell, from the data of that cell, and never reads a test image.
+Of variants with equal scores it takes the one nearest to the published setting
 (variants.nearest_first).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -23,7 +23,7 @@ CELL = [*SETUP, *POINT, "seed"]
 class Rule(Enum):
     """How one variant is chosen in each cell.
 
-    fixed: none is, settings are those given beforehand. labelled: of the variants within one
+    fixed: no choice, settings are those given beforehand. labelled: of the variants within one
     standard error of the best accuracy on the labelled images, whatever their group, the one
     nearest to the published setting at l2 = d / 1000. val_worst: best worst group on validation;
     val_mean: best mean over groups; no_groups: most validation images right, whatever their group.
@@ -58,16 +58,16 @@ def order(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
                 scale = at_scale(one, published, width)
                 rows.append((*setup, base, one.name, one.trial, scale, rank))
     columns = [*SETUP, "base", "method", "trial", "at_scale", "rank"]
-    found: pd.DataFrame = pd.DataFrame(rows, columns=columns).astype(
+    ordered: pd.DataFrame = pd.DataFrame(rows, columns=columns).astype(
         {"trial": bool, "at_scale": bool, "rank": "int64"}
     )
-    return found
+    return ordered
 
 
 def choose(table: pd.DataFrame, rule: Rule, ordered: pd.DataFrame) -> pd.DataFrame:
     """The variant that `rule` takes in each cell: CELL, base, method, trial.
 
-    A cell without the accuracies that the rule reads, or whose variants all failed, has none.
+    A cell has none where the accuracies that the rule reads are missing or all variants failed.
     ordered: as `order` gives it.
     """
     score = scores(table[table["method"].isin(ordered["method"])], rule)
@@ -82,36 +82,38 @@ def choose(table: pd.DataFrame, rule: Rule, ordered: pd.DataFrame) -> pd.DataFra
 
 
 def scores(table: pd.DataFrame, rule: Rule) -> pd.DataFrame:
-    """What `rule` goes by: CELL, method, score (larger is better, NaN where a run failed), n."""
+    """The scores that `rule` compares: CELL, method, score, n.
+
+    A larger score is better; NaN where a run failed.
+    """
     split = "labelled" if rule is Rule.labelled else "validation"
     seen = table[(table["split"] == split) & (table["metric"] == "accuracy") & (table["n"] > 0)]
     if rule is Rule.labelled:
         return seen.assign(score=seen["value"])[[*CELL, "method", "score", "n"]]
     right = seen["value"] * seen["n"]
     each = seen.assign(right=right, lost=seen["value"].isna()).groupby([*CELL, "method"])
-    found = each.agg(
+    summary = each.agg(
         worst=("value", "min"), mean=("value", "mean"), right=("right", "sum"), n=("n", "sum"),
         lost=("lost", "any"),
     ).reset_index()  # fmt: skip
     of_rule = {
-        Rule.val_worst: found["worst"],
-        Rule.val_mean: found["mean"],
-        Rule.no_groups: found["right"] / found["n"],
+        Rule.val_worst: summary["worst"],
+        Rule.val_mean: summary["mean"],
+        Rule.no_groups: summary["right"] / summary["n"],
     }
-    score = of_rule[rule].where(~found["lost"], np.nan)
-    scored: pd.DataFrame = found.assign(score=score)[[*CELL, "method", "score", "n"]]
+    score = of_rule[rule].where(~summary["lost"], np.nan)
+    scored: pd.DataFrame = summary.assign(score=score)[[*CELL, "method", "score", "n"]]
     return scored
 
 
 def apply(
     table: pd.DataFrame, rule: Rule, settings: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The table with its variants replaced by what `rule` makes of them, and what was chosen.
+    """The table with its variants replaced by those that `rule` chose, and the choice itself.
 
-    Trials give way to what was chosen of them, in the place and under the name of their method.
-    Variants of `vary` give way to one more method named such as `selective[val_worst]`. Under
-    `fixed` trials are dropped and variants of `vary` stay, methods of their own. Second value: as
-    of `choose`.
+    The chosen trial stands under the name of its method. The chosen variant of `vary` is one more
+    method, named as `shown_name` says. Under `fixed` trials are dropped and variants of `vary` stay
+    methods of their own. Second value: as of `choose`.
     """
     ordered = order(table, settings)
     trials = ordered[ordered["trial"]]
@@ -120,13 +122,17 @@ def apply(
         return plain.reset_index(drop=True), ordered.iloc[:0]
     chosen = choose(table, rule, ordered)
     gone = {*ordered["method"], *trials["base"]}
-    shown = chosen["base"].where(chosen["trial"], chosen["base"] + f"[{rule.value}]")
+    shown = chosen["base"].where(
+        chosen["trial"], chosen["base"].map(lambda base: shown_name(base, rule))
+    )
     return _with(table, gone, chosen.assign(shown=shown)), chosen
 
 
 def scaled(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """The table with each method that has a trial at l2 = d / 1000 under the nearest such trial to
-    its published setting, without the other trials: settings that were fixed, at another l2."""
+    """The table with fixed settings at l2 = d / 1000, without the other trials.
+
+    Each method that has such trials stands for the one nearest to its published setting.
+    """
     ordered = order(table, settings)
     trials = ordered[ordered["trial"]]
     nearest = trials[trials["at_scale"]].sort_values("rank").drop_duplicates([*SETUP, "base"])
@@ -135,25 +141,37 @@ def scaled(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _with(table: pd.DataFrame, gone: set[str], chosen: pd.DataFrame) -> pd.DataFrame:
-    """The table without some methods, and with `chosen` rows (cells or setups) under the name
-    `shown`."""
+    """The table without the methods `gone`, and with the chosen variants as methods `shown`.
+
+    chosen: a row a cell or setup, with the columns method and shown.
+    """
     keys = [name for name in (*CELL, "method") if name in chosen]
     taken = table.merge(chosen[[*keys, "shown"]], on=keys)
     taken = taken.assign(method=taken["shown"])[list(table.columns)]
     return pd.concat([table[~table["method"].isin(gone)], taken], ignore_index=True)
 
 
+def shown_name(base: str, rule: Rule) -> str:
+    """Name of the method that stands for the variant of `vary` that a rule chose in each cell."""
+    return f"{base}[{rule.value}]"
+
+
 def counted(chosen: pd.DataFrame, rule: Rule) -> list[dict[str, Any]]:
-    """How often each variant of `vary` was chosen: method, variant, cells."""
+    """How often each variant of `vary` was chosen: rule, method, variant, cells."""
     varied = chosen[~chosen["trial"].astype(bool)]
     counts = varied.groupby(["base", "method"]).size().reset_index(name="cells")
     return [
-        {"method": f"{base}[{rule.value}]", "variant": str(name), "cells": int(cells)}
+        {
+            "rule": rule.value,
+            "method": shown_name(base, rule),
+            "variant": str(name),
+            "cells": int(cells),
+        }
         for base, name, cells in counts.itertuples(index=False)
     ]
 
 
-def names_of(chosen: pd.DataFrame, rule: Rule) -> Sequence[str]:
-    """Methods that stand for a choice, by the name that the table shows them under."""
+def bases(chosen: pd.DataFrame, rule: Rule) -> dict[str, str]:
+    """Methods that stand for a choice, by their name in the table -> the method they belong to."""
     pairs = chosen[["base", "trial"]].drop_duplicates().itertuples(index=False)
-    return [base if trial else f"{base}[{rule.value}]" for base, trial in pairs]
+    return {base if trial else shown_name(base, rule): base for base, trial in pairs}

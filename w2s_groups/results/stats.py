@@ -150,11 +150,11 @@ def _moments(x: Floats, y: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Mean of x, covariance of the two means (NaN for one seed) and n, over the last axis."""
     there = ~(np.isnan(x) | np.isnan(y))
     n = there.sum(axis=-1)
-    some, spread = np.where(n > 0, n, 1), np.where(n > 1, n - 1, 1)
+    some, freedom = np.where(n > 0, n, 1), np.where(n > 1, n - 1, 1)
     mean_x = np.where(there, x, 0.0).sum(axis=-1) / some
     mean_y = np.where(there, y, 0.0).sum(axis=-1) / some
     product = np.where(there, (x - mean_x[..., None]) * (y - mean_y[..., None]), 0.0).sum(axis=-1)
-    covariance = np.where(n > 1, product / spread / some, np.nan)
+    covariance = np.where(n > 1, product / freedom / some, np.nan)
     return np.where(n > 0, mean_x, np.nan), covariance, n.astype(np.int64)
 
 

@@ -1,7 +1,7 @@
-"""One atomic file per cell: it says what it is, how it was made, and whether it is whole.
+"""One file per cell, written atomically: its configuration, its origin, its records, a checksum.
 
-Many writers may share a folder without a lock: a cell's bytes follow from its key, so that whoever
-is last writes what was there. Cells that were folded into Parquet files are read from those.
+Many writers may share a folder without a lock: a cell's bytes follow from its key, so the last one
+writes what was there. Cells that were compacted into Parquet files are read from those.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Stored:
     """A cell as it is kept.
 
     identity: the scientific configuration that its key is the hash of. fields: its own columns of
-    the long table. made_with: versions and machine. atoms: the other columns' rows.
+    the long table. made_with: versions and machine. records: the other columns' rows.
     """
 
     key: str
     identity: Mapping[str, Any]
     fields: Mapping[str, Any]
     made_with: Mapping[str, Any]
-    atoms: list[dict[str, Any]]
+    records: list[dict[str, Any]]
 
 
 def digest(value: Any) -> str:
@@ -49,8 +49,11 @@ def digest(value: Any) -> str:
 
 
 def cell_key(identity: Mapping[str, Any]) -> str:
-    """Such as `2b5a5e0c2b8d0d49-v3`: 16 hex digits of the scientific configuration of a cell, and
-    the version of the code that its numbers come from (identity["numerics"])."""
+    """Key of a cell, such as `2b5a5e0c2b8d0d49-v3`.
+
+    16 hex digits of the hash of its scientific configuration, and the version of the code that its
+    numbers come from (identity["numerics"]).
+    """
     rest = {name: value for name, value in identity.items() if name != "numerics"}
     return f"{digest(rest)[:16]}-v{identity['numerics']}"
 
@@ -67,7 +70,7 @@ def encoded(cell: Stored) -> bytes:
 
 
 def checksum(cell: Stored) -> str:
-    """sha256 of all that a cell's file holds beside it."""
+    """sha256 of the rest of a cell's file."""
     return hashlib.sha256(_payload(cell)).hexdigest()
 
 
@@ -77,54 +80,56 @@ def _payload(cell: Stored) -> bytes:
             "identity": cell.identity,
             "cell": cell.fields,
             "made_with": cell.made_with,
-            "atoms": cell.atoms,
+            "atoms": cell.records,
         }
     )
 
 
-def read(path: Path | str) -> Stored:
-    """One cell file. Raises FileNotFoundError, or Damaged with what is wrong with it."""
+def read(path: Path) -> Stored:
+    """The cell in a file. Raises FileNotFoundError, or Damaged with the reason."""
     try:
-        with open(path, "rb") as file:  # a Path for each of 100,000 would take a second
-            data = file.read()
-        found = json.loads(data)
-        sha256 = found.pop("sha256")
+        data = path.read_bytes()
+        content = json.loads(data)
+        sha256 = content.pop("sha256")
         tail = b',"sha256":"%s"}' % sha256.encode()
         # As it was written, its bytes are what the checksum is of: nothing is encoded anew.
         as_written = data.endswith(tail) and hashlib.sha256(data[: -len(tail)] + b"}").hexdigest()
-        if as_written != sha256 and digest(found) != sha256:
+        if as_written != sha256 and digest(content) != sha256:
             raise Damaged("its checksum differs")
-        key = os.path.basename(path).removesuffix(".json")
-        cell = Stored(key, found["identity"], found["cell"], found["made_with"], found["atoms"])
+        key = path.name.removesuffix(".json")
+        fields = (content[name] for name in ("identity", "cell", "made_with", "atoms"))
+        cell = Stored(key, *fields)
         if cell_key(cell.identity) != cell.key:
             raise Damaged("its name is not the hash of the configuration inside")
     except Damaged:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"it is no cell file: {error}") from error
+        raise Damaged(f"it is not a cell file: {error}") from error
     return cell
 
 
 def table_of(cells: Iterable[Stored]) -> pd.DataFrame:
-    """The long table of cells, one row an atom (columns: COLUMNS)."""
+    """The long table of cells, one row a record (columns: COLUMNS)."""
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for cell in cells:
         for name, values in columns.items():
             if name == "cell":
-                values += [cell.key] * len(cell.atoms)
+                values += [cell.key] * len(cell.records)
             elif name in cell.fields:
-                values += [cell.fields[name]] * len(cell.atoms)
+                values += [cell.fields[name]] * len(cell.records)
             else:
-                values += [atom[name] for atom in cell.atoms]
+                values += [record[name] for record in cell.records]
     return pd.DataFrame(columns).astype({"value": "float64"})
 
 
 def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
-    """The long table of those of the cells that are there and whole; of a damaged one a line says
-    that it will be made again. 100,000 cells take seconds from Parquet, a minute from files."""
+    """The long table of the wanted cells that are there and whole.
+
+    A warning names each damaged cell. 100,000 cells take seconds from Parquet, a minute from files.
+    """
     asked = dict.fromkeys(wanted)
-    table = table_of(_whole(f"{folder}/{key}.json" for key in asked))
-    # Parquet after the files: a cell that was folded in the meantime is in one of the two.
+    table = table_of(_whole(folder / f"{key}.json" for key in asked))
+    # Parquet after the files: a cell that was compacted in the meantime is in one of the two.
     missing = set(asked) - set(table["cell"].unique())
     tables = [table, *parquet.load(folder, missing)] if missing else [table]
     return pd.concat([t for t in tables if len(t)] or [table], ignore_index=True)
@@ -146,19 +151,19 @@ def loose(folder: Path) -> list[str]:
 
 
 def other_versions(folder: Path, of: Iterable[str]) -> list[str]:
-    """Keys in the folder that differ from one of `of` in the version of the code alone."""
+    """Keys in the folder that differ from one of `of` only in the version of the code."""
     known = set(of)
     stems = {key.rpartition("-v")[0] for key in known}
     present = {*loose(folder), *parquet.keys(folder)}
     return sorted(key for key in present - known if key.rpartition("-v")[0] in stems)
 
 
-def _whole(paths: Iterable[str]) -> Iterator[Stored]:
+def _whole(paths: Iterable[Path]) -> Iterator[Stored]:
     for path in paths:
         try:
             yield read(path)
         except FileNotFoundError:
-            continue  # not made, or folded
+            continue  # not made, or compacted
         except Damaged as error:
             log.warning("%s is damaged (%s) and will be made again", path, error)
 

@@ -11,7 +11,7 @@ from w2s_groups.results.stats import Floats
 _NEVER = 1e-18  # far below the last bit of any accuracy
 
 
-def minimum_bias(accuracy: ArrayLike, n: ArrayLike) -> Floats:
+def worst_group_bias(accuracy: ArrayLike, n: ArrayLike) -> Floats:
     """E[min_g K_g / n_g] - min_g p_g for independent K_g ~ Binomial(n_g, p_g); at most 0.
 
     accuracy: (..., G) taken for the true p_g in [0, 1], NaN for an absent group; n: (..., G) test
@@ -20,7 +20,7 @@ def minimum_bias(accuracy: ArrayLike, n: ArrayLike) -> Floats:
     can take. Where p_g are measured themselves it is a plug-in estimate. Measured accuracies lie
     further apart than true ones, so for four equal groups it finds 0.42 to 0.44 of the bias; for
     groups that are clearly apart it overstates a bias that is next to none
-    (tests/results/test_minimum.py).
+    (tests/results/test_worst_group_bias.py).
     """
     p, size = np.broadcast_arrays(
         np.asarray(accuracy, dtype=np.float64), np.asarray(n, dtype=np.int64)

@@ -13,7 +13,7 @@ from w2s_groups.reports.page.tables import main_table, plain
 from w2s_groups.reports.page.terms import glossary, marked, popovers
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import IMAGE
-from w2s_groups.results.table import Grid
+from w2s_groups.results.grid import Grid
 
 _WITHOUT = (
     '<section id="samples">\n<h2>Sample images</h2>\n<p>The photographs are others\' work and are '

@@ -17,10 +17,10 @@ from w2s_groups.reports.page.tables import breakable, plain
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import BLANK, bracket, fixed
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Floats, Interval, paired_gain
-from w2s_groups.results.table import Grid
 
 WIDTH, HEIGHT = 224, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 34

@@ -10,10 +10,10 @@ from w2s_groups.reports.page.gains import gains
 from w2s_groups.reports.page.tables import boxed
 from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.verdict import RANKED
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import BLANK, bounds, fixed
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval, accuracy_interval
-from w2s_groups.results.table import Grid
 
 STEPS = 5  # shades on each side of the middle one
 DENSE = 10  # columns above which cells are too small for a number

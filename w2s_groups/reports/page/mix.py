@@ -6,10 +6,10 @@ from html import escape
 
 import numpy as np
 
-from w2s_groups.results.columns import method_label
 from w2s_groups.results.format import fixed
+from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import mean_interval
-from w2s_groups.results.table import Grid
 
 LEFT, WIDTH, BAR, ROW = 112, 640, 15, 42
 SHADES = 6

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from reference_losses import Array, curvature, value_and_gradient
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import expit, softmax
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.heads.losses import Array, curvature, value_and_gradient
+from w2s_groups.heads.checks import check, check_features, check_init
 from w2s_groups.heads.newton import Q_STEPS
 from w2s_groups.heads.problem import (
     GCE,
@@ -19,13 +19,8 @@ from w2s_groups.heads.problem import (
     Confidence,
     CrossEntropy,
     Head,
-    Predictor,
     Problem,
     Squared,
-    check,
-    check_features,
-    check_init,
-    choose,
     constant_head,
     linear,
     n_logits,
@@ -99,27 +94,6 @@ def _descend(X: NDArray[np.floating], problem: Problem, tol: float) -> Head:
             f"tol={tol} was not reached: the gradient stays at {norm:.1e}; raise tol or l2"
         )
     return objective.head(theta)
-
-
-def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
-    """(n, C) class probabilities of X (n, d), or the scores of a head of the squared loss."""
-    return probabilities(head, np.asarray(X, dtype=np.float64) @ head.coef + head.intercept)
-
-
-def probabilities(head: Predictor, logits: Array) -> Array:
-    """(n, C) from the head's (n, K) logits, as `predict_proba`; scores sum to 1 too."""
-    if head.scores:
-        return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
-    if logits.shape[1] == 1:
-        return np.asarray(expit(np.concatenate([-logits, logits], axis=1)))
-    return np.asarray(softmax(logits, axis=1))
-
-
-def decisions(head: Predictor, logits: Array) -> NDArray[np.int64]:
-    """(n,) most probable class by (n, K) logits; the first of those within TIE of each other."""
-    if logits.shape[1] == 1:
-        logits = np.concatenate([np.full_like(logits, 0.5 if head.scores else 0.0), logits], axis=1)
-    return choose(logits)
 
 
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:

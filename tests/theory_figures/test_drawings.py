@@ -1,3 +1,5 @@
+"""Each drawing of a theory figure shows the columns of its table."""
+
 from __future__ import annotations
 
 from itertools import product
@@ -9,18 +11,18 @@ import torch
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.figures import (
-    gain_vs_eta_u_theory,
+from w2s_groups.figures import style
+from w2s_groups.theory.build import model_with_overlap
+from w2s_groups.theory.intrinsic import MODELS
+from w2s_groups.theory.intrinsic_simulate import Sizes, simulate_risks
+from w2s_groups.theory.regime import Regime
+from w2s_groups.theory_figures import (
+    gain_vs_eta_u,
     intrinsic_dimension,
     phase_map,
     printed_vs_exact,
-    style,
+    study,
 )
-from w2s_groups.theory.build import model_with_overlap
-from w2s_groups.theory.intrinsic import MODELS
-from w2s_groups.theory.intrinsic_simulate import Setting, simulate
-from w2s_groups.theory.phase import phase_map as limits_map
-from w2s_groups.theory_figures import study
 from w2s_groups.theory_figures.intrinsic_dimension import point_table
 from w2s_groups.theory_figures.printed_vs_exact import PrintedVsExact
 
@@ -28,13 +30,13 @@ from w2s_groups.theory_figures.printed_vs_exact import PrintedVsExact
 def test_gain_figure_draws_lines_markers_and_intervals_of_the_table():
     rows = [
         (panel, value, eta_u, eta_t, eta_u, eta_u - 0.1, eta_u + 0.1, 2 * eta_u, 5)
-        for panel in gain_vs_eta_u_theory.PANELS
+        for panel in gain_vs_eta_u.PANELS
         for value in (0.1, 0.2)
         for eta_u in (0.0, 0.5)
         for eta_t in (0.5, 1.0)
     ]
     columns = ["panel", "value", "eta_u", "eta_t", "mean", "low", "high", "exact", "replicates"]
-    figure = gain_vs_eta_u_theory.draw(pd.DataFrame(rows, columns=columns), "title")
+    figure = gain_vs_eta_u.draw(pd.DataFrame(rows, columns=columns), "title")
     assert len(figure.axes) == 8
     for axes in figure.axes:
         exact = [line for line in axes.lines if list(line.get_ydata()) == [0.0, 1.0]]
@@ -50,7 +52,8 @@ def test_phase_map_draws_the_zero_line_only_where_there_is_one():
             p_w=3, cos=[0.5], mu_w=2.0, mu_s=0.2, sigma_xi=0.5, sigma_y=1.0, law=law
         )
         axis = np.linspace(0, 0.5, 5)
-        maps.append(limits_map(model, gamma_z=0.05, nu_z=0.1, eta_l=axis, eta_u=axis, eta_t=(0.5,)))
+        axes = {"eta_l": axis, "eta_u": axis}
+        maps.append(phase_map.phase_map(model, Regime(0.05, 0.1), **axes, eta_t=(0.5,)))
     figure = phase_map.draw(*maps)
     panels = figure.axes[:3]
     gains = (maps[0].gain_exact, maps[1].gain_exact, maps[1].gain_printed)
@@ -84,13 +87,13 @@ def assert_curves(lines, containers, curves):
 @pytest.fixture(scope="module")
 def intrinsic_table():
     """Two d_sw, two points a sweep, rows in no order."""
-    setting, parts = Setting(60, 12, 6, 4), []
+    sizes, parts = Sizes(60, 12, 6, 4), []
     for row, (sweep, n, N) in enumerate(
         [("n", 20, 16), ("n", 12, 16), ("N", 14, 25), ("N", 14, 10)]
     ):
-        risks = simulate(setting, [3, 1], n, N, [0.05], 6, stream(row, "test/figure"))
+        risks = simulate_risks(sizes, [3, 1], n, N, [0.05], 6, stream(row, "test/figure"))
         parts += [
-            point_table(setting, d_sw, sweep, n, N, 0.05, risks[:, k, 0])
+            point_table(sizes, d_sw, sweep, n, N, 0.05, risks[:, k, 0])
             for k, d_sw in enumerate((3, 1))
         ]
     return pd.concat(parts, ignore_index=True).sample(frac=1, random_state=0)
@@ -157,7 +160,7 @@ def printed_table(tmp_path_factory):
     kept, before = {}, torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "write", lambda out, stem, table, figure: kept.update(table=table))
+        patch.setattr(study, "write_figure", lambda out, stem, table, _: kept.update(table=table))
         PrintedVsExact(
             study.Setting(3, 2, 0.4, 1.0, 0.2, 0.7, 1.0), study.MonteCarlo(16, 2, 0, 1e8, "cpu"),
             gamma_z=[0.1, 0.05], gamma_z_low=0.05, nu_z=0.1, nu_z_zero=0.2, eta_l=0.5,

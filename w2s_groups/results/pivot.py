@@ -1,0 +1,144 @@
+"""The long table as arrays: one Grid per (data, teacher, student, n_l, n_u)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from w2s_groups.results.columns import POINT, SETUP, canonical
+from w2s_groups.results.grid import Floats, Grid, Ints, Missing
+from w2s_groups.results.method_facts import method_order
+
+Positions = NDArray[np.intp]
+
+
+def grids(table: pd.DataFrame, class_prior: Sequence[float] | None = None) -> list[Grid]:
+    """One Grid per setup, in order; class_prior as in risks.group_weights."""
+    prior = None if class_prior is None else np.asarray(class_prior, dtype=np.float64)
+    return [_grid(part, prior) for _, part in canonical(table).groupby(SETUP, sort=True)]
+
+
+class _Axes(NamedTuple):
+    """What the axes of a grid's arrays stand for."""
+
+    points: tuple[tuple[float, float], ...]
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    groups: tuple[str, ...]
+
+    def place(self, rows: pd.DataFrame, column: str, empty: float = np.nan) -> Floats:
+        """(P, M, S, G) values of a column, `empty` where there is no row."""
+        out = np.full(tuple(map(len, self)), empty, dtype=np.float64)
+        rows = rows[rows["method"].isin(self.methods)]
+        where = (self.point_of(rows), *self.positions(rows, "method", "seed", "group"))
+        out[where] = rows[column].to_numpy()
+        return out
+
+    def point_of(self, rows: pd.DataFrame) -> Positions:
+        """Position of each row's point."""
+        points = pd.MultiIndex.from_tuples(self.points)
+        return np.asarray(points.get_indexer(pd.MultiIndex.from_frame(rows[POINT])))
+
+    def positions(self, rows: pd.DataFrame, *columns: str) -> list[Positions]:
+        """Position of each row on the axes that the columns name."""
+        axes = {"method": self.methods, "seed": self.seeds, "group": self.groups}
+        return [pd.Index(axes[name]).get_indexer(pd.Index(rows[name])) for name in columns]
+
+
+def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
+    """The grid of one setup. part: its rows of the canonical table."""
+
+    def records(split: str, metric: str) -> pd.DataFrame:
+        return part[(part["split"] == split) & (part["metric"] == metric)]
+
+    test = records("test", "accuracy")
+    coding = part[part["y"] >= 0].drop_duplicates("group").sort_values(["y", "a", "group"])
+    axes = _Axes(
+        tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True)))),
+        method_order(test["method"]),
+        tuple(sorted({int(seed) for seed in part["seed"]})),
+        tuple(coding["group"]),
+    )
+    n = axes.place(test, "n", 0).astype(np.int64)
+    accuracy, failed = _without_failed(axes.place(test, "value"), n)
+    kept = records("kept", "fraction")
+    first = part.iloc[0]
+    return Grid(
+        data=str(first["data"]),
+        teacher=str(first["teacher"]),
+        student=str(first["student"]),
+        n_l=int(first["n_l"]),
+        n_u=int(first["n_u"]),
+        **axes._asdict(),
+        y=coding["y"].to_numpy(dtype=np.int64),
+        minority=coding["minority"].to_numpy(dtype=bool),
+        class_prior=prior,
+        accuracy=accuracy,
+        n=n,
+        drawn={
+            # Counts belong to the draw, which a cell's methods share: any method's row will do.
+            split: _first_there(axes.place(records(split, "count"), "value"))
+            for split in ("labelled", "unlabelled")
+        },
+        kept_share=axes.place(kept, "value"),
+        kept_n=axes.place(kept, "n", 0).astype(np.int64),
+        pseudo={
+            split: axes.place(records(split, "accuracy"), "value")
+            for split in ("unlabelled", "kept")
+        },
+        upweighted=axes.place(records("upweighted", "count"), "value"),
+        agreement=_agreement(records("agreement", "fraction"), axes),
+        missing=_missing(axes, failed, stored=_stored(axes, test)),
+    )
+
+
+def _without_failed(accuracy: Floats, n: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+    """The accuracies with failed runs NaN in every group, and which runs (P, M, S) failed."""
+    nan = np.isnan(accuracy)
+    failed = np.asarray((nan & (n > 0)).any(axis=-1) | nan.all(axis=-1))
+    return np.where(failed[..., None], np.nan, accuracy), failed
+
+
+def _stored(axes: _Axes, test: pd.DataFrame) -> NDArray[np.bool_]:
+    """(P, M, S) whether the table has a row of the run."""
+    return np.asarray((axes.place(test.assign(there=1.0), "there", 0.0) > 0).any(axis=-1))
+
+
+def _agreement(rows: pd.DataFrame, axes: _Axes) -> Floats:
+    """(P, M, M, S), NaN where not stored: the group column names the other method."""
+    methods = axes.methods
+    out = np.full((len(axes.points), len(methods), len(methods), len(axes.seeds)), np.nan)
+    rows = rows[rows["method"].isin(methods) & rows["group"].isin(methods)]
+    p, (one, seed) = axes.point_of(rows), axes.positions(rows, "method", "seed")
+    two = pd.Index(methods).get_indexer(pd.Index(rows["group"]))
+    out[p, one, two, seed] = out[p, two, one, seed] = rows["value"].to_numpy()
+    return out
+
+
+def _first_there(values: Floats) -> Floats:
+    """(P, M, S, G) -> (P, S, G): the first method's number that is not NaN."""
+    out = np.full((values.shape[0], *values.shape[2:]), np.nan)
+    for m in range(values.shape[1]):
+        out = np.where(np.isnan(out), values[:, m], out)
+    return out
+
+
+def _missing(
+    axes: _Axes, failed: NDArray[np.bool_], stored: NDArray[np.bool_]
+) -> tuple[Missing, ...]:
+    """Runs (P, M, S) without a number, those of one method, point and reason together."""
+    missing = []
+    for p, (eta_l, eta_u) in enumerate(axes.points):
+        for m, method in enumerate(axes.methods):
+            for reason, lost in (
+                ("not in the table", ~stored[p, m]),
+                ("no number", failed[p, m] & stored[p, m]),
+            ):
+                seeds = tuple(seed for seed, gone in zip(axes.seeds, lost, strict=True) if gone)
+                if seeds:
+                    missing.append(Missing(eta_l, eta_u, method, seeds, reason))
+    return tuple(missing)
