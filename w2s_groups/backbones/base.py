@@ -63,11 +63,11 @@ def folded(body: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
         expected = body(images)
         try:
             fused: nn.Module = fuse(copy.deepcopy(body)).eval()
-            found = fused(images)
+            actual = fused(images)
         except Exception:  # whatever the forward does with what stands for a tensor in the trace
             return body
     scale = expected.abs().max()
-    return fused if (found - expected).abs().max() <= FOLDING * scale else body
+    return fused if (actual - expected).abs().max() <= FOLDING * scale else body
 
 
 @dataclass(frozen=True, eq=False)

@@ -115,7 +115,7 @@ def pretrained(spec: str, folder: Path) -> tuple[Any, set[str]]:
 
     try:
         with hub.seeded(0):
-            model, found = AutoModel.from_pretrained(
+            model, report = AutoModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
     except Exception as error:  # safetensors, pickle and transformers have some ten kinds
@@ -123,7 +123,7 @@ def pretrained(spec: str, folder: Path) -> tuple[Any, set[str]]:
         raise InputError(
             f"{spec}: {folder} can't be loaded ({reason}); save it again with save_pretrained"
         ) from error
-    return model, {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
+    return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
 
 
 def refuse_lacking(spec: str, folder: Path, lacking: Sequence[str]) -> None:

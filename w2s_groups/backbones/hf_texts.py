@@ -71,13 +71,13 @@ def _tokeniser(spec: str, folder: Path) -> tuple[Any, Any, str]:
 
 def _limit(tokeniser: Any, config: Any, folder: Path) -> int:
     """Tokens of the longest text: the least that tokeniser, model and LONGEST allow."""
-    found = [LONGEST, int(tokeniser.model_max_length)]
+    limits = [LONGEST, int(tokeniser.model_max_length)]
     text = getattr(config, "text_config", config)
-    found.append(int(getattr(text, "max_position_embeddings", None) or LONGEST))
+    limits.append(int(getattr(text, "max_position_embeddings", None) or LONGEST))
     if (folder / LENGTH).is_file():
         own = json.loads((folder / LENGTH).read_bytes()).get("max_seq_length")
-        found.append(int(own or LONGEST))
-    return min(n for n in found if n > 0)
+        limits.append(int(own or LONGEST))
+    return min(n for n in limits if n > 0)
 
 
 def _pooling(spec: str, folder: Path) -> str:

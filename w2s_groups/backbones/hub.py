@@ -82,7 +82,7 @@ def hf_files_there(repo: str, names: Sequence[str], revision: str | None = None)
     from huggingface_hub import constants
 
     known = (huggingface_hub.try_to_load_from_cache(repo, n, revision=revision) for n in names)
-    if constants.HF_HUB_OFFLINE or any(isinstance(found, str) for found in known):
+    if constants.HF_HUB_OFFLINE or any(isinstance(cached, str) for cached in known):
         return
     try:
         reach(constants.ENDPOINT)

@@ -188,15 +188,15 @@ def _try(spec: str, network: nn.Module, preprocessing: Preprocessing) -> None:
     height, width = sides(preprocessing.crop)
     try:
         with torch.no_grad():
-            found = network(torch.zeros(2, 3, height, width))
+            output = network(torch.zeros(2, 3, height, width))
     except Exception as error:  # it is the user's code
         raise InputError(
             f"{spec} fails on images of {height} x {width} pixels "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set image_size, or "
             "preprocessing on the module, to what it takes"
         ) from error
-    if not isinstance(found, torch.Tensor) or found.ndim < 2 or len(found) != 2:
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != 2:
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise InputError(
             f"{spec} gives {shape} for two images; return a tensor (2, d), one row for each"
         )

@@ -42,13 +42,13 @@ class TextEncoder(Encoder):
         """(3, L) of a text, or of a pair. ValueError where nothing of it is a token."""
         pair = {} if second is None else {"text_pair": second}
         with self.lock:
-            found = self.tokeniser(
+            encoded = self.tokeniser(
                 text, **pair, truncation="longest_first", max_length=self.limit, verbose=False
             )
-        ids = list(found["input_ids"])
+        ids = list(encoded["input_ids"])
         if not ids:
             raise ValueError("no token of the text is known")
-        segments = found.get("token_type_ids") or [0] * len(ids)
+        segments = encoded.get("token_type_ids") or [0] * len(ids)
         return torch.tensor([ids, [1] * len(ids), segments])
 
     def batch(self, samples: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -123,9 +123,9 @@ def _published(spec: str, cfg: Any) -> Path:
 
 def _of_file(file: Path, cfg: Any) -> dict[str, Any]:
     """The configuration of a user's file: timm then checks every key, the classifier's too."""
-    found: dict[str, Any] = cfg.to_dict()
-    found["custom_load"] = file.suffix == ".npz"  # JAX checkpoints, as their authors publish them
-    return found
+    settings: dict[str, Any] = cfg.to_dict()
+    settings["custom_load"] = file.suffix == ".npz"  # a checkpoint of JAX, as published
+    return settings
 
 
 def _make(architecture: str, size: Size | None, **options: Any) -> nn.Module:

@@ -57,11 +57,11 @@ class Bffhq(Published):
         files: list[str] = []
         codes: list[tuple[int, int, int]] = []
         for split, name in ((TRAIN, self.percent), (VAL, "valid"), (TEST, "test")):
-            found = images_below(folder, name)
-            if not found:
+            paths = images_below(folder, name)
+            if not paths:
                 raise InputError(f"data {self.name}: {folder / name} holds no image; restore it")
-            files += found
-            codes += [(split, *_labels(file, folder)) for file in found]
+            files += paths
+            codes += [(split, *_labels(file, folder)) for file in paths]
         split, y, a = np.array(codes, dtype=np.int64).T
         if self.check_counts:
             self._check((y != a)[split == TRAIN])

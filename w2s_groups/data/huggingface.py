@@ -133,11 +133,11 @@ class HuggingFace(OnDisk):
         where = str(cache / "huggingface")
         try:
             if self.hub is not None:
-                found = datasets.load_dataset(self.hub, cache_dir=where)
+                opened = datasets.load_dataset(self.hub, cache_dir=where)
             elif (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
-                found = datasets.load_from_disk(str(root))
+                opened = datasets.load_from_disk(str(root))
             else:
-                found = datasets.load_dataset(str(root), cache_dir=where)
+                opened = datasets.load_dataset(str(root), cache_dir=where)
         except Exception as error:  # each builder, file system and codec has its own
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             remedy = (
@@ -150,7 +150,7 @@ class HuggingFace(OnDisk):
                 f"data.{'hub' if self.hub else 'root'}={self.hub or root} can't be read "
                 f"({reason}); {remedy}"
             ) from error
-        return {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
+        return {"train": opened} if isinstance(opened, datasets.Dataset) else dict(opened)
 
     def _files(
         self, parts: Mapping[str, Any], root: Path, cache: Path, progress: Progress

@@ -123,7 +123,7 @@ def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[st
     if not 2 <= len(names) <= _MOST:
         raise InputError(
             f"{table.path}: column {column} has values from {names[0]!r} to {names[-1]!r}, and 2 "
-            f"to {_MOST} classes can be told apart; name another column or other values"
+            f"to {_MOST} classes can be distinguished; name another column or other values"
         )
     code = {name: str(n) for n, name in enumerate(names)}
     shown = [f"{letter}{name}" for name in names] if whole else names

@@ -145,8 +145,8 @@ def _coded(
     if mapped is not None and values.min() >= 0 and values.max() < len(mapped):
         names = [" ".join(str(name).split()) for name in mapped]
     else:
-        found, values = np.unique(values, return_inverse=True)
-        names = [f"{field}={value}" for value in found]
+        levels, values = np.unique(values, return_inverse=True)
+        names = [f"{field}={value}" for value in levels]
     if given is not None:
         if len(given) != len(names):
             raise InputError(
@@ -191,13 +191,13 @@ def _texts(source: Any, rows: NDArray[np.int64]) -> tuple[str, ...] | None:
     with _recording(source):
         for row in rows.tolist():
             try:
-                found = source.get_input(row)
+                value = source.get_input(row)
             except _Opened:
                 return None
-            missing = isinstance(found, float) and np.isnan(found)
-            if not isinstance(found, str) and not missing:
+            missing = isinstance(value, float) and np.isnan(value)
+            if not isinstance(value, str) and not missing:
                 return None
-            texts.append("" if missing else found)
+            texts.append("" if missing else value)
     return tuple(texts)
 
 

@@ -53,12 +53,14 @@ def npz(spec: str, path: Path, files: Sequence[str]) -> Content:
 
 def pt(spec: str, path: Path, files: Sequence[str]) -> Content:
     """A tensor (N, d), or a dict as in an npz file; no code in the file is run."""
-    found = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(found, torch.Tensor):
-        return Content(_array(found))
-    if not isinstance(found, Mapping):
-        raise InputError(f"{spec} holds a {type(found).__name__}; save a tensor, or a dict of them")
-    return _of_arrays(spec, {str(key): _array(value) for key, value in found.items()}, files)
+    held = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(held, torch.Tensor):
+        return Content(_array(held))
+    if not isinstance(held, Mapping):
+        raise InputError(
+            f"{spec} holds a {type(held).__name__}; save a tensor, or a dict of them"
+        )
+    return _of_arrays(spec, {str(key): _array(value) for key, value in held.items()}, files)
 
 
 def _array(value: Any) -> NDArray[Any]:
@@ -184,9 +186,11 @@ def _names_of(
     Where none does, all that may be names of others: one for each of n rows, and no labels.
     """
     known = set(files)
-    held = {where: found for where, found in texts.items() if not known.isdisjoint(found)}
+    held = {where: values for where, values in texts.items() if not known.isdisjoint(values)}
     return held or {
-        where: found for where, found in texts.items() if len(found) == n and not _is_label(where)
+        where: values
+        for where, values in texts.items()
+        if len(values) == n and not _is_label(where)
     }
 
 

@@ -32,9 +32,9 @@ def instances(
     images = {image["id"]: image for image in content["images"]}
     objects = _objects(table, content["annotations"], images, class_of)
     large = [one for one in objects if one["area"] >= min_area]
-    found = _by_class(table, photographs, images, large, class_of, every)
+    by_class = _by_class(table, photographs, images, large, class_of, every)
     for name, names in categories.items():
-        if name not in found:
+        if name not in by_class:
             own = [one for one in objects if class_of[one["category_id"]] == name]
             n_small = sum(one["area"] < min_area for one in own)
             raise InputError(
@@ -42,11 +42,11 @@ def instances(
                 f"{min_area:g} pixels that is the largest in its photograph, and {n_small} "
                 "smaller ones; lower --min-area or name other categories"
             )
-    used = (one.path for _, _, one in walk(found))
+    used = (one.path for _, _, one in walk(by_class))
     files = list(dict.fromkeys(path.relative_to(photographs).as_posix() for path in used))
     remedy = "set --coco-images to the folder with them"
     require_files(photographs, files, f"--coco={table}", remedy=remedy)
-    return {name: found[name] for name in categories}
+    return {name: by_class[name] for name in categories}
 
 
 def _objects(

@@ -241,10 +241,10 @@ def _plain(
     return lines, list(map(itemgetter(*places), values))
 
 
-def _wrong_width(path: Path, line: int, wanted: int, found: int) -> InputError:
+def _wrong_width(path: Path, line: int, wanted: int, n: int) -> InputError:
     return InputError(
         f"{path} line {line}: {wanted} values are expected, as in its header, and there are "
-        f"{found}; correct the line"
+        f"{n}; correct the line"
     )
 
 

@@ -41,7 +41,7 @@ def require_files(
 
 def images_below(root: Path, folder: str) -> list[str]:
     """Images in a folder and all below it, sorted, relative to root; hidden files are left out."""
-    found, pending = [], [folder]
+    images, pending = [], [folder]
     while pending:
         inside = pending.pop()
         try:
@@ -52,12 +52,12 @@ def images_below(root: Path, folder: str) -> list[str]:
                     if entry.is_dir():
                         pending.append(f"{inside}/{entry.name}")
                     elif entry.name.lower().endswith(SUFFIXES):
-                        found.append(f"{inside}/{entry.name}")
+                        images.append(f"{inside}/{entry.name}")
         except OSError as error:
             raise InputError(
                 f"{root / inside} can't be read ({error.strerror}); make it a readable directory"
             ) from None
-    return sorted(found)
+    return sorted(images)
 
 
 def _names(folder: Path) -> frozenset[str]:
