@@ -57,9 +57,7 @@ def pt(spec: str, path: Path, files: Sequence[str]) -> Content:
     if isinstance(held, torch.Tensor):
         return Content(_array(held))
     if not isinstance(held, Mapping):
-        raise InputError(
-            f"{spec} holds a {type(held).__name__}; save a tensor, or a dict of them"
-        )
+        raise InputError(f"{spec} holds a {type(held).__name__}; save a tensor, or a dict of them")
     return _of_arrays(spec, {str(key): _array(value) for key, value in held.items()}, files)
 
 
