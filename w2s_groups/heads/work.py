@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.errors import MemoryLimitError, unknown_name
 from w2s_groups.heads.blocking import Block, Task, gather, tasks_of
 from w2s_groups.heads.checks import check, check_features, check_init
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Problem, Squared
@@ -52,6 +52,16 @@ def prepare(features: Features, problems: Sequence[Problem], memory_limit: int) 
         check_init(problem, features[problem.side].shape[1])
     for side in {problem.side for problem in problems}:
         check_features(side, features[side])
+    return divided({side: X.shape for side, X in features.items()}, problems, memory_limit)
+
+
+def divided(
+    shapes: Mapping[str, tuple[int, ...]], problems: Sequence[Problem], memory_limit: int
+) -> Work:
+    """How `solve.solve` divides problems on features of these shapes (N, d), by side.
+
+    MemoryLimitError where one step needs more than memory_limit bytes.
+    """
     first = {
         k: replace(problem, loss=CrossEntropy(), init=None)
         for k, problem in enumerate(problems)
@@ -61,7 +71,6 @@ def prepare(features: Features, problems: Sequence[Problem], memory_limit: int) 
     tasks = tasks_of([*problems, *first.values()])
     of = {position: task for task in tasks for position in task.positions}
     begin = {of[k]: of[len(problems) + i] for i, k in enumerate(first)}
-    shapes = {side: X.shape for side, X in features.items()}
     ridges = _ridges(
         [task for task in tasks if isinstance(task.problem.loss, Squared)], shapes, memory_limit
     )
@@ -83,7 +92,7 @@ def prepare(features: Features, problems: Sequence[Problem], memory_limit: int) 
 def _ridges(
     tasks: Sequence[Task], shapes: Mapping[str, tuple[int, ...]], memory_limit: int
 ) -> list[tuple[str, list[Group]]]:
-    """Groups of ridge heads by side; InputError where their kernels do not fit."""
+    """Groups of ridge heads by side; MemoryLimitError where their kernels do not fit."""
     sides = dict.fromkeys(task.problem.side for task in tasks)
     found = [
         (side, groups_of([task for task in tasks if task.problem.side == side])) for side in sides
@@ -91,8 +100,6 @@ def _ridges(
     for side, groups in found:
         need = ridge_bytes(groups, shapes[side][0], shapes[side][1], memory_limit)
         if need > memory_limit:
-            raise InputError(
-                f"memory_limit={memory_limit} bytes is too small: ridge heads on the {side} "
-                f"features need {need}; raise it to at least that"
-            )
+            what = f"ridge heads on the {side} features need"
+            raise MemoryLimitError(memory_limit, what, need)
     return found
