@@ -72,7 +72,7 @@ def test_the_wheel_of_the_sdist_runs_outside_the_checkout(installed: Path, tmp_p
         PYTHONPATH=str(installed),
     )  # fmt: skip
     assert Path(where.strip()).is_relative_to(installed)
-    assert "w2s_groups" in ours("--help")
+    assert "predict" in ours("--help")
     assert "n_l: 40" in ours(*SMALL, "--cfg", "job")
     ours(*SMALL)
     # This one reads the published numbers that come with the package.
