@@ -44,7 +44,6 @@ BANNED = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
 # Rooms and pages whose words are not mended yet.
 UNPLAIN = (
     "w2s_groups/backbones/",
-    "w2s_groups/cli/",
     "w2s_groups/data/",
     "w2s_groups/experiment/",
     "w2s_groups/figures/",
