@@ -67,15 +67,20 @@ def test_the_wheel_of_the_sdist_runs_outside_the_checkout(installed: Path, tmp_p
     def ours(*arguments: str) -> str:
         return run("-m", "w2s_groups", *arguments, cwd=tmp_path, PYTHONPATH=str(installed))
 
-    where = run(
-        "-c", "import w2s_groups; print(w2s_groups.__file__)", cwd=tmp_path,
-        PYTHONPATH=str(installed),
-    )  # fmt: skip
+    def evaluated(code: str) -> str:
+        return run("-c", code, cwd=tmp_path, PYTHONPATH=str(installed))
+
+    where = evaluated("import w2s_groups; print(w2s_groups.__file__)")
     assert Path(where.strip()).is_relative_to(installed)
-    assert "w2s_groups" in ours("--help")
+    assert "predict" in ours("--help")
     assert "n_l: 40" in ours(*SMALL, "--cfg", "job")
     ours(*SMALL)
-    # This one reads the published numbers that come with the package.
-    ours(*SMALL, "experiment=similarity")
-    report = (tmp_path / "reports/similarity/gaussian/leaderboard.md").read_text(encoding="utf-8")
-    assert "UTKFace" in report
+    # What experiment=similarity and enhanced_w2s compare their numbers with.
+    code = (
+        "from w2s_groups.core.files import shipped; from w2s_groups.reports import published\n"
+        "assert published.claims()\n"
+        "print(*sorted(p.name for p in shipped('published', 'data/published').glob('*.csv')))"
+    )
+    assert evaluated(code).split() == sorted(
+        p.name for p in (ROOT / "data/published").glob("*.csv")
+    )
