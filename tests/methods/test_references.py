@@ -1,15 +1,14 @@
-"""What the upper references and the tuned teacher are told, as the report shows it."""
+"""Labels that the upper references and the tuned teacher use, as the report shows them."""
 
 import pytest
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.shared import _methods
-from w2s_groups.reports.verdict import REFERENCES
-from w2s_groups.results.method_facts import method_order
+from w2s_groups.reports.methods_table import methods_table
+from w2s_groups.results.method_facts import REFERENCES, method_order
 
 TUNED = "l2, by cross-validation on the labelled set"
 # true labels of the unlabelled set, groups, ridge heads too, what is tuned
-TOLD = {
+USES = {
     "tuned_teacher": (False, "none", False, TUNED),
     "w2s_tuned": (False, "none", False, ""),
     "adaptive_confidence": (False, "none", False, ""),
@@ -20,16 +19,16 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("name", list(TOLD))
-def test_what_a_method_is_told(name: str) -> None:
+@pytest.mark.parametrize("name", list(USES))
+def test_labels_that_a_method_uses(name: str) -> None:
     kind = METHODS[name]
-    assert (kind.needs_truth, kind.needs_groups, kind.by_ridge, kind.tuned) == TOLD[name]
+    assert (kind.needs_truth, kind.needs_groups, kind.by_ridge, kind.tuned) == USES[name]
 
 
 def test_only_references_read_true_labels_of_the_unlabelled_set() -> None:
-    told = {name for name, kind in METHODS.items() if kind.needs_truth}
-    assert told == {"dfr", "group_dro", "ceiling"}
-    assert told < set(REFERENCES)
+    readers = {name for name, kind in METHODS.items() if kind.needs_truth}
+    assert readers == {"dfr", "group_dro", "ceiling"}
+    assert readers < set(REFERENCES)
 
 
 def test_references_stand_last_and_tuned_ones_beside_their_like() -> None:
@@ -44,7 +43,7 @@ def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
         "dfr": {"l2": 1e-3},
         "ceiling": {"l2": 1e-3},
     }
-    (section,) = _methods({"methods": methods})
+    (section,) = methods_table({"methods": methods})
     rows = {row[0]: row[2:] for row in section.rows}
     assert rows == {
         "tuned_teacher": (
@@ -57,6 +56,6 @@ def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
         ),
         "ceiling": ("none", "the unlabelled set's", "1", "l2 = 0.001", "nothing", "–"),
     }  # fmt: skip
-    assert "True labels of the unlabelled set are read by dfr, ceiling alone." in section.text[0]
-    (without,) = _methods({"methods": {"w2s": {"l2": 1e-3}}})
+    assert "True labels of the unlabelled set are read only by dfr, ceiling." in section.text[0]
+    (without,) = methods_table({"methods": {"w2s": {"l2": 1e-3}}})
     assert "True labels" not in without.text[0]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.reports import check
+from w2s_groups.reports import rebuild
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--root", type=Path, default=Path(), help="folder with reports/, README.md")
     options = parser.parse_args(arguments)
     try:
-        lines = check.differences(options.root) if options.check else check.rewrite(options.root)
+        find = rebuild.differences if options.check else rebuild.rewrite
+        lines = find(options.root)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""What is off in a table of results, in sentences that are computed from it."""
+"""Unusual results of a grid in sentences, each computed from the table."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.text import count
+from w2s_groups.core.text import capitalised, count
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Floats, wilson
 
-ALIKE = 0.95  # share of test rows from which on two methods are said to agree
+ALIKE = 0.95  # share of test rows from which two methods are said to agree
 _NAMED = 3  # so many methods or pairs are named, of more of them the first
 
 Bools = NDArray[np.bool_]
 
 
 def unusual(grid: Grid) -> list[str]:
-    """Absent groups, one class for every row, kept sets of one class, accuracies below chance,
-    rows that are upweighted, methods that agree."""
+    """Sentences on absent groups, constant predictions, accuracies below chance, and more.
+
+    Also on kept sets of one class, upweighted rows, and methods that decide alike.
+    """
     return [
         *_absent(grid),
         *_one_class(grid),
@@ -68,13 +70,8 @@ def _one_class(grid: Grid) -> list[str]:
     what = "every test row the same class"
     if len(set(grid.y.tolist())) > 2:
         # Of more than two classes the wrong answers could differ.
-        return list(
-            _in_runs(
-                grid, hits, _ran(grid),
-                "is right on all test rows of one class and wrong on all others",
-                "are right on all test rows of one class and wrong on all others",
-            )
-        )  # fmt: skip
+        what = "right on all test rows of one class and wrong on all others"
+        return list(_in_runs(grid, hits, _ran(grid), f"is {what}", f"are {what}"))
     return list(_in_runs(grid, hits, _ran(grid), f"gives {what}", f"give {what}"))
 
 
@@ -110,7 +107,7 @@ def _below_chance(grid: Grid) -> list[str]:
         if np.isnan(mean) or not wilson(np.clip(mean, 0.0, 1.0), size).high < 1 / len(classes):
             continue
         found.append(
-            f"{_start(method_label(method))} is below chance on a balanced test: accuracy "
+            f"{capitalised(method_label(method))} is below chance on a balanced test: accuracy "
             f"{fixed(mean)}, where guessing reaches {fixed(1 / len(classes))} (n = {int(n.sum())})."
         )
     return found
@@ -124,7 +121,7 @@ def _upweighted(grid: Grid) -> list[str]:
         if not rows.size:
             continue
         none = int((rows == 0).sum())
-        name, of = _start(method_label(method)), f"of the {grid.n_u} unlabelled rows"
+        name, of = capitalised(method_label(method)), f"of the {grid.n_u} unlabelled rows"
         if none == rows.size:
             found.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
             continue
@@ -146,8 +143,8 @@ def _agree(grid: Grid) -> list[str]:
             f"({fixed(100 * share, 1)} %): the report lists them."
         ]
     return [
-        f"{_start(method_label(one))} and {method_label(two)} agree on {fixed(100 * share, 1)} % "
-        f"of all test rows (mean over {count(runs, 'run')})."
+        f"{capitalised(method_label(one))} and {method_label(two)} agree on "
+        f"{fixed(100 * share, 1)} % of all test rows (mean over {count(runs, 'run')})."
         for one, two, share, runs in pairs
     ]
 
@@ -191,7 +188,7 @@ def _in_runs(grid: Grid, hits: Bools, ran: Bools, one: str, many: str) -> Iterat
             of.setdefault((k, runs), []).append(method_label(method))
     for (k, runs), names in of.items():
         verb = one if len(names) == 1 else many
-        yield f"{_start(_listed(names))} {verb} in {k} of {count(runs, 'run')}."
+        yield f"{capitalised(_listed(names))} {verb} in {k} of {count(runs, 'run')}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -199,7 +196,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > _NAMED + 1:
         names = [*names[:_NAMED], f"{len(names) - _NAMED} other methods"]
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-
-
-def _start(text: str) -> str:
-    return text[0].upper() + text[1:]

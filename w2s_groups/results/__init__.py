@@ -1,0 +1,1 @@
+"""Stored cells, the long table of results, its arrays, and their statistics."""

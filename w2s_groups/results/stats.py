@@ -82,7 +82,7 @@ def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
     return np.asarray(np.where(n < FEWEST, 1.0, p), dtype=np.float64)
 
 
-def surely(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
+def significant_sign(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
     """1 where the paired t test at 5 % finds a mean above 0, -1 below 0, else 0. See paired_p."""
     value = np.asarray(difference, dtype=np.float64)
     found = paired_p(value, step) <= 1.0 - LEVEL
@@ -113,7 +113,7 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
 
 
 def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Interval:
-    """PGR of the mean accuracies; NaN unless ceiling - teacher is surely positive.
+    """PGR of the mean accuracies; NaN unless ceiling - teacher is significantly positive.
 
     That is: its interval lies above 0, of FEWEST seeds or more. Below a gap of 0 the ratio would
     rise as the student falls.
