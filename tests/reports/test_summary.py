@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import stats as reference
 from tables import GROUPS, LIFT, METHODS, grid_table
 
 from w2s_groups.methods import METHODS as METHODS_OF
-from w2s_groups.reports import csv_rows, leaderboard
+from w2s_groups.reports import comparisons, csv_rows, leaderboard
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
@@ -121,6 +122,23 @@ def test_ranks_are_ranges_of_students_alone(crowd: pd.DataFrame) -> None:
     shared = cell(summary, "W2S", "rank, average").split("-")
     assert len(shared) == 2
     assert int(shared[0]) < int(shared[1])
+
+
+def test_variants_follow_their_method_whatever_their_name() -> None:
+    lift = {**LIFT, "ceiling[l2=0.1]": 0.2, "selective[val_worst]": 0.12}
+    validated = grid_table(methods=tuple(lift), lift=lift)
+    settings = {"vary": {"ceiling": {"l2": [0.1]}}}
+    (grid,) = leaderboard.grids_of(validated, settings)
+    assert comparisons.students(grid) == ["w2s", "selective", "selective[val_worst]"]
+    assert comparisons.group_labels_used("ceiling[l2=0.1]", grid) == "none"
+    # a name says nothing: without settings it is an unregistered method
+    assert comparisons.group_labels_used("selective[val_worst]", grid) == "–"
+    chosen = replace(
+        grid,
+        bases={"selective[val_worst]": "selective"},
+        chosen_by={"selective[val_worst]": "val_worst"},
+    )
+    assert comparisons.group_labels_used("selective[val_worst]", chosen) == "val"
 
 
 def test_groups_show_two_uncertainties_and_their_n(table: pd.DataFrame) -> None:

@@ -67,7 +67,7 @@ def legend_below(
         if box.width <= width or n == 1:
             break
         legend.remove()
-    more = box.height / figure.dpi - 2.2 * size / 72  # what one row takes is there already
+    more = box.height / figure.dpi - 2.2 * size / 72  # the space of one row is there already
     figure.set_figheight(figure.get_figheight() + max(0.0, more))
 
 

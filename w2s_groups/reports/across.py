@@ -102,7 +102,7 @@ def _keep_q(grid: Grid, varied: keep_q.Sensitivity, stem: str, many: bool) -> Se
         title += f": {grid.data}, {setup_name(grid)}"
     text = (
         "Selective retraining − W2S, mean over η_u with its t interval over seeds, on test "
-        f"{grid.noun}s: to be read as a sensitivity, not to choose from. In the figure brackets "
+        f"{grid.noun}s: a sensitivity analysis, not a basis for a choice. In the figure brackets "
         "mark an interval that holds 0, a frame the settings fixed beforehand."
     )
     header = ("η_ℓ", "keep", "q", "average", "worst group", "n")

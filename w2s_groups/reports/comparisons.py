@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from w2s_groups.methods import METHODS
 from w2s_groups.results.format import BLANK
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import REFERENCES
+from w2s_groups.results.method_facts import REFERENCES, group_labels
 from w2s_groups.results.ranks import rank_ranges, survival
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import (
@@ -34,11 +33,8 @@ def group_labels_used(method: str, grid: Grid) -> str:
     "none", "val" (of the validation set), "train" (of the training sets); BLANK for methods that
     are not registered.
     """
-    known = METHODS.get(grid.base_of(method))
-    if known is None:
-        return BLANK
-    by_rule = known.needs_groups == "none" and grid.chosen_by.get(method) in NEEDS_GROUPS
-    return "val" if by_rule else known.needs_groups
+    own = group_labels(grid.base_of(method))
+    return "val" if own == "none" and grid.chosen_by.get(method) in NEEDS_GROUPS else own or BLANK
 
 
 def students(grid: Grid) -> list[str]:

@@ -17,7 +17,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.data.base import ImageDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
-from w2s_groups.methods.variants import of_settings
+from w2s_groups.methods.variants import by_name
 from w2s_groups.reports import csv_rows, markdown, page, places, sample_texts, trials, tuning
 from w2s_groups.reports.across import across
 from w2s_groups.reports.sections import of_setup
@@ -102,7 +102,7 @@ def selected(
 
 def grids_of(table: pd.DataFrame, settings: Mapping[str, Any]) -> list[Grid]:
     """A grid a setup, every variant of the settings as a method."""
-    bases = {variant.name: variant.base for variant in of_settings(settings)}
+    bases = {name: variant.base for name, variant in by_name(settings).items()}
     return [
         replace(grid, noun=noun_of(settings, grid.data), bases=bases)
         for grid in grids(table, settings.get("class_priors"))

@@ -1,4 +1,4 @@
-"""The methods of a report: what each fits, which labels it uses, what was tuned."""
+"""The methods of a report: their fits, the labels that they use, and their tuning."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Where a report goes: a folder belongs to one question and is never given to another.
 
-The question is what settings.json holds, less what was measured. The first report takes the plain
-name; one of another question is named by what differs, so that no report overwrites another.
+The question is settings.json without the measured entries. The first report takes the plain name;
+one of another question is named by the settings that differ, so that no report overwrites another.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SAMPLES = ("samples.png", "samples.txt", "samples_leaderboard.html")
 
 
 def question(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report answers: its settings by dotted key, as JSON reads them again.
+    """The question of a report: its settings by dotted key, as JSON reads them again.
 
     A method's field that only repeats the setting of that name for all methods is left out.
     """

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import L2, PER_FEATURE, SCALE, width_of
 from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.section import Section
@@ -22,7 +21,7 @@ from w2s_groups.reports.trials import (
 )
 from w2s_groups.results import select
 from w2s_groups.results.format import BLANK, bracket, plus_minus
-from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.method_facts import REFERENCES, method_label
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
 
@@ -141,7 +140,7 @@ def what_was_chosen(setup: Setup) -> list[Section]:
                 f"{_value(other, value)}: {int((values == value).sum())}"
                 for value in setup.settings["trials"][base][other]
             ]
-        reference = base in METHODS and METHODS[base].reference
+        reference = base in REFERENCES
         trials = str(int((setup.ordered["base"] == base).sum()))
         label = method_label(base) + (" (reference)" if reference else "")
         rows.append((label, trials, *cells, ", ".join(others) or BLANK))

@@ -1,4 +1,4 @@
-"""What was drawn, what selection keeps of it, and how right the labels of both are."""
+"""Group mixes of drawn and kept sets, and the accuracy of their labels."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kept_mix(grid: Grid) -> list[Section]:
 
 
 def kept_labels(grid: Grid) -> list[Section]:
-    """How right the labels of each kept set are, and all of the teacher's labels."""
+    """Accuracy of the labels of each kept set, and of all the teacher's labels."""
     teacher = grid.index("teacher")
     if teacher is None:
         return []
@@ -64,7 +64,7 @@ def kept_labels(grid: Grid) -> list[Section]:
 
 
 def draws(grid: Grid) -> list[Section]:
-    """Realised counts, and how right the teacher's labels are in each group."""
+    """Realised counts, and the accuracy of the teacher's labels in each group."""
     if all(np.isnan(counts).all() for counts in grid.drawn.values()):
         return []
     teacher = grid.index("teacher")

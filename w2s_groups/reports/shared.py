@@ -104,7 +104,7 @@ def _chosen(chosen: Sequence[Mapping[str, Any]] | None, noun: str) -> list[Secti
 
 
 def reading(noun: str) -> Section:
-    """What the numbers mean, and what their intervals cover."""
+    """Meaning of the numbers and of their intervals."""
     lines = [
         "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
         "η_t = 0, each exact from the group accuracies. Worst group is the lowest group accuracy "

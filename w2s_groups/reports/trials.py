@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups.methods.variants import Variant, of_settings
+from w2s_groups.methods.variants import Variant, by_name
 from w2s_groups.reports.comparisons import students
 from w2s_groups.results import select
 from w2s_groups.results.columns import SETUP
@@ -66,7 +66,7 @@ def setups(
 
     shown: as the report shows them, whole: the same with every variant as a method.
     """
-    trials = {one.name: one for one in of_settings(settings) if one.trial}
+    trials = {name: one for name, one in by_name(settings).items() if one.trial}
     if not trials:
         return []
     priors = settings.get("class_priors")

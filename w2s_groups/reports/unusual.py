@@ -81,12 +81,12 @@ def _kept_one_class(grid: Grid) -> list[str]:
     there = grid.kept_n > 0
     ran = np.asarray(there.any(axis=-1))
     what = "only rows whose true class is the same"
-    found = [*_in_runs(grid, _classes(grid, there) == 1, ran, f"keeps {what}", f"keep {what}")]
+    lines = [*_in_runs(grid, _classes(grid, there) == 1, ran, f"keeps {what}", f"keep {what}")]
     if len(set(grid.y.tolist())) == 2:  # then a wrong label is the other class
         hits = _of_one_class(grid, grid.pseudo["kept"], there)
         what = "only rows whose pseudolabel is the same"
-        found += _in_runs(grid, hits, ran, f"keeps {what}", f"keep {what}")
-    return found
+        lines += _in_runs(grid, hits, ran, f"keeps {what}", f"keep {what}")
+    return lines
 
 
 def _below_chance(grid: Grid) -> list[str]:
@@ -101,20 +101,20 @@ def _below_chance(grid: Grid) -> list[str]:
     n = grid.n.max(axis=(0, 1, 2))[there]
     size = int(1 / (weights[there] ** 2 / n).sum())
     means = grid.over_points(np.where(there, grid.accuracy, 0.0) @ weights)
-    found = []
+    lines = []
     for m, method in enumerate(grid.methods):
         mean = float(means[m].mean()) if means[m].size else np.nan
         if np.isnan(mean) or not wilson(np.clip(mean, 0.0, 1.0), size).high < 1 / len(classes):
             continue
-        found.append(
+        lines.append(
             f"{capitalised(method_label(method))} is below chance on a balanced test: accuracy "
             f"{fixed(mean)}, where guessing reaches {fixed(1 / len(classes))} (n = {int(n.sum())})."
         )
-    return found
+    return lines
 
 
 def _upweighted(grid: Grid) -> list[str]:
-    found = []
+    lines = []
     for m, method in enumerate(grid.methods):
         runs = grid.upweighted[:, m]
         rows = runs[~np.isnan(runs).any(axis=-1)].sum(axis=-1)
@@ -123,14 +123,14 @@ def _upweighted(grid: Grid) -> list[str]:
         none = int((rows == 0).sum())
         name, of = capitalised(method_label(method)), f"of the {grid.n_u} unlabelled rows"
         if none == rows.size:
-            found.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
+            lines.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
             continue
-        found.append(
+        lines.append(
             f"{name} upweights {fixed(float(rows.mean()), 1)} {of} on average "
             f"({int(rows.min())} to {int(rows.max())})"
             + (f", none in {none} of {rows.size} runs." if none else ".")
         )
-    return found
+    return lines
 
 
 def _agree(grid: Grid) -> list[str]:
@@ -151,15 +151,15 @@ def _agree(grid: Grid) -> list[str]:
 
 def _pairs(grid: Grid) -> list[tuple[str, str, float, int]]:
     """(method, method, mean share of test rows decided alike, runs), the most alike first."""
-    found = []
+    pairs = []
     for i, one in enumerate(grid.methods):
         for j, two in enumerate(grid.methods[i + 1 :], i + 1):
             shares = grid.agreement[:, i, j]
             shares = shares[~np.isnan(shares)]
             mean = round(float(shares.mean()), 12) if shares.size else 0.0
             if mean >= ALIKE:
-                found.append((one, two, mean, int(shares.size)))
-    return sorted(found, key=lambda pair: -pair[2])
+                pairs.append((one, two, mean, int(shares.size)))
+    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def _ran(grid: Grid) -> Bools:
@@ -175,8 +175,10 @@ def _classes(grid: Grid, there: Bools) -> NDArray[np.int64]:
 
 def _of_one_class(grid: Grid, accuracy: Floats, there: Bools) -> Bools:
     """(...) whether the groups `there` (..., G) are all right in one class, all wrong in others."""
-    found = [(~there | (accuracy == (grid.y == label))).all(axis=-1) for label in np.unique(grid.y)]
-    return np.asarray(np.any(found, axis=0) & there.any(axis=-1))
+    constant = [
+        (~there | (accuracy == (grid.y == label))).all(axis=-1) for label in np.unique(grid.y)
+    ]
+    return np.asarray(np.any(constant, axis=0) & there.any(axis=-1))
 
 
 def _in_runs(grid: Grid, hits: Bools, ran: Bools, one: str, many: str) -> Iterator[str]:

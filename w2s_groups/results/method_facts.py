@@ -35,6 +35,11 @@ def method_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in (*_FIRST, *others, *_LAST) if name in distinct)
 
 
+def group_labels(name: str) -> str | None:
+    """Group labels that a method uses: "none", "val" or "train"; None if it is not registered."""
+    return METHODS[name].needs_groups if name in METHODS else None
+
+
 def method_label(name: str) -> str:
     """Name of a method in figures, tables and prose."""
     return "W2S" if name == "w2s" else name

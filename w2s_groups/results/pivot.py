@@ -25,7 +25,7 @@ def grids(table: pd.DataFrame, class_prior: Sequence[float] | None = None) -> li
 
 
 class _Axes(NamedTuple):
-    """What the axes of a grid's arrays stand for."""
+    """Labels of the axes of a grid's arrays."""
 
     points: tuple[tuple[float, float], ...]
     methods: tuple[str, ...]

@@ -85,8 +85,8 @@ def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
 def significant_sign(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
     """1 where the paired t test at 5 % finds a mean above 0, -1 below 0, else 0. See paired_p."""
     value = np.asarray(difference, dtype=np.float64)
-    found = paired_p(value, step) <= 1.0 - LEVEL
-    return np.where(found, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
+    significant = paired_p(value, step) <= 1.0 - LEVEL
+    return np.where(significant, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
 
 
 def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
@@ -119,11 +119,11 @@ def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> 
     rise as the student falls.
     """
     gap = risks.gain(ceiling, teacher)
-    found = ratio_interval(risks.gain(student, teacher), gap)
+    ratio = ratio_interval(risks.gain(student, teacher), gap)
     whole = mean_interval(gap)
     shown = (whole.low > 0.0) & (whole.n >= FEWEST)
-    mean, low, high = (np.where(shown, part, np.nan) for part in found[:3])
-    return Interval(mean, low, high, found.n)
+    mean, low, high = (np.where(shown, part, np.nan) for part in ratio[:3])
+    return Interval(mean, low, high, ratio.n)
 
 
 def wilson(value: ArrayLike, n: ArrayLike) -> Interval:
