@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from w2s_groups.data.composite import Settings, compose
+from w2s_groups.data.compositing.dataset import Settings, compose
 
 N = 400
 

@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bare(backbone: Backbone) -> tuple[float, float]:
-    """Images per second of the network alone on a batch in memory, run in two ways.
+    """Images per second of the bare network on a batch in memory, run in two ways.
 
     As torch runs it by itself, all threads on one batch after another; and a batch at a time on
     each core, which is how the extraction runs it and an upper bound that leaves no decoding.

@@ -15,9 +15,9 @@ import pytest
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.intrinsic import MODELS, exact_risks
-from w2s_groups.theory.intrinsic_simulate import Setting, simulate
+from w2s_groups.theory.intrinsic_simulate import Sizes, simulate_risks
 
-SETTING = Setting(d=20_000, d_star=300, d_w=200, d_s=100)
+SETTING = Sizes(d=20_000, d_star=300, d_w=200, d_s=100)
 D_SW, N_LABELLED, N_UNLABELLED, SIGMA2, TRIALS, SAMPLE = [10, 50, 90], 2000, 4000, 0.01, 40, 3
 
 
@@ -57,7 +57,7 @@ def dense(fit, rng):
 def test_one_point_against_drawn_samples(benchmark, fit, floor):
     setting = (SETTING, D_SW, N_LABELLED, N_UNLABELLED, [SIGMA2], TRIALS)
     found = benchmark.pedantic(
-        lambda: simulate(*setting, stream(0, "bench")), rounds=3, warmup_rounds=1
+        lambda: simulate_risks(*setting, stream(0, "bench")), rounds=3, warmup_rounds=1
     )[:, :, 0]
     ours = benchmark.stats.stats.min / TRIALS
     rng = stream(1, "bench")

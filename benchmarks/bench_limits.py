@@ -15,11 +15,12 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.limits import exact_limits
 from w2s_groups.theory.phase import phase_map, risk_map
+from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.sobol import sobol_risks
 
 POINTS, SAMPLE, LOG2_NODES = 50, 5, 14
 ETA_T = (0.0, 0.5, 1.0)
-RATES = {"gamma_z": 0.05, "nu_z": 0.02}
+RATES = Regime(gamma_z=0.05, nu_z=0.02)
 
 
 def model(law):
@@ -34,17 +35,23 @@ def risks(limits):
 
 @pytest.mark.parametrize("law", ["mixture", "location"])
 def test_one_limit_against_sobol(benchmark, law):
-    m, setting = model(law), {**RATES, "eta_l": 0.05, "eta_u": 0.4}
+    m, setting = model(law), {"eta_l": 0.05, "eta_u": 0.4}
     found = benchmark.pedantic(
-        lambda: exact_limits(m, **setting), rounds=20, iterations=1, warmup_rounds=2
+        lambda: exact_limits(m, RATES, **setting), rounds=20, iterations=1, warmup_rounds=2
     )
     ours = benchmark.stats.stats.median
     start = time.perf_counter()
     brute = sobol_risks(
-        m, eta_t=ETA_T, rng=stream(0, "bench"), log2_nodes=LOG2_NODES, scramblings=1, **setting
+        m,
+        RATES,
+        eta_t=ETA_T,
+        rng=stream(0, "bench"),
+        log2_nodes=LOG2_NODES,
+        scramblings=1,
+        **setting,
     )[0]
     theirs = time.perf_counter() - start
-    reference = risks(exact_limits(m, rtol=0.0, **setting))
+    reference = risks(exact_limits(m, RATES, rtol=0.0, **setting))
     error = float(np.max(np.abs(risks(found) / reference - 1)))
     benchmark.extra_info.update(
         {
@@ -63,24 +70,24 @@ def test_one_limit_against_sobol(benchmark, law):
 @pytest.mark.parametrize("law", ["mixture", "location"])
 @pytest.mark.parametrize("route", ["risk_map", "phase_map"])
 def test_phase_map_against_one_limit_a_point(benchmark, law, route):
-    """risk_map: the exact gain alone. phase_map: with the printed gain and the best η_u as well."""
+    """risk_map: the exact gain. phase_map: the printed gain and the best η_u as well."""
     m, axis = model(law), np.linspace(0, 0.5, POINTS)
     compute = {"risk_map": risk_map, "phase_map": phase_map}[route]
     found = benchmark.pedantic(
-        lambda: compute(m, eta_l=axis, eta_u=axis, eta_t=ETA_T, **RATES), rounds=3, warmup_rounds=1
+        lambda: compute(m, RATES, eta_l=axis, eta_u=axis, eta_t=ETA_T), rounds=3, warmup_rounds=1
     )
     ours = benchmark.stats.stats.median
     at = np.linspace(0, POINTS - 1, SAMPLE).astype(int)
     start = time.perf_counter()
     for i in at:
         for j in at:
-            exact_limits(m, eta_l=axis[i], eta_u=axis[j], **RATES)
+            exact_limits(m, RATES, eta_l=axis[i], eta_u=axis[j])
     theirs = (time.perf_counter() - start) * (POINTS / SAMPLE) ** 2
     error = 0.0
     gain = found.gain if route == "risk_map" else found.gain_exact
     for i in at:
         for j in at:
-            fine = exact_limits(m, eta_l=axis[i], eta_u=axis[j], rtol=0.0, **RATES)
+            fine = exact_limits(m, RATES, eta_l=axis[i], eta_u=axis[j], rtol=0.0)
             off = np.abs(gain[:, i, j] - fine.gain(ETA_T)) / fine.teacher_risk(ETA_T)
             error = max(error, float(off.max()))
     benchmark.extra_info.update(

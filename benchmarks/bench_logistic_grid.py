@@ -3,7 +3,7 @@
 9 eta_l x 9 eta_u x 10 seeds through the package's own draws, methods and accuracies. The others fit
 a sample of cells on the same draws, and their time is that mean times the fits: `per_cell` for a
 loop that fits all five methods in each cell, `distinct` without the fits that repeat another's.
-scikit-learn takes hard labels alone, so a soft target becomes two weighted rows, and it has no GCE:
+scikit-learn takes only hard labels, so a soft target becomes two weighted rows, and it has no GCE:
 its time for selective retraining is that of cross-entropy on the same kept rows and labels.
 The Adam probe is a linear layer trained for 20 epochs in batches of 100 at lr 1e-3, cosine decay.
 """
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from grid_data import features, on_every_device
 from numpy.typing import NDArray
+from reference_heads import objective_value
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.design.groups import Groups
@@ -26,9 +27,10 @@ from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import run_block
 from w2s_groups.experiment.job import at_once
 from w2s_groups.experiment.pool import Pool
-from w2s_groups.heads.logistic import objective_value, predict_proba
+from w2s_groups.heads.kernels import Kernels
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
-from w2s_groups.heads.solve import iterate, plan
+from w2s_groups.heads.solve import KERNELS, iterate, plan
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
@@ -66,6 +68,7 @@ class Recorder:
 
     def __init__(self, tol: float, device: str) -> None:
         self.tol, self.device = tol, device
+        self.kernels = Kernels(MEMORY // KERNELS)
         self.flops = self.seconds = 0.0
         self.solved: list[tuple[Problem, Head]] = []
 
@@ -74,7 +77,8 @@ class Recorder:
     ) -> list[Head]:
         start = time.perf_counter()
         heads: dict[int, Head] = {}
-        for block in iterate(X, problems, tol=self.tol, memory_limit=MEMORY, device=self.device):
+        settings = {"tol": self.tol, "memory_limit": MEMORY, "device": self.device}
+        for block in iterate(X, problems, kernels=self.kernels, **settings):
             heads |= dict(zip(block.positions, block.heads, strict=True))
             self.flops += block.flops
         self.seconds += time.perf_counter() - start
@@ -223,7 +227,7 @@ def test_logistic_grid_against_one_fit_at_a_time(device: str, benchmark: Any) ->
             "objective above scikit-learn's, at most": excess,
             "mean objective and test accuracy": reached,
             "gigaflops a second of the solver": rate / 1e9,
-            "gigaflops a second of the same products alone": peak / 1e9,
+            "gigaflops a second of only the same products": peak / 1e9,
             "share of the products' rate": rate / peak,
             "planned gigabytes": plan(data.features, problems, MEMORY).bytes / 2**30,
         }

@@ -17,8 +17,9 @@ from sklearn.linear_model import Ridge
 
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import group_counts
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import population
-from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 
 GROUPS, PRIORS = Groups(("0", "1"), ("0", "1")), np.full(2, 0.5)
@@ -28,7 +29,7 @@ DRAWS, SAMPLES = 20, 64
 def predicted(
     data: Features, etas: np.ndarray, device: str = "cpu", selection: Selection | None = None
 ) -> Prediction:
-    """The map of one pair, moments of the pool included."""
+    """The map of one pair, second moments of the pool included."""
     n = data.n_pool
     people = population(
         data.teacher[:n], data.student[:n], GROUPS.codes(data.y[:n], data.a[:n]), GROUPS,
@@ -40,14 +41,14 @@ def predicted(
     return predict(people, labelled, unlabelled, L2, L2, samples=SAMPLES, selection=selection)
 
 
-def moments(data: Features, device: str) -> torch.Tensor:
-    """The student's second moments by group, which every run makes anew."""
+def second_moments(data: Features, device: str) -> torch.Tensor:
+    """The student's second moments by group, which every run computes."""
     n = data.n_pool
     people = population(
         data.student[:n], data.student[:n], GROUPS.codes(data.y[:n], data.a[:n]), GROUPS,
         device=device,
     )  # fmt: skip
-    return people.student.moment
+    return people.student.second_moments
 
 
 @on_every_device
@@ -69,7 +70,7 @@ def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
         seconds += time.perf_counter() - start
     cells = len(etas) ** 2
     start = time.perf_counter()
-    assert moments(data, device).shape[-1] == data.student.shape[1] + 1
+    assert second_moments(data, device).shape[-1] == data.student.shape[1] + 1
     of_moments = time.perf_counter() - start
     benchmark.extra_info.update(
         cells=cells,
@@ -99,8 +100,8 @@ def test_cost_by_width(device: str, benchmark: Any) -> None:
 
 
 @on_every_device
-def test_refits_of_a_map(device: str, benchmark: Any) -> None:
-    """A 4 x 4 map with refits of the surest half, against the same map without."""
+def test_retraining_on_a_map(device: str, benchmark: Any) -> None:
+    """A 4 x 4 map with students retrained on their most confident half, and the map without."""
     data, etas = features(), np.linspace(0.05, 0.5, 4)
     if device == "cuda":
         predicted(data, etas[:2], device)
@@ -113,6 +114,6 @@ def test_refits_of_a_map(device: str, benchmark: Any) -> None:
         cells=len(etas) ** 2,
         samples_a_cell=SAMPLES,
         threads=torch.get_num_threads(),
-        seconds_without_refits=without,
-        times_a_map_without_refits=benchmark.stats["min"] / without,
+        seconds_without_retraining=without,
+        times_a_map_without_retraining=benchmark.stats["min"] / without,
     )

@@ -1,4 +1,4 @@
-"""A sweep of 1,000 jobs, what a job costs beside one of Hydra's that does nothing; 100,000 cells.
+"""A sweep of 1,000 jobs, what a job costs against one of Hydra's that does nothing; 100,000 cells.
 
 data=gaussian and one cell a job: the smallest there are, so that what a job costs by itself shows.
 """

@@ -4,17 +4,18 @@
     python benchmarks/prediction_accuracy.py data=birds_mammals head=logistic etas=.05,.2,.5
 
 Every ordered pair of the packaged networks on a grid of eta: ridge heads at l2 = alpha d, alpha in
-1e-3, 1e-2, 1e-1; logistic heads at l2 in the same. Beside the latter, as `guide`, the forecast of
-ridge heads at each alpha, held against the same logistic heads. Ten minutes on two cores at 60
-draws; pairs=2,3 takes the second and third of the six. With head=ridge, keep=0.5 refits every
-student on the surest half of its images too, by the teacher's decisions: rows "refit", its gain
-over the student ("gain2"), and the kept shares by group.
+1e-3, 1e-2, 1e-1; logistic heads at the same values of l2, and as `guide` the prediction of ridge
+heads at each alpha, compared with the same logistic heads. Ten minutes on two cores at 60 draws;
+pairs=2,3 takes the second and third of the six. With head=ridge, keep=0.5 also retrains every
+student on its most confident half, with the teacher's decisions as labels: rows "retrained", the
+gain over the student ("gain2"), and the kept shares by group.
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
+from pathlib import Path
 
 import numpy as np
 from hydra import compose as hydra_compose
@@ -25,16 +26,18 @@ from w2s_groups.cli import hydra_config
 from w2s_groups.design.sampling import Request, draw, group_counts
 from w2s_groups.experiment import inputs
 from w2s_groups.experiment.pool import make_pool
-from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
-from w2s_groups.prediction.agreement import agreement
 from w2s_groups.prediction.estimates import METRICS
 from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.results.risks import accuracy_by_group
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/helpers"))
+from measured_draws import compared_with_draws
 
 NETWORKS = [
     f"packaged/{name}" for name in ("squeezenet1_1", "efficientnet_lite0", "efficientnet_lite2")
@@ -55,8 +58,8 @@ def load(data: str, extra: list[str]):
     return cfg, dataset, *inputs.load_features(dataset, cfg)[:2]
 
 
-def surest(head, X, rows, keep):
-    """The share `keep` of rows, ascending, of the largest margin between two scores."""
+def most_confident(head, X, rows, keep):
+    """The share `keep` of rows with the largest margins between two scores, ascending."""
     top = np.sort(predict_proba(head, X[rows]), axis=1)
     order = np.argsort(top[:, -2] - top[:, -1], kind="stable")
     return np.sort(rows[order[: max(1, int(keep * len(rows) + 0.5))]])
@@ -65,24 +68,24 @@ def surest(head, X, rows, keep):
 def measured(pool, loss, etas, n_l, n_u, l2_w, l2_s, draws, keep=None):
     """Accuracies of teacher (D, L, G) and student (D, L, U, G) by group of the test images.
 
-    With keep, of its refit (D, L, U, G) too, and the share of each group that is kept (D, L, U, G).
+    With keep, also of the retrained student, and the kept share of each group, (D, L, U, G).
     """
     D, C = pool.drawable, pool.n_classes
 
     def rows(eta_l, eta_u, seed):
-        found = draw(pool.groups, pool.codes[D], pool.priors, Request(n_l, n_u, eta_l, eta_u), seed)
-        return D[found.labelled], D[found.unlabelled]
+        drawn = draw(pool.groups, pool.codes[D], pool.priors, Request(n_l, n_u, eta_l, eta_u), seed)
+        return D[drawn.labelled], D[drawn.unlabelled]
 
     def accuracy(head, side):
-        said = predict_proba(head, pool.features[side][pool.test]).argmax(axis=1)
+        predicted = predict_proba(head, pool.features[side][pool.test]).argmax(axis=1)
         return accuracy_by_group(
-            said, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
+            predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
         )[0]
 
     def by_group(rows):
         return np.bincount(pool.codes[rows], minlength=pool.groups.n_groups)
 
-    teacher, student, refit, share = [], [], [], []
+    teacher, student, retrained, share = [], [], [], []
     shape = (len(etas), len(etas), pool.groups.n_groups)
     for seed in range(draws):
         labelled = [rows(eta, etas[0], seed)[0] for eta in etas]
@@ -98,7 +101,7 @@ def measured(pool, loss, etas, n_l, n_u, l2_w, l2_s, draws, keep=None):
         student.append(np.reshape([accuracy(head, "student") for head in students], shape))
         if keep is not None:
             kept = [
-                surest(head, pool.features["student"], r, keep)
+                most_confident(head, pool.features["student"], r, keep)
                 for head, (_, r) in zip(students, cells, strict=True)
             ]
             labels = [t[k].argmax(axis=1) for (t, _), k in zip(cells, kept, strict=True)]
@@ -109,11 +112,11 @@ def measured(pool, loss, etas, n_l, n_u, l2_w, l2_s, draws, keep=None):
                     for k, y in zip(kept, labels, strict=True)
                 ],
             )
-            refit.append(np.reshape([accuracy(head, "student") for head in again], shape))
+            retrained.append(np.reshape([accuracy(head, "student") for head in again], shape))
             shares = [by_group(k) / by_group(r) for (_, r), k in zip(cells, kept, strict=True)]
             share.append(np.reshape(shares, shape))
-    found = (teacher, student) if keep is None else (teacher, student, refit, share)
-    return tuple(np.array(part) for part in found)
+    parts = (teacher, student) if keep is None else (teacher, student, retrained, share)
+    return tuple(np.array(part) for part in parts)
 
 
 def line(label, metric, name, q, signs=""):
@@ -121,36 +124,36 @@ def line(label, metric, name, q, signs=""):
     rms, most = np.sqrt(np.mean(gap**2)), np.abs(gap).max()
     rho = spearmanr(q.predicted.ravel(), q.measured.ravel()).statistic
     print(
-        f"{label} {metric:11} {name:7} {q.near.mean():5.3f} {q.covered.mean():6.3f} {rms:6.4f} "
+        f"{label} {metric:11} {name:9} {q.near.mean():5.3f} {q.covered.mean():6.3f} {rms:6.4f} "
         f"{most:6.4f} {rho:5.2f} {signs}",
         flush=True,
     )
 
 
 def show(label, alpha, prediction, fitted, pool):
-    """Lines of teacher, student and gain; of refits too where there are some."""
+    """Lines of teacher, student and gain; of retrained students where there are some."""
     label = f"{label:56} {alpha:<5g}"
     for metric in METRICS:
-        found = agreement(prediction, *fitted[:2], metric, pool.groups, pool.priors)
-        line(label, metric, "teacher", found.teacher)
-        line(label, metric, "student", found.student)
-        line(label, metric, "gain", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+        result = compared_with_draws(prediction, *fitted[:2], metric, pool.groups, pool.priors)
+        line(label, metric, "teacher", result.teacher)
+        line(label, metric, "student", result.student)
+        line(label, metric, "gain", result.gain, f"{result.right.sum()}/{result.clear.sum()}")
         if len(fitted) == 2:
             continue
         before, after = (part.reshape(len(part), -1, part.shape[-1]) for part in fitted[1:3])
-        found = agreement(
-            prediction.refit_pair(), before, after[:, :, None], metric, pool.groups, pool.priors
+        result = compared_with_draws(
+            prediction.retraining(), before, after[:, :, None], metric, pool.groups, pool.priors
         )
-        line(label, metric, "refit", found.student)
-        line(label, metric, "gain2", found.gain, f"{found.right.sum()}/{found.clear.sum()}")
+        line(label, metric, "retrained", result.student)
+        line(label, metric, "gain2", result.gain, f"{result.right.sum()}/{result.clear.sum()}")
     if len(fitted) == 2:
         return
     for g, name in enumerate(pool.groups.names):
-        share, said = fitted[3][..., g].mean(axis=0), prediction.kept[..., g].mean(axis=-1)
-        rms = np.sqrt(np.mean((share - said) ** 2))
+        share, kept = fitted[3][..., g].mean(axis=0), prediction.kept[..., g].mean(axis=-1)
+        rms = np.sqrt(np.mean((share - kept) ** 2))
         print(
             f"{label} kept of {name}: {share.min():.3f} to {share.max():.3f} of the "
-            f"group, predicted {said.min():.3f} to {said.max():.3f}, rms {rms:.4f}"
+            f"group, predicted {kept.min():.3f} to {kept.max():.3f}, rms {rms:.4f}"
         )
 
 
@@ -164,7 +167,7 @@ def main() -> None:
     keep = float(given.pop("keep")) if "keep" in given else None
     etas = [float(eta) for eta in given.pop("etas").split(",")] if "etas" in given else ETAS
     cfg, dataset, matrices, usable = load(data, [f"{k}={v}" for k, v in given.items()])
-    head_line = "alpha metric      part    near  cover  rms    most   rho   signs"
+    head_line = "alpha metric      part      near  cover  rms    most   rho   signs"
     print(f"{'teacher -> student':56} {head_line}")
     for teacher, student in pairs:
         sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}

@@ -6,6 +6,7 @@ Run by `make test-cuda`; the machine of the other tests has none.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from reference_heads import fit, gradient_norm, objective_value
 from worlds import THREE, TWO, images
 
 from w2s_groups.backbones import get_backbone
@@ -22,16 +24,17 @@ from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import group_counts
 from w2s_groups.features import extraction
 from w2s_groups.heads import mlp
-from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule
 from w2s_groups.prediction.logistic import predict_logistic
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.theory.build import model_with_overlap
-from w2s_groups.theory.simulate import simulate
+from w2s_groups.theory.simulate import Case, Simulation, simulate
 
 pytestmark = [
     pytest.mark.cuda,
@@ -102,7 +105,7 @@ def test_mlp() -> None:
         (TWO, partial(predict, selection=Selection(0.5))),
         (TWO, predict_logistic),
     ],
-    ids=["two classes", "three classes", "refits", "logistic"],
+    ids=["two classes", "three classes", "retrained", "logistic"],
 )
 def test_prediction(groups: Groups, forecast: Callable[..., Prediction]) -> None:
     priors = np.ones(len(groups.class_names))
@@ -130,13 +133,11 @@ def test_gaussian_model() -> None:
     model = model_with_overlap(
         p_w=3, cos=[0.5], mu_w=1.0, mu_s=0.5, sigma_xi=0.7, sigma_y=1.0, law="mixture"
     )
+    shared = Simulation(32, 300, (0.0, 0.4), (0.0, 0.5, 1.0), 0, tol=1e-9)
     here, there = (
-        simulate(
-            model, d_z=32, n=300, N=250, eta_l=[0.1, 0.5], eta_u=[0.0, 0.4], eta_t=[0.0, 0.5, 1.0],
-            seed=0, replicates=[0, 1], tol=1e-9, device=device,
-        )
+        simulate([Case(model, 250, (0.1, 0.5))], replace(shared, device=device), [0, 1])[0]
         for device in BOTH
-    )  # fmt: skip
+    )
     for side in ("teacher", "student"):
         np.testing.assert_allclose(getattr(there, side), getattr(here, side), rtol=1e-6)
 

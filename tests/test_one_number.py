@@ -39,7 +39,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 ALL: dict[str, Method] = {
     name: kind(l2=1e-3, **SETTINGS.get(name, {})) for name, kind in METHODS.items()
 }
-RIDGE = {name: method for name, method in ALL.items() if method.by_ridge}
+RIDGE = {name: method for name, method in ALL.items() if "ridge" not in method.unsupported}
 ETAS = (0.05, 0.2, 0.35, 0.5)
 
 

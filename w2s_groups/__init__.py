@@ -1,3 +1,3 @@
-"""Weak-to-strong generalisation under group imbalance: a benchmark with exact theory beside it."""
+"""A benchmark of weak-to-strong generalisation under group imbalance, with exact theory."""
 
 __version__ = "0.1.0"

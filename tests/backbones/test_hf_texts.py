@@ -51,7 +51,9 @@ def dataset(texts: tuple[str, ...] = TEXTS, second: tuple[str, ...] | None = Non
     zeros = np.zeros(len(texts), dtype=np.int64)
     names = tuple(f"line {n + 2}" for n in range(len(texts)))
     groups = Groups(("no", "yes"), ("off", "on"))
-    return TextDataset("comments", texts, second, names, zeros, zeros, zeros, groups)
+    return TextDataset(
+        "comments", zeros, zeros, zeros, groups, files=names, texts=texts, second=second
+    )
 
 
 def expected(model: Any, folder: Path, text: str, second: str | None) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from forked import Forked
 
-from w2s_groups.cli import results, run
+from w2s_groups import cli
 from w2s_groups.core.seeds import stream
 from w2s_groups.results import committed
 
@@ -29,7 +29,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def forked() -> Iterator[Forked]:
-    root = str(Path(run.__file__).parents[2])
+    root = str(Path(cli.__file__).parents[2])
     with Forked({**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}) as server:
         yield server
 
@@ -67,7 +67,8 @@ def test_a_report_is_never_overwritten_by_another_grids(forked: Forked, tmp_path
 def test_a_sweep_has_a_folder_for_each_question(forked: Forked, tmp_path: Path) -> None:
     lists = "methods=[teacher,w2s],[teacher,w2s,hard,selective]"
     two = ("l2=1e-3,1e-2", "tol=1e-6,1e-5")
-    assert forked.run(tmp_path, "--multirun", *SMALL, lists, *two) == 0
+    # Options may stand between overrides.
+    assert forked.run(tmp_path, *SMALL, "--multirun", lists, *two) == 0
     assert len(reports(tmp_path)) == 8
     found = {committed.read(tmp_path / "reports/leaderboard" / name)["method"].nunique()
              for name in reports(tmp_path) if "methods=teacher+w2s," in name}  # fmt: skip
@@ -145,6 +146,9 @@ def test_an_experiment_of_the_users_own_folder(forked: Forked, tmp_path: Path) -
         ["--multirun", "head=Ridge,ridge"],
         ["seeds=${nothing}"],
         ["n_seeds=2"],
+        ["--foo"],
+        ["n_l=20", "--multirun", "--run"],
+        ["leaderbord"],
     ],
 )
 def test_a_mistake_ends_with_status_2_and_leaves_nothing(
@@ -169,14 +173,14 @@ def test_a_good_store_is_called_whole(
     assert forked.run(tmp_path, "--multirun", *SMALL, "seeds=0,1") == 0
     monkeypatch.chdir(tmp_path)
     assert (tmp_path / "results/pairs").is_dir()
-    assert results.main(["verify"]) == 0
-    assert results.main(["show"]) == 0
+    assert cli.main(["results", "verify"]) == 0
+    assert cli.main(["results", "show"]) == 0
     (path,) = (tmp_path / "results/pairs").iterdir()
     path.write_text(path.read_text()[:-9])
-    assert results.main(["verify"]) == 1
+    assert cli.main(["results", "verify"]) == 1
     # A run measures it again.
     assert forked.run(tmp_path, *SMALL) == 0
-    assert results.main(["verify"]) == 0
+    assert cli.main(["results", "verify"]) == 0
 
 
 def test_a_theory_with_other_settings_has_a_folder_of_its_own(

@@ -8,11 +8,13 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from w2s_groups.cli import hydra_config, overrides
+from w2s_groups.cli import hydra_config, overrides, refusals, runner
 from w2s_groups.core.errors import InputError
 from w2s_groups.schema.config import Config
 
@@ -75,7 +77,16 @@ def test_lists_of_methods_are_read_as_hydra_reads_them() -> None:
         (["data.name=a/b"], ["data.name='a/b'"]),
         (["seeds=[1]", "n_seeds=3"], ["give one of the two"]),
         (["--config-dir", "nowhere"], ["--config-dir=nowhere"]),
-        (["hydra.searchpath=[file:///nowhere]"], ["/nowhere is not a folder"]),
+        (["--foo"], ["'--foo' is unknown", "--info"]),
+        (["-x"], ["option '-x' is unknown"]),
+        (["--multirn", "n_l=20,24"], ["did you mean '--multirun'"]),
+        (["--multirun", "--run"], ["--run and --multirun do not go together"]),
+        (["--cfg", "jobs"], ["invalid choice: 'jobs'"]),
+        (["--resolve"], ["give --cfg job --resolve"]),
+        (["--config-dir"], ["--config-dir", "expected one argument"]),
+        (["--config-name", "confg"], ["'confg' is unknown", "'config'"]),
+        (["--experimental-rerun", "x.pickle"], ["run the same command again"]),
+        (["hydra.searchpath=[file:///nowhere]"], ["/nowhere is not a directory"]),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(
@@ -92,11 +103,44 @@ def test_a_command_that_takes_no_sweep_is_not_told_to_sweep() -> None:
     for command, asked, remedy in (
         ("predict", "eta_l=0.1,0.5", "write eta_l=[0.1,0.5]"),
         ("plan", "l2=1e-3,1e-2", "name one"),
+        ("plan", "n_l=200,300", "name one"),
     ):
         with pytest.raises(InputError) as refused:
             overrides.check([asked], command)
         assert remedy in str(refused.value)
         assert "multirun" not in str(refused.value)
+        with pytest.raises(InputError, match="leave --multirun out"):
+            overrides.check(["--multirun", asked], command)
+
+
+def test_options_may_stand_anywhere() -> None:
+    options = overrides.check(["n_l=20,24", "--multirun", "data=gaussian", "--config-dir", "."])
+    assert options.overrides == ["n_l=20,24", "data=gaussian"]
+    assert options.multirun
+    assert options.config_dir == "."
+
+
+@pytest.mark.parametrize(
+    ("asked", "launcher", "extra"),
+    [
+        ("workstation", "joblib", "joblib"),
+        ("joblib", "joblib", "joblib"),
+        ("slurm", "submitit_slurm", "submitit"),
+        ("processes", "submitit_local", "submitit"),
+        ("ray_machines", "ray", "ray"),
+    ],
+)
+def test_a_missing_launcher_says_which_extra_brings_it(
+    monkeypatch: pytest.MonkeyPatch, asked: str, launcher: str, extra: str
+) -> None:
+    Plugins.instance()  # what is installed has registered its files by now
+    launchers = ConfigStore.instance().repo["hydra"]["launcher"]
+    monkeypatch.delitem(launchers, f"{launcher}.yaml", raising=False)
+    words = ["--multirun", "n_l=20,24", f"hydra/launcher={asked}"]
+    with pytest.raises(InputError) as refused:
+        runner.start("config", lambda _: None, words)
+    assert f"hydra/launcher={launcher} needs hydra-{extra}-launcher" in str(refused.value)
+    assert str(refused.value).endswith(f"pip install 'w2s_groups[{extra}]'")
 
 
 def test_a_number_takes_no_list() -> None:
@@ -124,7 +168,7 @@ def test_names_are_known_on_the_whole_search_path(tmp_path: Path, how: str) -> N
     [
         ("head=Ridge", ["head='Ridge' is unknown", "did you mean 'ridge'", "logistic"]),
         ("head=[ridge,mlp]", ["head=['ridge', 'mlp'] must be one value", "--multirun"]),
-        ("n_1=300", ["'n_1' is unknown", "'n_l'", "known: "]),
+        ("n_1=300", ["'n_1' is unknown: did you mean 'n_l' or ", "known: "]),
         ("tol=[1e-5,1e-6]", ["must be one value, a number", "--multirun tol=1e-05,1e-06"]),
         ("tol=small", ["tol=small must be a number"]),
         ("threads=1.5", ["threads=1.5 must be a whole number, or null"]),
@@ -141,7 +185,7 @@ def test_what_hydra_refuses_is_one_sentence_with_a_remedy(override: str, words: 
         loader = GlobalHydra.instance().config_loader()
         with pytest.raises(HydraException) as refused:
             loader.load_configuration("config", [override], run_mode=RunMode.RUN)
-    sentence = overrides.sentence(refused.value)
+    sentence = refusals.sentence(refused.value)
     assert "\n" not in sentence
     for word in words:
         assert word in sentence

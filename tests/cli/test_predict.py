@@ -11,7 +11,7 @@ import pytest
 from w2s_groups.cli import predict
 from w2s_groups.core.errors import InputError
 from w2s_groups.prediction import report
-from w2s_groups.prediction.storage import Found
+from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.storage import load as load_found
 from w2s_groups.schema.config import Config
 
@@ -47,7 +47,7 @@ def run(load: Load, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str
 def test_every_cell_is_in_the_table(run: tuple[Path, str]) -> None:
     found = load_found(run[0])
     assert len(found.cells) == 3 * 3 * 5 * 3  # eta_l, eta_u, method, metric
-    assert len(found.path) == 2 * 2 * 2 * 3 * 3  # every alpha at the corners of the map, no refits
+    assert len(found.path) == 2 * 2 * 2 * 3 * 3  # every alpha at the corners of the map
     for cells in (found.cells, found.path):
         assert cells["mean"].between(-1, 1).all()
         assert (cells["low"] <= cells["mean"] + 1e-5).all()
@@ -83,18 +83,19 @@ def test_what_is_trained_is_where_it_was_predicted(run: tuple[Path, str]) -> Non
     assert share > 0.85
 
 
-def test_refits_have_maps_of_their_own(run: tuple[Path, str]) -> None:
+def test_retrained_students_have_maps_of_their_own(run: tuple[Path, str]) -> None:
     folder, said = run
     found = load_found(folder)
     assert found.settings["keep"] == 0.5
     cells = found.cells.set_index(["method", "metric", "eta_l", "eta_u"])["mean"]
-    w2s, refit, gain = (cells.loc[name] for name in ("w2s", "retrained", "retrained_gain"))
+    w2s, retrained, gain = (cells.loc[name] for name in ("w2s", "retrained", "retrained_gain"))
     # The mean of differences is the difference of means; five decimals are stored.
-    assert (refit - w2s - gain).abs().max() < 2e-5
+    assert (retrained - w2s - gain).abs().max() < 2e-5
     assert gain.nunique() > 10
-    assert "![maps of the refit](map_retrained.png)" in (folder / "README.md").read_text()
+    page = (folder / "README.md").read_text()
+    assert "![maps of the retrained student](map_retrained.png)" in page
     assert (folder / "map_retrained.png").stat().st_size > 5000
-    assert "refitted on the surest 50 % of its samples" in said
+    assert "student retrained on the most confident 50 % of its samples" in " ".join(said.split())
 
 
 def test_committed_pages_follow_from_their_tables(run: tuple[Path, str]) -> None:
@@ -120,8 +121,8 @@ def test_logistic_heads_are_predicted_where_they_are_trained(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Pictures are those of ridge heads, drawn above.
-    def page(found: Found) -> dict[str, bytes]:
-        return {"README.md": report.markdown(found).encode()}
+    def page(pair: PairPrediction) -> dict[str, bytes]:
+        return {"README.md": report.markdown(pair).encode()}
 
     monkeypatch.setattr(report, "files", page)
     small = ("eta_l=[0.1,0.5]", "measure_eta=[0.1]", "n_l_path=[]", "n_u_path=[]", "alpha=[1e-1]")

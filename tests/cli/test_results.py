@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from stored_cells import FIELDS, cell, record
 
-from w2s_groups.cli.results import main
+from w2s_groups.cli import main
 from w2s_groups.results import failures, store
 
 
@@ -23,16 +23,16 @@ def results(tmp_path: Path) -> Path:
 
 
 def run(results: Path, *arguments: str) -> int:
-    return main([*arguments, "--results-dir", str(results)])
+    return main(["results", *arguments, "--results-dir", str(results)])
 
 
 def test_show_says_what_is_there(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(results, "show") == 0
     printed = capsys.readouterr().out
-    assert "mine: 3 cells (3 by code v1), 3 of them files of their own" in printed
+    assert "mine: 3 cells (3 by code v1), 3 of them in files of their own" in printed
     assert "d, t -> s:\n    3 cells, n_l 10, n_u 20, eta_l 0.05, eta_u 0.5, seed 0/1/2" in printed
     assert "RuntimeError: no memory" in printed
-    assert "other: 1 cells (1 by code v2)" in printed
+    assert "other: 1 cell (1 by code v2)" in printed
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
@@ -63,6 +63,9 @@ def test_compact_then_verify(results: Path, capsys: pytest.CaptureFixture[str]) 
         (["show", "min"], "mine"),
         (["export", "--to", "x.csv"], "name one of mine, other"),
         (["export", "mine", "--to", "x.xls"], "must end in .csv"),
+        (["export", "mine"], "the following arguments are required: --to"),
+        (["shw"], "command='shw' is unknown: did you mean 'show'?"),
+        (["show", "--result-dir=x"], "did you mean '--results-dir'?"),
     ],
 )
 def test_mistakes_are_one_sentence(

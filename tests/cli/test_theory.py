@@ -1,13 +1,17 @@
-"""`python -m w2s_groups.gaussian` as a user meets it."""
+"""`w2s-groups theory` as a user meets it."""
 
 import re
 
 import pytest
 
-from w2s_groups.cli.theory import main
+from w2s_groups import cli
 
 SETTING = "p_w=5 p_s=3 p_sw=1.36 mu_w=1.1 mu_s=1.2 gamma_z=0.05 nu_z=0.02 eta_l=0.05 eta_u=0.5"
 GOOD = SETTING.split(" ")
+
+
+def main(words: list[str]) -> int:
+    return cli.main(["theory", *words])
 
 
 def test_it_answers_the_three_questions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,6 +34,9 @@ def test_it_answers_the_three_questions(capsys: pytest.CaptureFixture[str]) -> N
         ("eta_t=0,2", "eta_t=2"),
         ("eta_t=0,x", "eta_t"),
         ("law=mixtures", "did you mean 'mixture'"),
+        ("p_w=two", "p_w"),
+        ("--chek", "did you mean '--check'"),
+        ("extra", "'extra' is one word too many"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from w2s_groups.data.composite import Settings
+from w2s_groups.data.birds_mammals import BirdsMammals
+from w2s_groups.data.compositing.dataset import Settings
 
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
+    return BirdsMammals(
         name="tiny",
         n_pool=18,
         n_test=10,

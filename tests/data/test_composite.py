@@ -16,20 +16,25 @@ from PIL import Image
 from tiny_pictures import write_background, write_cutout
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data import cache as cache_module
-from w2s_groups.data import paste as paste_module
 from w2s_groups.data.base import TEST, TRAIN
-from w2s_groups.data.composite import Composite, Settings, compose, scan
-from w2s_groups.data.paste import open_background, open_cutout, paste
-from w2s_groups.data.plan import plan, pool_and_test, shares, split_identities
+from w2s_groups.data.composite import Composite
+from w2s_groups.data.compositing import paste as paste_module
+from w2s_groups.data.compositing.dataset import Settings, compose
+from w2s_groups.data.compositing.layout import layout, pool_and_test, shares, split_identities
+from w2s_groups.data.compositing.paste import open_background, open_cutout, paste
+from w2s_groups.data.compositing.sources import sources_in
+from w2s_groups.data.files import cache as cache_module
 
 Folders = dict[str, dict[str, str]]
 
 
+def _paths(folders: dict[str, str]) -> list[tuple[str, Path]]:
+    return [(name, Path(folder)) for name, folder in folders.items()]
+
+
 def _compose(pictures: Folders, settings: Settings, cache: Path):
     return compose(
-        scan(pictures["cutouts"], "cutouts"),
-        scan(pictures["backgrounds"], "backgrounds"),
+        *(sources_in(_paths(pictures[key]), f"data.{key}.") for key in ("cutouts", "backgrounds")),
         settings,
         cache,
     )
@@ -68,8 +73,8 @@ def test_same_recipe_same_bytes_on_any_number_of_cores(
     pictures: Folders, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _compose(pictures, settings, tmp_path / "one")
-    monkeypatch.setattr("w2s_groups.data.render.cores", lambda: 1)
-    monkeypatch.setattr("w2s_groups.data.render._CHUNK", 5)
+    monkeypatch.setattr("w2s_groups.data.files.parallel.cores", lambda: 1)
+    monkeypatch.setattr("w2s_groups.data.compositing.render._CHUNK", 5)
     second = _compose(pictures, settings, tmp_path / "two")
     assert first.root.name == second.root.name
     assert _bytes(first) == _bytes(second)
@@ -79,7 +84,7 @@ def test_second_call_composes_nothing(
     pictures: Folders, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _compose(pictures, settings, tmp_path)
-    monkeypatch.setattr("w2s_groups.data.composite.render", None)
+    monkeypatch.setattr("w2s_groups.data.compositing.dataset.render", None)
     assert _compose(pictures, settings, tmp_path).root == first.root
 
 
@@ -118,7 +123,7 @@ def test_another_picture_or_order_of_classes_is_another_folder(
 
 def test_identities_are_used_equally_often_within_a_group() -> None:
     ids = {f"i{k}": 1 + k % 2 for k in range(7)}
-    rows = plan({"p": ids, "q": ids}, {"u": ids, "v": ids}, pool_and_test(101, 37, 0.4, 4), 3)
+    rows = layout({"p": ids, "q": ids}, {"u": ids, "v": ids}, pool_and_test(101, 37, 0.4, 4), 3)
     for split in (TRAIN, TEST):
         for y in (0, 1):
             for a in (0, 1):
@@ -215,13 +220,13 @@ def test_sub_folder_is_one_identity(tmp_path: Path) -> None:
     for name in ("gull/1.png", "gull/deep/2.png", "duck.png"):
         write_background(tmp_path / "bird" / name, 0)
     (tmp_path / "bird" / "notes.txt").touch()
-    found = scan({"bird": str(tmp_path / "bird")}, "cutouts")["bird"]
+    found = sources_in([("bird", tmp_path / "bird")], "data.cutouts.")["bird"]
     assert {name: len(paths) for name, paths in found.items()} == {"gull": 2, "duck": 1}
-    with pytest.raises(InputError, match=r"data\.cutouts\.x=.* is no folder"):
-        scan({"x": str(tmp_path / "none")}, "cutouts")
+    with pytest.raises(InputError, match=r"data\.cutouts\.x=.* is not a directory; name"):
+        sources_in([("x", tmp_path / "none")], "data.cutouts.")
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="holds no picture"):
-        scan({"x": str(tmp_path / "none")}, "cutouts")
+        sources_in([("x", tmp_path / "none")], "data.cutouts.")
 
 
 @pytest.mark.parametrize(
@@ -267,11 +272,10 @@ def test_killed_composition_is_not_read_as_whole(
 ) -> None:
     script = (
         "import sys, json; from pathlib import Path\n"
-        "from w2s_groups.data.composite import Settings, compose, scan\n"
+        "from w2s_groups.data.composite import Composite\n"
         "pictures, settings, cache = json.loads(sys.argv[1])\n"
         "step = lambda name, done, total: done and print(done, flush=True)\n"
-        "compose(scan(pictures['cutouts'], 'c'), scan(pictures['backgrounds'], 'b'),\n"
-        "        Settings(**settings), Path(cache), step)\n"
+        "Composite(**settings, **pictures, minority=[]).load(Path(cache), step)\n"
     )
     many = vars(settings) | {"n_pool": 40_000}
     arguments = json.dumps([pictures, many, str(tmp_path / "cache")])

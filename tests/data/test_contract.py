@@ -221,7 +221,7 @@ def test_half_can_be_served_from_all_and_not_from_the_official_pool(tmp_path: Pa
     split, codes = np.array(cells).T
     files = tuple(f"{i}.jpg" for i in range(len(cells)))
     groups = Groups(("landbird", "waterbird"), ("land", "water"))
-    dataset = ImageDataset("w", Path(), files, codes // 2, codes % 2, split, groups)
+    dataset = ImageDataset("w", codes // 2, codes % 2, split, groups, root=Path(), files=files)
     assert original_eta(dataset) == 240 / 4795
     everything = resplit(dataset, 0.33, 0)
     assert original_eta(everything) == 240 / 4795

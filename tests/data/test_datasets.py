@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from layouts import config
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from w2s_groups.cli import cards
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS, birds_mammals, colored_digits
 from w2s_groups.data.base import TEST, TRAIN
@@ -24,8 +24,7 @@ def test_every_dataset_has_its_yaml_and_no_other() -> None:
 
 
 def test_cards_say_what_the_code_says() -> None:
-    stale = runpy.run_path(str(ROOT / "data" / "cards.py"))["stale"]()
-    assert not stale, "run: python data/cards.py"
+    assert not cards.stale(ROOT), "run: w2s-groups cards"
 
 
 def test_birds_and_mammals_of_one_animal_stay_together() -> None:

@@ -8,7 +8,8 @@ from layouts import config
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL
-from w2s_groups.data.folder import groups_of, read_folder
+from w2s_groups.data.folder import read_folder
+from w2s_groups.data.rows import groups_of
 from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("landbird", "waterbird"), ("land", "water"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from w2s_groups.data.base import TextDataset, at, in_order
+from w2s_groups.data.base import TextDataset
 from w2s_groups.data.shared import sentences, shared_rows
 from w2s_groups.design.groups import Groups
 from w2s_groups.features.texts import contents
@@ -17,7 +17,7 @@ def texts(*rows: tuple[str, str, int, int, int]) -> TextDataset:
     first, second, y, a, split = zip(*rows, strict=True)
     names = tuple(f"line {k + 2}" for k in range(len(rows)))
     codes = (np.array(values) for values in (y, a, split))
-    return TextDataset("t", first, second, names, *codes, GROUPS)
+    return TextDataset("t", *codes, GROUPS, files=names, texts=first, second=second)
 
 
 ROWS = (
@@ -44,8 +44,8 @@ def test_a_pair_is_shared_where_both_of_its_texts_are() -> None:
 def test_order_follows_from_texts_and_labels_and_not_from_lines() -> None:
     dataset = texts(*ROWS)
     shuffled = np.random.default_rng(0).permutation(len(ROWS))
-    ordered, again = in_order(dataset), in_order(at(dataset, shuffled))
-    for one, other in ((ordered, again), (ordered, in_order(ordered))):
+    ordered, again = dataset.in_order(), dataset.at(shuffled).in_order()
+    for one, other in ((ordered, again), (ordered, ordered.in_order())):
         assert (one.texts, one.second) == (other.texts, other.second)
         for name in ("y", "a", "split"):
             assert_array_equal(getattr(one, name), getattr(other, name))

@@ -165,7 +165,7 @@ def test_all_images_are_a_remedy_where_they_would_do() -> None:
     split, codes = np.array(cells).T
     groups = Groups(("landbird", "waterbird"), ("land", "water"))
     files = tuple(map(str, range(len(codes))))
-    dataset = ImageDataset("w", Path(), files, codes // 2, codes % 2, split, groups)
+    dataset = ImageDataset("w", codes // 2, codes % 2, split, groups, root=Path(), files=files)
     own = Folder(
         *("w", "x", None, ondisk.Pool.official, 0, 0.33, ondisk.Shared.report),
         *(["p", "q"], ["r", "s"], []),

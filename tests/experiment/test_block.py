@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reference_heads import fit, gradient_norm, objective_value
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
@@ -15,11 +16,11 @@ from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import Solver, levels, run_block
 from w2s_groups.experiment.pool import Pool, standardise
-from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
-from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared
+from w2s_groups.heads.outputs import predict_proba
+from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
-from w2s_groups.methods.base import Draws, Fitted, Steps, one_hot
+from w2s_groups.methods.base import Draws, Fitted, Steps
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
 from w2s_groups.methods.teacher import Teacher
 from w2s_groups.results.stats import Interval, mean_interval

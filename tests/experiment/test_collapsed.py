@@ -20,7 +20,7 @@ def dataset() -> FeatureDataset:
     row = np.arange(N)
     groups = Groups(("n", "p"), ("a", "b"), frozenset({(0, 1), (1, 0)}))
     split = np.where(row < 300, TRAIN, TEST)
-    return FeatureDataset("d", {}, "k", row % 2, row // 2 % 2, split, groups)
+    return FeatureDataset("d", row % 2, row // 2 % 2, split, groups, features={}, key="k")
 
 
 def check(matrix: NDArray[np.float32], usable: NDArray[np.bool_] | None = None) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from reference_heads import fit
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
@@ -15,11 +16,11 @@ from w2s_groups.design.sampling import Request
 from w2s_groups.experiment import labelled
 from w2s_groups.experiment.block import levels, run_block
 from w2s_groups.experiment.pool import Pool, standardise
-from w2s_groups.heads.logistic import fit, predict_proba
-from w2s_groups.heads.problem import CrossEntropy, Problem
+from w2s_groups.heads.outputs import predict_proba
+from w2s_groups.heads.problem import CrossEntropy, Problem, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
-from w2s_groups.methods.base import Draws, Fitted, one_hot
+from w2s_groups.methods.base import Draws, Fitted
 from w2s_groups.schema.config import Cell
 
 GROUPS = Groups(("mammal", "bird"), ("land", "water"))

@@ -241,14 +241,15 @@ def test_torch_still_says_what_it_says_when_memory_runs_out() -> None:
 @pytest.mark.slow
 def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
     code = (
-        "from w2s_groups import app, inputs\n"
+        "from w2s_groups.cli import main\n"
+        "from w2s_groups.experiment import inputs\n"
         "load = inputs.load_features\n"
         "def failing(dataset, cfg):\n"
         "    if cfg.n_u == [60]:\n"
         "        raise OSError('the disk went away')\n"
         "    return load(dataset, cfg)\n"
         "inputs.load_features = failing\n"
-        "app.main()\n"
+        "main()\n"
     )
     asked = arguments(
         tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=60,100", "data.seed=1,2"

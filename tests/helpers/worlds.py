@@ -10,7 +10,7 @@ from torch import Tensor
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, draw
-from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Head, Loss, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 

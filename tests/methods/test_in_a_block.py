@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reference_heads import fit
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import run_block
 from w2s_groups.experiment.pool import Pool, standardise
-from w2s_groups.heads.logistic import fit
 from w2s_groups.heads.problem import Head, Problem
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.logistic import predict_proba
-from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared
+from w2s_groups.heads.outputs import predict_proba
+from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
-from w2s_groups.methods.base import Draws, Fitted, one_hot
+from w2s_groups.methods.base import Draws, Fitted
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets, most_confident
 
 HEAD = Head(np.ones((2, 1)), np.zeros(1))

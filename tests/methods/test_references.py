@@ -22,13 +22,28 @@ USES = {
 @pytest.mark.parametrize("name", list(USES))
 def test_labels_that_a_method_uses(name: str) -> None:
     kind = METHODS[name]
-    assert (kind.needs_truth, kind.needs_groups, kind.by_ridge, kind.tuned) == USES[name]
+    assert (
+        kind.needs_truth,
+        kind.needs_groups,
+        "ridge" not in kind.unsupported,
+        kind.tunes,
+    ) == USES[name]
 
 
 def test_only_references_read_true_labels_of_the_unlabelled_set() -> None:
     readers = {name for name, kind in METHODS.items() if kind.needs_truth}
     assert readers == {"dfr", "group_dro", "ceiling"}
     assert readers < set(REFERENCES)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_says_what_it_is_and_where_it_comes_from(name: str) -> None:
+    kind = METHODS[name]
+    assert 20 < len(kind.summary) < 90
+    assert kind.sources
+    assert all(kind.sources)
+    assert set(kind.unsupported) <= {"ridge", "mlp", "finetune"}
+    assert all(kind.unsupported.values())
 
 
 def test_references_stand_last_and_tuned_ones_beside_their_like() -> None:

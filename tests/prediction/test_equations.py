@@ -14,13 +14,13 @@ ROWS = [row.split(" | ") for row in TABLE.splitlines() if "`" in row]
 
 def test_every_equation_has_a_row() -> None:
     stated = {int(n) for n in re.findall(r"\((\d+)\)\s*$", TEXT, re.MULTILINE)}
-    told: set[int] = set()
+    listed: set[int] = set()
     for row in ROWS:
         first, _, last = row[0].removeprefix("| ").partition("-")
         if first.isdigit():
-            told |= set(range(int(first), int(last or first) + 1))
+            listed |= set(range(int(first), int(last or first) + 1))
     assert stated >= set(range(1, 22))
-    assert told == set(range(2, 22))  # (1) defines a head
+    assert listed == set(range(2, 22))  # (1) defines a head
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0].removeprefix("| ") for row in ROWS])

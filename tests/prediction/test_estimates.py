@@ -1,15 +1,15 @@
-"""Samples -> means, bands and chances, and how they are held against measured draws."""
+"""Samples -> means, intervals and probabilities, and their comparison with measured draws."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from measured_draws import compared_with_draws
 from worlds import TWO
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.estimates import error_of_test_set, estimate, forecast, metric_values
-from w2s_groups.prediction.ridge import Prediction
+from w2s_groups.prediction.estimates import interval_estimate, metric_estimates, metric_values
+from w2s_groups.prediction.mixes import Prediction
 
 TEACHER = np.array([[[0.9, 0.5, 0.6, 0.8], [0.8, 0.7, 0.6, 0.9]]])  # 1 mix, 2 samples, 4 groups
 STUDENT = TEACHER[:, None] + np.array([0.1, 0.0, 0.1, -0.1])
@@ -28,56 +28,45 @@ def test_metrics_are_those_of_risks() -> None:
 
 
 def test_the_worst_group_is_taken_draw_by_draw() -> None:
-    found = forecast(Prediction(TEACHER, STUDENT, np.full(4, 10)), "worst_group", TWO)
+    found = metric_estimates(Prediction(TEACHER, STUDENT, np.full(4, 10)), "worst_group", TWO)
     np.testing.assert_allclose(found.teacher.mean, [0.55])
     # The worst of the groups' means would be 0.6: the worst group is not the same one each time.
     assert TEACHER.mean(axis=1).min() == pytest.approx(0.6)
     np.testing.assert_allclose(found.gain.mean, [[0.05]])
-    np.testing.assert_allclose(found.positive, [[0.75]])  # 0 in one draw, 0.1 in the other
+    np.testing.assert_allclose(found.gain_probability, [[0.75]])  # 0 in one draw, 0.1 in the other
 
 
-def test_bands_of_few_samples_hold_their_share_on_average() -> None:
+def test_intervals_of_few_samples_hold_their_share_on_average() -> None:
     rng = np.random.default_rng(0)
     values, new = rng.standard_normal((4000, 64)), rng.standard_normal(4000)
-    found = estimate(values)
+    found = interval_estimate(values)
     share = ((new >= found.low) & (new <= found.high)).mean()
     assert share == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
 
 
 def test_mirrored_samples_have_the_error_of_their_pairs() -> None:
     half = np.random.default_rng(0).standard_normal(50)
-    assert estimate(np.concatenate([half, -half])).error == pytest.approx(0, abs=1e-15)
-    assert estimate(np.concatenate([half, half])).error == pytest.approx(half.std(ddof=1) / 50**0.5)
+    assert interval_estimate(np.concatenate([half, -half])).error == pytest.approx(0, abs=1e-15)
+    assert interval_estimate(np.concatenate([half, half])).error == pytest.approx(
+        half.std(ddof=1) / 50**0.5
+    )
 
 
-def test_error_of_a_test_set() -> None:
-    value, n = np.array([0.9, 0.5, 0.6, 0.8]), np.array([100, 25, 50, 100])
-    worst = error_of_test_set(value, n, "worst_group", TWO)
-    assert worst == pytest.approx(0.1)  # sqrt(0.5 * 0.5 / 25)
-    average = error_of_test_set(value, n, "average", TWO)
-    assert average == pytest.approx(np.sqrt((0.0009 + 0.01 + 0.0048 + 0.0016) / 16))
-    minority = error_of_test_set(value, np.array([100, 25, 50, 0]), "minority", TWO)
-    assert minority == pytest.approx(np.sqrt((0.01 + 0.0048) / 4))  # no say of groups without share
-    assert np.isnan(error_of_test_set(value, np.array([100, 25, 50, 0]), "average", TWO))
-
-
-def test_agreement_counts_cells_signs_and_draws() -> None:
+def test_comparisons_count_cells_signs_and_draws() -> None:
     predicted = np.broadcast_to(np.array([0.8, 0.71])[None, :, None, None], (1, 2, 4, 4))
     P = Prediction(np.full((1, 4, 4), 0.7), predicted, np.full(4, 10))
     teacher = np.full((3, 1, 4), 0.7)
     student = np.stack([np.full((1, 2, 4), value) for value in (0.79, 0.8, 0.81)])
     student[:, :, 1] -= 0.12  # measured 0.68: a loss where a gain was predicted
-    found = agreement(P, teacher, student, "average", TWO)
+    found = compared_with_draws(P, teacher, student, "average", TWO)
     assert found.teacher.near.tolist() == [True]
     assert found.teacher.covered.tolist() == [1.0]
     assert found.student.near.tolist() == [[True, False]]
     np.testing.assert_allclose(found.student.covered, [[1 / 3, 0]])
     assert found.clear.tolist() == [[True, True]]
     assert found.right.tolist() == [[True, False]]
-    with pytest.raises(InputError, match=r"of the same D draws, 2 or more"):
-        agreement(P, teacher[:1], student[:1], "average", TWO)
 
 
-def test_refuses_a_level_that_is_none() -> None:
+def test_a_level_outside_0_to_1_is_refused() -> None:
     with pytest.raises(InputError, match="level=95 must lie in"):
-        forecast(Prediction(TEACHER, STUDENT, np.full(4, 10)), "average", TWO, level=95)
+        metric_estimates(Prediction(TEACHER, STUDENT, np.full(4, 10)), "average", TWO, level=95)

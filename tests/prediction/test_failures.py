@@ -1,6 +1,6 @@
 """Where the prediction is known to fail: each case is off by more than its neighbour that is not.
 
-docs/prediction.md tells of them; a change that mends one has to change the page.
+docs/prediction.md describes them; a change that mends one has to change the page.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from w2s_groups.prediction.population import Population, Side
-from w2s_groups.prediction.ridge_covariance import spread
-from w2s_groups.prediction.ridge_mean import draws, response
-from w2s_groups.prediction.ridge_samples import make_noise, sampled_scores
+from w2s_groups.prediction.population import GroupedFeatures, Population
+from w2s_groups.prediction.ridge_covariance import residual_covariance
+from w2s_groups.prediction.ridge_mean import mean_response, sampling_design
+from w2s_groups.prediction.ridge_samples import sample_noise, sample_scores
 
 DRAWS, N = 400, 4000
 
@@ -23,23 +23,19 @@ def variance_ratio(
     """Predicted / fitted variance of scores at fresh rows, draws independent and labels by sign."""
     rng = np.random.default_rng(1)
     rows = torch.as_tensor(np.column_stack([x, np.ones(len(x))]))
-    mask = torch.as_tensor(codes == np.arange(len(counts))[:, None]).double()
-    side = Side(rows, mask / mask.sum(1, keepdim=True))
     target = (x[:, :4].sum(axis=1) + rng.standard_normal(len(x)) > 0).astype(np.float64)
     sizes = torch.full((len(counts),), torch.inf, dtype=torch.float64)
-    people = Population(
-        side, side, torch.as_tensor(codes), torch.as_tensor(target)[:, None], sizes,
-        torch.zeros(len(counts), dtype=torch.int64), names,
-    )  # fmt: skip
-    code = people.codes
-    r = response(side, code, draws(side, code, torch.as_tensor(counts), sizes, names), l2)
-    noise = make_noise(people, 200, 0)
+    features = GroupedFeatures(rows, torch.as_tensor(codes), sizes, names)
+    classes = torch.zeros(len(counts), dtype=torch.int64)
+    people = Population(features, features, torch.as_tensor(target)[:, None], classes)
+    response = mean_response(features, sampling_design(features, torch.as_tensor(counts)), l2)
+    noise = sample_noise(people, 200, 0)
     at = rows[:: len(rows) // 100]
-    _, seen = sampled_scores(
-        spread(code, sizes, r), code, people.targets[:, None, None],
-        noise.labelled[:, None], noise, (at @ r.Q).float(),
+    _, predicted = sample_scores(
+        residual_covariance(response), people.targets[:, None, None], noise.labelled[:, None],
+        noise, (at @ response.Q).float(),
     )  # fmt: skip
-    assert seen is not None
+    assert predicted is not None
     penalty = l2 * np.eye(rows.shape[1])
     penalty[-1, -1] = 0
     full, scores = rows.numpy(), []
@@ -51,7 +47,8 @@ def variance_ratio(
         scores.append(
             at.numpy() @ np.linalg.solve(A.T @ A / len(A) + penalty, A.T @ target[drawn] / len(A))
         )
-    return float(seen[:, 0, :, 0].var(dim=1).mean()) / float(np.stack(scores).var(axis=0).mean())
+    variance = float(predicted[:, 0, :, 0].var(dim=1).mean())
+    return variance / float(np.stack(scores).var(axis=0).mean())
 
 
 def normal(d: int) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from measured_draws import compared_with_draws
 from scipy.linalg import hadamard
 from worlds import THREE, TWO, fitted, identity, images
 
@@ -12,14 +15,13 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.design.sampling import Request, group_counts
 from w2s_groups.heads.problem import CrossEntropy, Problem, one_hot
 from w2s_groups.heads.solve import solve
-from w2s_groups.prediction import moreau_envelope
-from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.logistic import predict_logistic, sampled_logits
-from w2s_groups.prediction.logistic_mean import TOL, curved
-from w2s_groups.prediction.population import Population, Side, points, population
-from w2s_groups.prediction.ridge_covariance import residual_variance, spread
-from w2s_groups.prediction.ridge_mean import draws, response
-from w2s_groups.prediction.ridge_samples import make_noise
+from w2s_groups.prediction.logistic import predict_logistic, sample_logits
+from w2s_groups.prediction.logistic_mean import TOL, logistic_mean
+from w2s_groups.prediction.moreau_envelope import logistic
+from w2s_groups.prediction.population import GroupedFeatures, Population, points, population
+from w2s_groups.prediction.ridge_covariance import residual_covariance, residual_variance
+from w2s_groups.prediction.ridge_mean import mean_response, sampling_design
+from w2s_groups.prediction.ridge_samples import sample_noise
 
 SIZE = 150
 ENDLESS = torch.full((4,), torch.inf, dtype=torch.float64)
@@ -31,15 +33,12 @@ def pool() -> Population:
 
 
 @pytest.mark.parametrize("l2", [0.1, 1e-3])
-def test_the_whole_pool_has_one_head_and_no_spread(pool: Population, l2: float) -> None:
+def test_the_whole_pool_has_one_head_and_no_variance(pool: Population, l2: float) -> None:
     narrow, wide, codes = images(SIZE, TWO, "pool")
     targets = one_hot(TWO.class_of[codes], 2)
     whole = Problem("student", np.arange(len(codes)), targets, CrossEntropy(), l2)
     (head,) = solve({"teacher": narrow, "student": wide}, [whole], tol=1e-9)
-    c = curved(
-        pool.student, pool.codes, torch.full((4,), SIZE), pool.sizes, l2, pool.targets, pool.names,
-        moreau_envelope.logistic,
-    )  # fmt: skip
+    c = logistic_mean(pool.student, torch.full((4,), SIZE), l2, pool.targets, logistic)
     assert float(c.amplitude.abs().max()) == float(c.sd.max()) == 0.0
     want = np.append(head.coef[:, 0], head.intercept)
     np.testing.assert_allclose(c.theta[:, 0], want, atol=TOL * abs(want).max())
@@ -54,17 +53,15 @@ def test_endless_data_give_the_population_regression(pool: Population) -> None:
         weights,
     )  # fmt: skip
     (head,) = solve({"teacher": narrow, "student": wide}, [problem], tol=1e-9)
-    c = curved(
-        pool.student, pool.codes, mix * 10**9, ENDLESS, l2, pool.targets, pool.names,
-        moreau_envelope.logistic,
-    )  # fmt: skip
+    endless = replace(pool.student, sizes=ENDLESS)
+    c = logistic_mean(endless, mix * 10**9, l2, pool.targets, logistic)
     want = np.append(head.coef[:, 0], head.intercept)
     np.testing.assert_allclose(c.theta[:, 0], want, atol=TOL * abs(want).max())
     assert float(c.sd.max()) < 1e-3
 
 
-def alike(share: float) -> tuple[Side, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Rows of one leverage in each group, and with mean 0: side, codes, targets, counts.
+def alike(share: float) -> tuple[GroupedFeatures, torch.Tensor, torch.Tensor]:
+    """Rows of one leverage in each group, and with mean 0: features, targets, counts.
 
     The last column, free of l2, is one feature among the others.
     """
@@ -72,31 +69,31 @@ def alike(share: float) -> tuple[Side, torch.Tensor, torch.Tensor, torch.Tensor]
     cross = np.tile(np.concatenate([hadamard(d), -hadamard(d)]), (4, 1))
     x = np.concatenate([scale * cross for scale in (1.0, 0.5, 1.5)])
     codes = torch.arange(3).repeat_interleave(len(cross))
-    member = (codes == torch.arange(3)[:, None]).double() / len(cross)
     targets = 0.5 * x @ rng.standard_normal(d) / np.sqrt(d) + rng.standard_normal(len(codes))
     counts = (torch.tensor([1.0, 0.5, 0.25]) * share * len(cross)).round().long()
-    return Side(torch.as_tensor(x), member), codes, torch.as_tensor(targets)[:, None], counts
+    sizes = torch.full((3,), len(cross), dtype=torch.float64)
+    features = GroupedFeatures(torch.as_tensor(x), codes, sizes, ("a", "b", "c"))
+    return features, torch.as_tensor(targets)[:, None], counts
 
 
 @pytest.mark.parametrize("share", [0.2, 0.8])
 def test_the_squared_loss_gives_the_ridge_theory(share: float) -> None:
-    l2, names = 0.2, ["a", "b", "c"]
-    side, codes, targets, counts = alike(share)
-    sizes = 1 / side.member.max(dim=1).values
-    r = response(side, codes, draws(side, codes, counts, sizes, names), l2)
-    c = curved(side, codes, counts, sizes, l2, targets, names, identity)
+    l2 = 0.2
+    features, targets, counts = alike(share)
+    r = mean_response(features, sampling_design(features, counts), l2)
+    c = logistic_mean(features, counts, l2, targets, identity)
     assert float((c.Q - r.Q).abs().max()) < TOL * float(r.Q.abs().max())
     np.testing.assert_allclose(c.delta, r.delta, rtol=TOL)
-    theta = r.Q @ (side.x.T @ (r.w[:, None] * targets))
-    s = spread(codes, sizes, r)
-    residual = (targets - side.x @ theta) / s.loo[:, None]
-    varying = residual_variance(s, codes, residual.float()[:, None, None])[:, 0, 0, 0]
+    theta = r.Q @ (features.x.T @ (r.w[:, None] * targets))
+    covariance = residual_covariance(r)
+    residual = (targets - features.x @ theta) / covariance.loo_divisor[:, None]
+    variance = residual_variance(covariance, residual.float()[:, None, None])[:, 0, 0, 0]
     # Ridge leaves out what the row does whose place another takes, one of n_g; and of the noise of
     # means over a group, the part that a direction shared by its rows takes.
     few = float(2 / counts.min())
     assert float((c.theta - theta).norm()) < few * float(theta.norm())
-    found = side.member @ c.sd**2
-    np.testing.assert_allclose(found, side.member @ varying.double(), rtol=few)
+    want = features.group_weights @ variance.double()
+    np.testing.assert_allclose(features.group_weights @ c.sd**2, want, rtol=few)
 
 
 def teachers(
@@ -132,12 +129,9 @@ def test_draws_without_replacement(pool: Population, share: float, l2: float) ->
     seen = points(*images(20, TWO, "points"), TWO)
     counts = np.where(TWO.is_minority, share / 2, share) * SIZE
     counts = counts.round().astype(int)
-    c = curved(
-        pool.teacher, pool.codes, torch.as_tensor(counts), pool.sizes, l2, pool.targets,
-        pool.names, moreau_envelope.logistic,
-    )  # fmt: skip
-    noise = make_noise(pool, samples, 0)
-    own, there = sampled_logits(pool.teacher, c, pool.targets, noise.labelled, noise, seen.teacher)
+    c = logistic_mean(pool.teacher, torch.as_tensor(counts), l2, pool.targets, logistic)
+    noise = sample_noise(pool, samples, 0)
+    own, there = sample_logits(c, pool.targets, noise.labelled, noise, seen.teacher)
     assert there is not None
     rows, theta = teachers(narrow, wide, codes, counts.tolist(), l2, draws)
     measured = seen.teacher.numpy() @ theta
@@ -157,21 +151,18 @@ def test_draws_without_replacement(pool: Population, share: float, l2: float) ->
 
 
 def test_groups_of_two_images(pool: Population) -> None:
-    """A row takes another's place in its group: with two of a group, half of all they say."""
+    """A row takes another's place in its group: with two of a group, half of their effect."""
     draws, samples, l2 = 300, 600, 0.01
     narrow, wide, codes = images(SIZE, TWO, "pool")
     seen = points(*images(200, TWO, "points"), TWO)
     counts = [18, 2, 2, 18]
     _, theta = teachers(narrow, wide, codes, counts, l2, draws)
-    c = curved(
-        pool.teacher, pool.codes, torch.tensor(counts), pool.sizes, l2, pool.targets, pool.names,
-        moreau_envelope.logistic,
-    )  # fmt: skip
-    noise = make_noise(pool, samples, 0)
-    _, there = sampled_logits(pool.teacher, c, pool.targets, noise.labelled, noise, seen.teacher)
+    c = logistic_mean(pool.teacher, torch.tensor(counts), l2, pool.targets, logistic)
+    noise = sample_noise(pool, samples, 0)
+    _, there = sample_logits(c, pool.targets, noise.labelled, noise, seen.teacher)
     assert there is not None
     # The logit's margin on minority images, draw by draw.
-    margin = (seen.member[2] - seen.member[1]).numpy()
+    margin = (seen.group_weights[2] - seen.group_weights[1]).numpy()
     predicted, measured = margin @ there.numpy(), margin @ (seen.teacher.numpy() @ theta)
     error = measured.std() / np.sqrt(draws)
     assert abs(predicted.mean() - measured.mean()) < 3 * error
@@ -194,7 +185,7 @@ def test_accuracies_of_fitted_heads(pool: Population, request_: Request, l2: flo
     P = predict_logistic(pool, counts_l, counts_u, l2, l2, points=points(*at, TWO), samples=100)
     t, s = fitted(images(SIZE, TWO, "pool"), at, TWO, request_, l2, draws, CrossEntropy())
     for metric in ("average", "minority", "worst_group"):
-        found = agreement(P, t[:, None], s[:, None, None], metric, TWO)
+        found = compared_with_draws(P, t[:, None], s[:, None, None], metric, TWO)
         for part in (found.teacher, found.student, found.gain):
             # 27 comparisons: three standard errors, not two.
             far = np.maximum(0.01, 3 * part.error)
@@ -229,7 +220,4 @@ def test_refusals(pool: Population) -> None:
     with pytest.raises(InputError, match=r"dog-on-right together and the pool has 150; lower n"):
         predict_logistic(pool, [[20, 5, 5, 100]], [[20, 5, 5, 100]], 0.1, 0.1)
     with pytest.raises(InputError, match="151 images of cat-on-right"):
-        curved(
-            pool.teacher, pool.codes, torch.tensor([5, 151, 5, 5]), pool.sizes, 0.1, pool.targets,
-            pool.names, moreau_envelope.logistic,
-        )  # fmt: skip
+        logistic_mean(pool.teacher, torch.tensor([5, 151, 5, 5]), 0.1, pool.targets, logistic)

@@ -1,18 +1,19 @@
-"""Predicted accuracies against heads that are really fitted, and what refuses to be predicted."""
+"""Predicted accuracies against fitted heads, and refusals."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from measured_draws import compared_with_draws
 from worlds import THREE, TWO, fitted, images
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, group_counts
-from w2s_groups.prediction.agreement import agreement
-from w2s_groups.prediction.estimates import forecast
+from w2s_groups.prediction.estimates import metric_estimates
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.ridge import Prediction, predict
+from w2s_groups.prediction.ridge import predict
 
 L2 = 0.05
 
@@ -46,7 +47,7 @@ def test_accuracies_of_fitted_heads(groups: Groups, request_: Request, draws: in
     pool, at = images(150, groups, "pool"), images(200, groups, "points")
     t, s = fitted(pool, at, groups, request_, L2, draws)
     for metric in ("average", "minority", "worst_group"):
-        found = agreement(P, t[:, None], s[:, None, None], metric, groups)
+        found = compared_with_draws(P, t[:, None], s[:, None, None], metric, groups)
         for part in (found.teacher, found.student, found.gain):
             # 27 comparisons: three standard errors, not two.
             far = np.maximum(0.01, 3 * part.error)
@@ -58,11 +59,11 @@ def test_accuracies_of_fitted_heads(groups: Groups, request_: Request, draws: in
 
 def test_rows_of_the_pool_stand_for_new_images() -> None:
     request = Request(100, 300, 0.2, 0.35)
-    there = forecast(run(TWO, request), "average", TWO)
+    there = metric_estimates(run(TWO, request), "average", TWO)
     counts = [group_counts(TWO, [1, 1], n, eta)[None] for n, eta in ((100, 0.2), (300, 0.35))]
     own = predict(population(*images(150, TWO, "pool"), TWO), *counts, L2, L2, samples=200)
     assert own.n.tolist() == [150] * 4
-    here = forecast(own, "average", TWO)
+    here = metric_estimates(own, "average", TWO)
     for one, other in ((here.teacher, there.teacher), (here.student, there.student)):
         # 600 and 800 images of one law: binomial errors of both.
         error = np.sqrt(other.mean * (1 - other.mean) * (1 / 600 + 1 / 800))
@@ -75,7 +76,7 @@ def test_one_network_with_the_labelled_set_of_endless_data_gains_nothing() -> No
     mix = np.array([[10**8, 10**8, 10**8, 10**8]])
     P = predict(people, mix, mix, 1e-9, 1e-9, samples=4)
     np.testing.assert_allclose(P.student[:, 0], P.teacher, atol=1e-12)
-    assert float(P.teacher.std(axis=1).max()) < 1e-3  # no spread is left
+    assert float(P.teacher.std(axis=1).max()) < 1e-3  # no variance is left
 
 
 def test_the_same_seed_gives_the_same_samples_whatever_else_is_asked() -> None:
@@ -112,7 +113,7 @@ def test_groups_without_points_are_nan() -> None:
     )  # fmt: skip
     assert np.isnan(P.teacher[..., 1]).all()
     assert np.isfinite(np.delete(P.teacher, 1, axis=-1)).all()
-    assert np.isnan(forecast(P, "average", TWO).gain.mean).all()
+    assert np.isnan(metric_estimates(P, "average", TWO).gain.mean).all()
 
 
 def test_refusals() -> None:

@@ -1,4 +1,4 @@
-"""Refitted students against the refit that there is, and against heads that are really refitted."""
+"""Retrained students: against exact solutions, and against fitted heads that are retrained."""
 
 from __future__ import annotations
 
@@ -7,47 +7,53 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from measured_draws import compared_with_draws
 from worlds import THREE, TWO, images
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, draw, group_counts
-from w2s_groups.heads.logistic import predict_proba
+from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods.selective import most_confident as by_entropy
 from w2s_groups.prediction import ridge_retraining
-from w2s_groups.prediction.agreement import agreement
+from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import Population, points, population
-from w2s_groups.prediction.ridge import Prediction, predict
-from w2s_groups.prediction.ridge_covariance import spread
-from w2s_groups.prediction.ridge_mean import draws, response
-from w2s_groups.prediction.ridge_retraining import Refit, Selection, Student, most_confident, refits
-from w2s_groups.prediction.ridge_samples import make_noise, sampled_scores
+from w2s_groups.prediction.ridge import predict
+from w2s_groups.prediction.ridge_covariance import residual_covariance
+from w2s_groups.prediction.ridge_mean import mean_response, sampling_design
+from w2s_groups.prediction.ridge_retraining import (
+    RetrainedSamples,
+    Selection,
+    StudentSamples,
+    most_confident,
+    retrained_samples,
+)
+from w2s_groups.prediction.ridge_samples import sample_noise, sample_scores
 
 L2 = 0.05
 
 
-def refitted(
+def retrained(
     people: Population,
     counts: torch.Tensor,
     taught: torch.Tensor,
     selection: Selection,
     at: torch.Tensor,
-) -> Refit:
-    """The one refit of students taught (N, S, 1) on counts images."""
-    side, codes = people.student, people.codes
-    sizes = people.sizes
-    r = response(side, codes, draws(side, codes, counts, sizes, people.names), L2)
-    s, noise = spread(codes, sizes, r), make_noise(people, taught.shape[1], 0)
-    loo, _ = sampled_scores(s, codes, taught[:, None].float(), noise.fresh[:, None], noise, None)
-    student = Student(taught, loo[:, 0], noise.fresh)
-    [found] = refits(side, codes, counts, sizes, L2, s, [student], selection, at)
-    return found
+) -> RetrainedSamples:
+    """Students with targets taught (N, S, 1) on counts images, retrained."""
+    features, noise = people.student, sample_noise(people, taught.shape[1], 0)
+    covariance = residual_covariance(mean_response(features, sampling_design(features, counts), L2))
+    selected = noise.independent
+    loo, _ = sample_scores(covariance, taught[:, None].float(), selected[:, None], noise, None)
+    student = StudentSamples(taught, loo[:, 0], selected)
+    [samples] = retrained_samples(covariance, counts, L2, [student], selection, at)
+    return samples
 
 
 @pytest.mark.parametrize("hard", [True, False])
-def test_the_whole_pool_has_the_one_refit_there_is(
+def test_the_whole_pool_has_one_retrained_student(
     hard: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ridge_retraining, "TOL", 1e-6)
@@ -57,7 +63,7 @@ def test_the_whole_pool_has_the_one_refit_there_is(
     taught = TWO.class_of[pool[2]][:, None] * 0.4 + 0.3 + 0.2 * rng.standard_normal((240, 2))
     seen, whole = points(*at, TWO).student, torch.full((4,), 60)
     selection = Selection(0.4, hard)
-    found = refitted(people, whole, torch.as_tensor(taught)[..., None], selection, seen)
+    found = retrained(people, whole, torch.as_tensor(taught)[..., None], selection, seen)
     every = np.arange(240)
     for k in range(2):
         targets = np.column_stack([1 - taught[:, k], taught[:, k]])
@@ -68,7 +74,9 @@ def test_the_whole_pool_has_the_one_refit_there_is(
         [head] = solve(
             {"student": wide}, [Problem("student", rows, labels[rows], Squared(), L2)], tol=1e-10
         )
-        np.testing.assert_allclose(found.at[:, k, 0], predict_proba(head, at[1])[:, 1], atol=1e-4)
+        np.testing.assert_allclose(
+            found.at_points[:, k, 0], predict_proba(head, at[1])[:, 1], atol=1e-4
+        )
         share = np.bincount(pool[2][rows], minlength=4) / 60
         np.testing.assert_allclose(found.kept[k], share, atol=1e-12)
         outside = np.setdiff1d(every, rows)
@@ -76,7 +84,7 @@ def test_the_whole_pool_has_the_one_refit_there_is(
         np.testing.assert_allclose(found.loo[outside, k, 0], own, atol=1e-4)
     # Leverages are those of the mean over samples: exact where all have selected the same.
     same = torch.as_tensor(taught[:, [1, 1]])[..., None]
-    alone = refitted(people, whole, same, selection, seen)
+    alone = retrained(people, whole, same, selection, seen)
     x = np.column_stack([wide.astype(np.float64), np.ones(240)])
     penalty = L2 * np.eye(x.shape[1])
     penalty[-1, -1] = 0
@@ -88,13 +96,15 @@ def test_the_whole_pool_has_the_one_refit_there_is(
         assert float(alone.loo[row, 1, 0]) == pytest.approx(without, abs=1e-4)
 
 
-def test_endless_data_give_the_population_refit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_data_give_the_retrained_student_of_the_population(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(ridge_retraining, "TOL", 1e-6)
     narrow, wide, codes = images(60, TWO, "pool")
     people = population(narrow, wide, codes, TWO, sizes=np.full(4, np.inf))
     mix = np.array([1, 2, 2, 3])
     taught = people.targets[:, None].expand(-1, 2, -1)
-    found = refitted(
+    found = retrained(
         people, torch.as_tensor(mix) * 10**10, taught, Selection(0.5), people.student.x
     )
     x, y = people.student.x.numpy(), people.targets[:, 0].numpy()
@@ -107,23 +117,23 @@ def test_endless_data_give_the_population_refit(monkeypatch: pytest.MonkeyPatch)
     mask[order[np.cumsum(weight[order]) - weight[order] / 2 < 0.5]] = 2 * weight[0]
     mask = np.where(mask > 0, 2 * weight, 0)
     theta = np.linalg.solve(x.T @ (mask[:, None] * x) + penalty, x.T @ (mask * y))
-    np.testing.assert_allclose(found.at[:, 0, 0], x @ theta, atol=1e-3)
+    np.testing.assert_allclose(found.at_points[:, 0, 0], x @ theta, atol=1e-3)
 
 
 def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ridge_retraining, "TOL", 1e-6)
     people, l2 = population(*images(60, TWO, "pool"), TWO), 0.01
     counts = torch.tensor([40, 20, 20, 30])
-    side, codes, t = people.student, people.codes, people.targets
-    r = response(side, codes, draws(side, codes, counts, people.sizes, people.names), l2)
+    features, t = people.student, people.targets
+    r = mean_response(features, sampling_design(features, counts), l2)
     assert float(r.delta.min()) > 0.2  # so that a wrong weight shows
     targets = t[:, None].expand(-1, 2, -1)
-    still = Student(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
-    s, every = spread(codes, people.sizes, r), Selection(1.0, hard=False)
-    [found] = refits(side, codes, counts, people.sizes, l2, s, [still], every, side.x)
-    mean = side.x @ (r.Q @ (side.x.T @ (r.w[:, None] * t)))
-    np.testing.assert_allclose(found.at[:, 0], mean, atol=1e-4)
-    without = t - (t - mean) / s.loo[:, None]
+    still = StudentSamples(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
+    covariance, every = residual_covariance(r), Selection(1.0, hard=False)
+    [found] = retrained_samples(covariance, counts, l2, [still], every, features.x)
+    mean = features.x @ (r.Q @ (features.x.T @ (r.w[:, None] * t)))
+    np.testing.assert_allclose(found.at_points[:, 0], mean, atol=1e-4)
+    without = t - (t - mean) / covariance.loo_divisor[:, None]
     np.testing.assert_allclose(found.loo[:, 0], without, atol=1e-4)
 
 
@@ -155,7 +165,7 @@ def test_all_images_with_their_scores_are_the_student_again() -> None:
 def measured(
     groups: Groups, request: Request, keep: float, draws: int, l2: float = L2
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(draws, G) accuracies of fitted students and refits at the points, and kept shares."""
+    """(draws, G) accuracies of fitted and retrained students at the points, and kept shares."""
     narrow, wide, codes = images(150, groups, "pool")
     _, at, there = images(200, groups, "points")
     sides, C, G = {"teacher": narrow, "student": wide}, len(groups.class_names), groups.n_groups
@@ -183,8 +193,8 @@ def measured(
             np.bincount(codes[rows], minlength=G) for rows in (d.unlabelled[kept], d.unlabelled)
         ]
         found.append([accuracy(student), accuracy(again), share[0] / share[1]])
-    students, refits_, shares = np.array(found).transpose(1, 0, 2)
-    return students, refits_, shares
+    students, retrained_, shares = np.array(found).transpose(1, 0, 2)
+    return students, retrained_, shares
 
 
 @pytest.mark.parametrize(
@@ -192,12 +202,12 @@ def measured(
     [(TWO, Request(100, 200, 0.2, 0.35), 80), (THREE, Request(270, 360, 0.4, 0.5), 40)],
     ids=["two classes", "three classes"],
 )
-def test_refits_of_fitted_heads(groups: Groups, request_: Request, draws: int) -> None:
+def test_retrained_fitted_heads(groups: Groups, request_: Request, draws: int) -> None:
     P = run(groups, request_, Selection(0.5))
     students, again, shares = measured(groups, request_, 0.5, draws)
-    pair = P.refit_pair()
+    pair = P.retraining()
     for metric in ("average", "minority", "worst_group"):
-        found = agreement(pair, students[:, None], again[:, None, None], metric, groups)
+        found = compared_with_draws(pair, students[:, None], again[:, None, None], metric, groups)
         for part in (found.student, found.gain):
             far = np.maximum(0.01, 3 * part.error)
             assert (abs(part.predicted - part.measured) < far).all(), (metric, part)
@@ -248,7 +258,7 @@ def test_refusals(keep: float) -> None:
         replace(Selection(0.5), keep=keep)
 
 
-def test_a_prediction_without_selection_has_no_refit() -> None:
+def test_a_prediction_without_selection_has_no_retrained_student() -> None:
     P = Prediction(np.zeros((1, 2, 4)), np.zeros((1, 1, 2, 4)), np.full(4, 10))
     with pytest.raises(InputError, match="selection="):
-        P.refit_pair()
+        P.retraining()

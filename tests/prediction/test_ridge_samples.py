@@ -9,9 +9,9 @@ from worlds import THREE, TWO, images
 
 from w2s_groups.design.groups import Groups
 from w2s_groups.prediction.population import points, population
-from w2s_groups.prediction.ridge_covariance import spread
-from w2s_groups.prediction.ridge_mean import draws, response
-from w2s_groups.prediction.ridge_samples import beside, make_noise, sampled_scores
+from w2s_groups.prediction.ridge_covariance import residual_covariance
+from w2s_groups.prediction.ridge_mean import mean_response, sampling_design
+from w2s_groups.prediction.ridge_samples import correlated_noise, sample_noise, sample_scores
 
 SIZE, DRAWS, SAMPLES = 200, 300, 800
 L2 = 0.05
@@ -28,17 +28,12 @@ def moments(
     people, seen = population(*pool, groups), points(*at, groups)
     majority = ~groups.is_minority
     counts = np.where(majority, share * SIZE, share * SIZE / 2).round().astype(int)
-    side, codes, sizes = people.teacher, people.codes, people.sizes
-    r = response(side, codes, draws(side, codes, torch.as_tensor(counts), sizes, people.names), L2)
-    s, noise = spread(codes, sizes, r), make_noise(people, samples, 0)
-    own, there = sampled_scores(
-        s,
-        codes,
-        people.targets[:, None, None],
-        noise.labelled[:, None],
-        noise,
+    r = mean_response(people.teacher, sampling_design(people.teacher, torch.as_tensor(counts)), L2)
+    noise = sample_noise(people, samples, 0)
+    own, there = sample_scores(
+        residual_covariance(r), people.targets[:, None, None], noise.labelled[:, None], noise,
         (seen.teacher @ r.Q).float(),
-    )
+    )  # fmt: skip
     assert there is not None
     x, t = people.teacher.x.numpy(), people.targets.numpy()
     rng = np.random.default_rng(0)
@@ -90,13 +85,13 @@ def test_columns_of_three_classes_are_predicted_alike() -> None:
 
 def test_unlabelled_noise_is_that_of_images_that_are_not_labelled() -> None:
     people = population(*images(50, TWO, "pool"), TWO)
-    noise = make_noise(people, 2000, 0)
+    noise = sample_noise(people, 2000, 0)
     p_l = torch.tensor([0.1, 0.5, 0.3, 0.0]).double()
     p_u = torch.tensor([0.6, 0.5, 0.7, 0.9]).double()
-    drawn = beside(noise, p_l, p_u, people.codes)
-    product = people.teacher.member @ (noise.labelled * drawn).mean(dim=1).double()
+    drawn = correlated_noise(noise, p_l, p_u, people.codes)
+    product = people.teacher.group_weights @ (noise.labelled * drawn).mean(dim=1).double()
     want = -torch.sqrt(p_l * p_u / ((1 - p_l) * (1 - p_u)))
-    # Where labelled and unlabelled together are all, one set tells the other: correlation −1.
+    # Where labelled and unlabelled together are all, one set determines the other: correlation −1.
     assert want[1] == want[2] == -1 or float((want[1:3] + 1).abs().max()) < 1e-9
     np.testing.assert_allclose(product, want * (1 - 1 / 50), atol=0.02, rtol=0)
-    assert float((people.teacher.member @ drawn.double()).abs().max()) < 1e-6
+    assert float((people.teacher.group_weights @ drawn.double()).abs().max()) < 1e-6

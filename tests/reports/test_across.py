@@ -11,6 +11,7 @@ from w2s_groups.methods.variants import of_settings
 from w2s_groups.reports.across import across
 from w2s_groups.reports.published import claims, dimensions
 from w2s_groups.results.pivot import grids
+from w2s_groups.similarity.table import pairs_of
 
 POINTS = ((0.05, 0.5), (0.5, 0.05))
 # Accuracy of every group in seed 0; each later seed adds 0.01 to the student methods alone.
@@ -42,13 +43,14 @@ NUMBERS = {("a", "b"): (0.2, 0.9), ("b", "a"): (0.4, 0.5), ("a", "c"): (0.6, 0.7
 
 def measured(teacher: str, student: str) -> dict[str, object]:
     share, cka = NUMBERS[teacher, student]
-    names = {
-        "correlation dimension, corrected": 50 * share,
-        "intrinsic dimension, teacher": 50.0,
-        "similarity": cka,
-    }
-    numbers = [{"name": name, "value": value} for name, value in names.items()]
-    return {"teacher": teacher, "student": student, "numbers": numbers}
+    values = {"d_w": 50.0, "d_s": 20.0, "d_sw_corrected": 50 * share, "cka": cka}
+    numbers = [
+        {"key": key, "name": key, "symbol": key, "value": value, "error": 0.1, "chance": None,
+         "definition": ""}
+        for key, value in values.items()
+    ]  # fmt: skip
+    sketch = {**numbers[0], "key": "d_sw_sketch", "value": 7.5, "chance": 4.0}
+    return {"teacher": teacher, "student": student, "numbers": [*numbers, sketch]}
 
 
 def test_one_pair_without_variants_has_nothing_to_add() -> None:
@@ -67,10 +69,10 @@ def test_every_pair_shows_paired_differences() -> None:
     assert rows["a → b", "0.05"][5] == "+0.040 [+0.040, +0.040]"
 
 
-def test_claims_stand_beside_what_was_measured_in_the_same_setting() -> None:
+def test_claims_are_compared_with_gains_in_the_same_setting() -> None:
     found = grids(table(PAIRS))
     content, _ = across(found, found, {"experiment": "enhanced_w2s", "eta_o": 0.05})
-    beside = next(section for section in content if section.title == "Beside the paper")
+    beside = next(section for section in content if section.title == "Comparison with the paper")
     assert len(beside.rows) == len(claims())
     by_claim = {(row[0], row[1]): row for row in beside.rows}
     same = by_claim["waterbirds", "(0.5, original)"]
@@ -90,7 +92,7 @@ def test_data_sets_are_kept_apart() -> None:
         "experiment": "enhanced_w2s", "eta_o": 0.05, "pair": [measured(*pair) for pair in PAIRS],
     }  # fmt: skip
     content, figures = across(found, found, settings)
-    (beside,) = [section for section in content if section.title == "Beside the paper"]
+    (beside,) = [section for section in content if section.title == "Comparison with the paper"]
     shown = {row[5]: row[6] for row in beside.rows if row[0] == "waterbirds"}
     assert shown["waterbirds"].startswith("lowest +4.00, highest +4.00 points, 3 pairs")
     assert shown["other"].startswith("lowest +14.00, highest +14.00 points, 3 pairs")
@@ -102,17 +104,17 @@ def test_data_sets_are_kept_apart() -> None:
 
 def test_gain_and_similarity() -> None:
     found = grids(table(PAIRS))
-    dots = similarity.dots(found, [measured(*pair) for pair in PAIRS])
+    dots = similarity.dots(found, pairs_of({"pair": [measured(*pair) for pair in PAIRS]}))
     assert [(dot.teacher, dot.student) for dot in dots] == sorted(PAIRS)
     by_pair = {(dot.teacher, dot.student): dot for dot in dots}
     assert by_pair["b", "a"].share == pytest.approx(0.4)
     # Gains rise with k: a-b, b-a, a-c; so do the shares, while CKA goes .9, .5, .7.
     assert similarity.spearman(dots, "share") == pytest.approx(1.0)
     assert similarity.spearman(dots, "cka") == pytest.approx(-0.5)
-    assert similarity.dots(found, [measured(*PAIRS[0])]) == []
+    assert similarity.dots(found, pairs_of({"pair": [measured(*PAIRS[0])]})) == []
     content, figures = across(found, found, {"pair": [measured(*pair) for pair in PAIRS]})
     assert list(figures) == ["similarity"]
-    assert content[-1].figure == "similarity.png"
+    assert content[-2].figure == "similarity.png"
 
 
 def varied_by(*fields: str) -> dict[str, object]:
@@ -163,26 +165,13 @@ def test_sensitivity_is_drawn_with_a_group_absent_and_with_one_seed() -> None:
     keep_q.draw(whole, varied)
 
 
-def test_published_dimensions_stand_beside_their_chance_level() -> None:
-    pair = {
-        "teacher": "a",
-        "student": "b",
-        "numbers": [
-            {"name": "intrinsic dimension, teacher", "value": 10.0},
-            {"name": "intrinsic dimension, student", "value": 20.0},
-            {
-                "name": "correlation dimension, sketch",
-                "value": 7.5,
-                "definition": "two unrelated subspaces would give 4",
-            },
-        ],
-    }
-    settings = {"experiment": "similarity", "data": {"name": "birds"}, "pair": [pair]}
+def test_published_dimensions_are_shown_with_their_chance_level() -> None:
+    settings = {"data": {"name": "birds"}, "pair": [measured(*pair) for pair in PAIRS]}
     (section,) = dimensions(settings)
     by_pair = {row[1]: row for row in section.rows}
     # By hand: 194 * 443 / 512 = 167.86, against the published 167.64.
     assert by_pair["ResNet-18 → CLIP ViT-B/32"][3:] == ("194", "443", "167.6", "167.9", "-0.2")
     # Its features are wider than the student's 768: 522 * 443 / 768 = 301.1.
     assert by_pair["ResNet-50 → CLIP ViT-B/32"][6] == "301.1"
-    assert by_pair["a → b"] == ("birds", "a → b", "measured", "10", "20", "7.5", "4.0", "+3.5")
-    assert dimensions({**settings, "experiment": "leaderboard"}) == []
+    assert by_pair["a → b"] == ("birds", "a → b", "measured", "50", "20", "7.5", "4.0", "+3.5")
+    assert dimensions({**settings, "pair": settings["pair"][:2]}) == []

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from tables import LIFT, METHODS, grid_table
 
-from w2s_groups.cli.report import main
-from w2s_groups.reports import leaderboard, rebuild
+from w2s_groups.cli import main
+from w2s_groups.reports import csv_rows, leaderboard, rebuild
 from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.results import committed
 
@@ -177,7 +177,7 @@ def repository(table: pd.DataFrame, tmp_path: Path) -> Path:
 def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> None:
     assert rebuild.differences(repository) == []
     assert "| 0.05 | 0.5 |" in (repository / "README.md").read_text()
-    assert main(["--check", "--root", str(repository)]) == 0
+    assert main(["report", "--check", "--root", str(repository)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, nam
     folder = repository / "reports/leaderboard/birds"
     path = repository / name if name == "README.md" else folder / name
     before = committed.unpacked(path) if name == committed.NAME else path.read_text()
-    digit = re.search(r"0\.[0-9]{3}", before)
+    digit = re.search(r"0\.[0-9]{3}|[0-9]+\.[0-9]±", before)
     assert digit is not None
     after = before.replace(digit[0], "0.123456")
     path.write_bytes(committed.packed(after) if name == committed.NAME else after.encode())
-    assert main(["--check", "--root", str(repository)]) == 1
+    assert main(["report", "--check", "--root", str(repository)]) == 1
     if name != committed.NAME:
-        assert main(["--root", str(repository)]) == 0
+        assert main(["report", "--root", str(repository)]) == 0
         assert path.read_text() == before
 
 
@@ -203,7 +203,7 @@ def test_a_missing_figure_fails_the_check(repository: Path) -> None:
 
 
 def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--check", "--root", str(tmp_path)]) == 2
+    assert main(["report", "--check", "--root", str(tmp_path)]) == 2
     assert "no results.csv.gz" in capsys.readouterr().err
 
 
@@ -232,3 +232,26 @@ def test_a_readme_shows_the_main_ones_of_many_methods() -> None:
     )
     assert "| η_ℓ | η_u | teacher | W2S | selective | baseline | ceiling |" in block
     assert "5 of 9 methods" in block
+
+
+def test_a_readmes_numbers_are_what_its_caption_says(table: pd.DataFrame) -> None:
+    """Percent, each with its own interval, as the report's rows have them as fractions."""
+    block = leaderboard.readme_block(table, {})
+    caption, _, numbers = block.partition("\n\n")
+    assert "percent" in caption
+    assert max(map(len, caption.splitlines())) <= 100
+    cells = {tuple(line.split(" | ")[:2]): line[:-2].split(" | ")[2:]
+             for line in numbers.replace("\n| ", "\n").splitlines()[2:]}  # fmt: skip
+    for row in csv_rows.rows(leaderboard.selected(table, {})[0]).to_dict("records"):
+        shown = cells[row["eta_l"], row["eta_u"]][METHODS.index(row["method"])]
+        for name, text in zip(("average", "worst_group"), shown.split(" / "), strict=True):
+            mean, half = map(float, text.split("±"))
+            low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+            assert mean == pytest.approx(100 * float(row[name]), abs=0.051)
+            assert half == pytest.approx(50 * (high - low), abs=0.051)
+
+
+def test_a_readme_of_one_seed_shows_no_intervals() -> None:
+    block = leaderboard.readme_block(grid_table(seeds=1), {})
+    assert "One seed: no intervals." in block
+    assert "±" not in block

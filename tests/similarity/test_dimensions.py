@@ -7,19 +7,27 @@ from sklearn.cross_decomposition import CCA
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
-from w2s_groups.similarity.dimensions import (
-    correlation_dimension_canonical,
-    correlation_dimension_sketch,
-    intrinsic_dimension,
-)
+from w2s_groups.similarity import dimensions
+from w2s_groups.similarity.dimensions import Overlap, cka, moments, overlap, sketch_overlap
 from w2s_groups.similarity.group_dimensions import pair_report
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
+
+GROUPS = Groups(("negative", "positive"), ("no", "yes"), frozenset({(0, 1), (1, 1)}))
 
 
 def features(n: int, d_w: int, d_s: int, shared: int, seed: int = 0) -> tuple:
     """Isotropic features of which `shared` coordinates are the same variables in both."""
     z = stream(seed, "test/features").standard_normal((n, d_w + d_s - shared))
     return z[:, :d_w], z[:, d_w - shared :]
+
+
+def intrinsic_dimension(x: np.ndarray, fraction: float = 0.99) -> int:
+    narrow = dimensions.narrowed(x)
+    return len(dimensions.principal("x", moments(narrow, narrow).ww, fraction)[0])
+
+
+def canonical(w: np.ndarray, s: np.ndarray) -> Overlap:
+    return overlap(moments(w, s), 1.0)
 
 
 def test_intrinsic_dimension_counts_the_large_eigenvalues() -> None:
@@ -38,7 +46,7 @@ def test_wide_features_have_the_dimension_of_their_transpose() -> None:
 
 def test_canonical_overlap_is_the_number_of_shared_variables() -> None:
     w, s = features(4000, 12, 8, 5)
-    found = correlation_dimension_canonical(w, s, 1.0)
+    found = canonical(w, s)
     assert (found.d_w, found.d_s) == (12, 8)
     assert found.raw > 5  # chance adds about (12 - 5)(8 - 5)/4000
     assert found.corrected == pytest.approx(5, abs=0.01)
@@ -50,27 +58,45 @@ def test_canonical_overlap_is_scikit_learns_squared_correlations() -> None:
     w, s = w - w.mean(0), s - s.mean(0)
     u, v = CCA(n_components=3, max_iter=5000, tol=1e-12).fit_transform(w, s)
     squared = [np.corrcoef(u[:, k], v[:, k])[0, 1] ** 2 for k in range(3)]
-    assert correlation_dimension_canonical(w, s, 1.0).raw == pytest.approx(sum(squared), rel=1e-6)
+    assert canonical(w, s).raw == pytest.approx(sum(squared), rel=1e-6)
 
 
 def test_canonical_overlap_ignores_an_invertible_change_of_features() -> None:
     w, s = features(500, 6, 5, 2)
     change = stream(2, "test/change").standard_normal((6, 6))
-    before = correlation_dimension_canonical(w, s, 1.0).raw
-    assert correlation_dimension_canonical(w @ change, s, 1.0).raw == pytest.approx(before)
+    before = canonical(w, s).raw
+    assert canonical(w @ change, s).raw == pytest.approx(before)
 
 
 def test_unrelated_features_are_at_chance() -> None:
-    found = [correlation_dimension_canonical(*features(400, 20, 10, 0, k), 1.0) for k in range(20)]
+    found = [canonical(*features(400, 20, 10, 0, k)) for k in range(20)]
     assert np.mean([f.raw for f in found]) == pytest.approx(found[0].chance, rel=0.1)
     assert abs(np.mean([f.corrected for f in found])) < 0.1
 
 
 def test_sketch_follows_its_seed() -> None:
     w, s = features(300, 6, 30, 4)
-    one, two = (correlation_dimension_sketch(w, s, seed=1) for _ in range(2))
+    one, two, other = (sketch_overlap(w, s, 5, 20, seed) for seed in (1, 1, 2))
     assert one == two
-    assert one != correlation_dimension_sketch(w, s, seed=2)
+    assert one != other
+
+
+def test_sketch_of_unrelated_features_is_at_its_chance_level() -> None:
+    w, s = features(2000, 20, 60, 0)
+    found = [sketch_overlap(w, s, 10, 8, seed) for seed in range(40)]
+    chance = dimensions.sketch_chance(w, s, 10, 8)
+    assert chance == 10 * 8 / 20
+    assert abs(np.mean(found) - chance) < 4 * np.std(found) / np.sqrt(len(found))
+
+
+def test_cka_is_one_up_to_rotation_and_scale_and_centred() -> None:
+    w, s = features(300, 6, 5, 2)
+    turn = np.linalg.qr(stream(3, "test/turn").standard_normal((6, 6)))[0]
+    assert cka(moments(w, 3 * w @ turn + 5)) == pytest.approx(1.0)
+    centre = np.eye(300) - 1 / 300
+    K, L = centre @ w @ w.T @ centre, centre @ s @ s.T @ centre
+    by_kernels = np.sum(K * L) / (np.linalg.norm(K) * np.linalg.norm(L))
+    assert cka(moments(w, s)) == pytest.approx(by_kernels)
 
 
 def test_group_dimensions_of_the_model_are_recovered() -> None:
@@ -79,13 +105,12 @@ def test_group_dimensions_of_the_model_are_recovered() -> None:
         p_w=p_w, cos=equal_cosines(p_w, p_s, p_sw), mu_w=3.0, mu_s=2.0, sigma_xi=1.0, sigma_y=0.1
     )
     sample = model.draw(8000, 0.5, d_z, stream(3, "test/model"), task="classification")
-    groups = Groups(("negative", "positive"), ("no", "yes"), frozenset({(0, 1), (1, 1)}))
-    codes = groups.codes((sample.y > 0).astype(int), sample.g)
+    codes = GROUPS.codes((sample.y > 0).astype(int), sample.g)
     found = pair_report(
         model.features("teacher", sample.z, sample.xi),
         model.features("student", sample.z, sample.xi),
         codes,
-        groups,
+        GROUPS,
         seed=0,
         fraction=1.0,
     )
@@ -108,10 +133,24 @@ def test_group_dimensions_of_the_model_are_recovered() -> None:
 def test_bad_features(change: object, words: str) -> None:
     w, s = change(*features(30, 4, 3, 1))  # type: ignore[operator]
     with pytest.raises(InputError, match=words):
-        correlation_dimension_canonical(w, s)
+        pair_report(w, s, np.zeros(len(w), dtype=int), GROUPS, seed=0)
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.1, float("nan")])
-def test_bad_fraction(fraction: float) -> None:
-    with pytest.raises(InputError, match="fraction"):
-        intrinsic_dimension(np.eye(3), fraction)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fraction": 0.0}, "fraction=0.0"),
+        ({"fraction": 1.1}, "fraction=1.1"),
+        ({"fraction": float("nan")}, "fraction=nan"),
+        ({"d_z": 0}, "d_z=0"),
+        ({"group_codes": np.full(30, 4)}, "codes in 0..3"),
+        ({"group_codes": np.zeros(29, dtype=int)}, "must be 30 codes"),
+    ],
+)
+def test_bad_arguments(change: dict[str, object], words: str) -> None:
+    w, s = features(30, 4, 3, 1)
+    arguments = {"group_codes": np.zeros(30, dtype=int), "groups": GROUPS, "seed": 0, **change}
+    with pytest.raises(InputError, match=words):
+        pair_report(w, s, **arguments)
+    with pytest.raises(InputError, match="n=19 samples"):
+        pair_report(w[:19], s[:19], np.zeros(19, dtype=int), GROUPS, seed=0)

@@ -6,9 +6,9 @@ import pytest
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.intrinsic import (
+    Pair,
     exact_risks,
     opr,
-    pair_of,
     pgr,
     printed_risks,
     student_variance,
@@ -34,6 +34,21 @@ def bases(d: int, d_w: int, d_s: int, seed: int) -> tuple[np.ndarray, np.ndarray
     W = np.linalg.qr(rng.standard_normal((d, d_w)))[0]
     S = np.linalg.qr(0.6 * W[:, :d_s] + 0.3 * rng.standard_normal((d, d_s)))[0]
     return W, S, 0.4 * rng.standard_normal(d)
+
+
+def pair_of(W: np.ndarray, S: np.ndarray, beta: np.ndarray) -> Pair:
+    """The Pair of orthonormal bases W (d, d_w), S (d, d_s) and a target beta (d,)."""
+    seen = W @ (W.T @ beta)
+    unseen = beta - seen
+    return Pair(
+        d_w=W.shape[1],
+        d_s=S.shape[1],
+        d_sw=float(min(np.sum((S.T @ W) ** 2), W.shape[1], S.shape[1])),
+        rho_w=float(unseen @ unseen),
+        rho_s=float(np.sum((beta - S @ (S.T @ beta)) ** 2)),
+        inherited=float(np.sum((S.T @ unseen) ** 2)),
+        leaked=float(np.sum((seen - S @ (S.T @ seen)) ** 2)),
+    )
 
 
 def test_exact_risks_against_dense_least_squares() -> None:
@@ -86,9 +101,11 @@ def test_too_few_samples_for_a_mean(n: float) -> None:
         teacher_variance(n, 1.0, 8)
 
 
-def test_bad_bases_and_noise() -> None:
+def test_bad_pair_and_noise() -> None:
     W, S, beta = bases(20, 8, 5, 0)
-    with pytest.raises(InputError, match="orthonormal"):
-        pair_of(2 * W, S, beta)
+    with pytest.raises(InputError, match=r"d_sw=6 is outside \[0, 5\]"):
+        Pair(8, 5, 6, 0.0, 0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="rho_w=-1"):
+        Pair(8, 5, 4, -1, 0.0, 0.0, 0.0)
     with pytest.raises(InputError, match="sigma2"):
         printed_risks(pair_of(W, S, beta), 20, 20, -1.0)

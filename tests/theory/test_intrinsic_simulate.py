@@ -9,11 +9,12 @@ from scipy import stats
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory import intrinsic_simulate
+from w2s_groups.theory.intervals import mean_interval, ratio_interval
 from w2s_groups.theory.intrinsic import MODELS, exact_risks
-from w2s_groups.theory.intrinsic_simulate import Setting, gram, interval, ratio_interval, simulate
+from w2s_groups.theory.intrinsic_simulate import Sizes, gram, simulate_risks
 
-SETTING = Setting(d=40, d_star=12, d_w=6, d_s=4)
-WIDE = Setting(d=40, d_star=3, d_w=6, d_s=5)  # features beyond the target's coordinates
+SETTING = Sizes(d=40, d_star=12, d_w=6, d_s=4)
+WIDE = Sizes(d=40, d_star=3, d_w=6, d_s=5)  # features beyond the target's coordinates
 SHAPES = [(9, 5), (5, 5), (3, 5), (1, 4)]
 
 
@@ -90,7 +91,7 @@ def test_a_trial_is_least_squares_on_its_samples(setting, monkeypatch):
         return samples[-1].transpose(0, 2, 1) @ samples[-1]
 
     monkeypatch.setattr(intrinsic_simulate, "gram", drawn)
-    found = simulate(setting, d_sw, n, N, sigma2, trials, stream(3, "test/trial"))
+    found = simulate_risks(setting, d_sw, n, N, sigma2, trials, stream(3, "test/trial"))
     signs = stream(3, "test/trial").choice([-1.0, 1.0], (trials, setting.d_star))
     labelled, unlabelled = samples
     assert (labelled.shape[1], unlabelled.shape[1]) == (n, N)
@@ -119,7 +120,7 @@ def test_risks_are_those_of_samples_drawn_in_full(setting, d_sw, sigma2):
         x = rng.standard_normal((n + N, setting.d))
         labels = x @ beta + np.sqrt(sigma2) * rng.standard_normal(n + N)
         dense[row] = dense_risks(setting, d_sw, x[:n], x[n:], labels, beta)
-    found = simulate(setting, [d_sw], n, N, [sigma2], 20_000, stream(5, "test/full"))[:, 0, 0]
+    found = simulate_risks(setting, [d_sw], n, N, [sigma2], 20_000, stream(5, "test/full"))[:, 0, 0]
     exact = exact_risks(setting.pair(d_sw), n, N, sigma2)
     expected = np.array([exact[name] for name in MODELS])
     means, errors = zip(
@@ -139,7 +140,7 @@ def test_risks_are_those_of_samples_drawn_in_full(setting, d_sw, sigma2):
 
 def test_d_sw_and_noise_of_a_trial_share_its_samples():
     sigma2 = [0.0, 1.0, 4.0, 9.0]
-    found = simulate(SETTING, [0, 2, 4], 15, 13, sigma2, 30, stream(6, "test/paired"))
+    found = simulate_risks(SETTING, [0, 2, 4], 15, 13, sigma2, 30, stream(6, "test/paired"))
     assert found.shape == (30, 3, 4, 4)
     for name in ("baseline", "ceiling"):
         same = found[..., MODELS.index(name)]
@@ -147,13 +148,13 @@ def test_d_sw_and_noise_of_a_trial_share_its_samples():
     assert (np.ptp(found[..., MODELS.index("w2s")], axis=1) > 0).all()
     # Coefficients are affine in sigma on one sample, so a risk is quadratic in it.
     np.testing.assert_allclose(np.diff(found, 3, axis=2), 0, atol=1e-11 * found.max())
-    alone = simulate(SETTING, [2], 15, 13, sigma2, 30, stream(6, "test/paired"))
+    alone = simulate_risks(SETTING, [2], 15, 13, sigma2, 30, stream(6, "test/paired"))
     np.testing.assert_allclose(alone, found[:, 1:2], rtol=1e-12)
 
 
 def test_a_target_that_all_see_is_found_without_noise():
-    setting = Setting(d=40, d_star=4, d_w=6, d_s=6)
-    found = simulate(setting, [6], 15, 13, [0.0], 10, stream(7, "test/found"))
+    setting = Sizes(d=40, d_star=4, d_w=6, d_s=6)
+    found = simulate_risks(setting, [6], 15, 13, [0.0], 10, stream(7, "test/found"))
     assert found.max() < 1e-24
 
 
@@ -169,11 +170,11 @@ def test_a_target_that_all_see_is_found_without_noise():
         ({"d_sw": [-1]}, "d_sw=-1 must lie in 0"),
     ],
 )
-def test_bad_input_to_simulate(changes, message):
+def test_bad_input_to_simulate_risks(changes, message):
     good = {"d_sw": [2], "n": 8, "N": 6, "sigma2": [0.1], "trials": 2}
-    simulate(SETTING, rng=stream(0, "test/bad"), **good)
+    simulate_risks(SETTING, rng=stream(0, "test/bad"), **good)
     with pytest.raises(InputError, match=message):
-        simulate(SETTING, rng=stream(0, "test/bad"), **(good | changes))
+        simulate_risks(SETTING, rng=stream(0, "test/bad"), **(good | changes))
 
 
 @pytest.mark.parametrize(
@@ -187,11 +188,11 @@ def test_bad_input_to_simulate(changes, message):
 )
 def test_bad_setting(sizes, message):
     with pytest.raises(InputError, match=message):
-        Setting(*sizes)
+        Sizes(*sizes)
 
 
 def test_teacher_needs_room_after_its_offset():
-    setting = Setting(d=9, d_star=5, d_w=6, d_s=4)
+    setting = Sizes(d=9, d_star=5, d_w=6, d_s=4)
     assert setting.teacher(1) == slice(3, 9)
     with pytest.raises(InputError, match="leaving room for d_w=6 coordinates"):
         setting.teacher(0)
@@ -200,10 +201,10 @@ def test_teacher_needs_room_after_its_offset():
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_interval_is_scipys(level):
     values = stream(8, "test/interval").gamma(2.0, size=17)
-    mean, *ends = interval(values, level)
+    mean, half = mean_interval(values, level)
     assert mean == pytest.approx(values.mean())
     expected = stats.t.interval(level, 16, loc=values.mean(), scale=stats.sem(values))
-    assert ends == pytest.approx(expected)
+    assert (mean - half, mean + half) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95])

@@ -13,14 +13,32 @@ from scipy import stats
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.theory import limits, sobol
-from w2s_groups.theory.limits import Limits, exact_limits, student_limits
+from w2s_groups.theory import sobol
+from w2s_groups.theory.limits import Limits, exact_limits
 from w2s_groups.theory.model import GroupModel
+from w2s_groups.theory.regime import Regime
+from w2s_groups.theory.sides import student_limits
 from w2s_groups.theory.sobol import sobol_risks
 
 REFERENCE = json.loads(Path(__file__).with_name("theory_reference.json").read_text())
-SETTING = ("gamma_z", "nu_z", "alpha_w", "alpha_s", "eta_l", "eta_u")
+RATES = ("gamma_z", "nu_z", "alpha_w", "alpha_s")
 MIXES = [0.0, 0.5, 1.0]
+
+
+def regime(setting: dict[str, float]) -> Regime:
+    return Regime(**{name: setting[name] for name in RATES if name in setting})
+
+
+def limits_of(model: GroupModel, rtol: float = 1e-6, **setting: float) -> Limits:
+    eta_l, eta_u = setting["eta_l"], setting["eta_u"]
+    return exact_limits(model, regime(setting), eta_l=eta_l, eta_u=eta_u, rtol=rtol)
+
+
+def sobol_of(model: GroupModel, log2_nodes: int, scramblings: int, **setting: float) -> np.ndarray:
+    return sobol_risks(
+        model, regime(setting), eta_l=setting["eta_l"], eta_u=setting["eta_u"], eta_t=MIXES,
+        rng=stream(1, "sobol"), log2_nodes=log2_nodes, scramblings=scramblings,
+    )  # fmt: skip
 
 
 def random_model(seed: int, p_w: int, p_s: int, law: Any, **changes: Any) -> GroupModel:
@@ -66,7 +84,7 @@ def test_reference_settings(name: str) -> None:
         law=case["law"],
     )
     assert (model.p, model.p_s) == (case["p"], case["p_s"])
-    result = exact_limits(model, **{key: case[key] for key in SETTING})
+    result = limits_of(model, **{key: case[key] for key in (*RATES, "eta_l", "eta_u")})
     rounding = 0.5e-5
     allowed = rounding + case["spread"]
     np.testing.assert_allclose(risks(result), [case["teacher"], case["student"]], atol=allowed)
@@ -92,11 +110,9 @@ def test_agrees_with_brute_force(
         "eta_l": 0.15,
         "eta_u": 0.4,
     }
-    exact = risks(exact_limits(model, **setting))
+    exact = risks(limits_of(model, **setting))
     count = 12
-    sample = sobol_risks(
-        model, eta_t=MIXES, rng=stream(1, "sobol"), log2_nodes=9, scramblings=count, **setting
-    )
+    sample = sobol_of(model, 9, count, **setting)
     error = sample.std(axis=0, ddof=1) / np.sqrt(count)
     limit = stats.t.isf(1e-5, count - 1)
     np.testing.assert_array_less(np.abs(sample.mean(axis=0) - exact), limit * error)
@@ -109,11 +125,12 @@ def test_every_entry_of_the_students_noise_agrees_with_brute_force(law: Any) -> 
     model, nu_z, alpha, eta_u, count = random_model(3, 5, 5, law), 1.5, 0.5, 0.3, 12
     model = replace(model, S=model.W)
     K = np.outer([1.0, 0.5, -1, 2, 1], [1.0, 0.5, -1, 2, 1])
-    found = student_limits(model, np.array([eta_u]), nu_z, alpha, 96).V(K[None])[0]
+    side = Regime(0.0, nu_z, alpha_s=alpha)
+    found = student_limits(model, side, np.array([eta_u]), 96).V(K[None])[0]
     sample = np.empty((count, 5, 5))
     for row in range(count):
         psi_w, psi_s, weight = sobol._nodes(model, eta_u, 12, stream(row, "nodes"))
-        M, c = sobol._fixed_point("nu_z", psi_s, weight, nu_z, alpha)
+        M, c = sobol._fixed_point("student", psi_s, weight, side)
         residual = psi_w - psi_s @ (M @ (psi_s * (weight * c)[:, None]).T @ psi_w)
         r = np.einsum("ni,ij,nj->n", residual, K, residual)
         sample[row] = sobol._noise(M, psi_s, weight * c**2, nu_z, r)
@@ -134,7 +151,7 @@ def test_isotropic_ridge_is_marchenko_pastur(gamma_z: float, alpha: float) -> No
     m = (-linear + np.sqrt(linear**2 + 4 * gamma_z * alpha)) / (2 * gamma_z * alpha)
     slope = (gamma_z * m**2 + m) / (2 * alpha * gamma_z * m + linear)
     expected = (1.4 * alpha) ** 2 * slope + 0.49 * gamma_z * (m - alpha * slope)
-    result = exact_limits(
+    result = limits_of(
         model, gamma_z=gamma_z, nu_z=0.1, eta_l=0.2, eta_u=0.3, alpha_w=alpha, alpha_s=0.1
     )
     np.testing.assert_allclose(result.teacher_risk(MIXES), expected, rtol=1e-9)
@@ -159,7 +176,7 @@ def test_agrees_with_a_dense_simulation() -> None:
             E[0] -= model.beta_star(d_z)
             outcome[row, side] = [np.sum(moment * (E @ E.T)) for moment in A[side]]
     exact = risks(
-        exact_limits(model, gamma_z=d_z / n, nu_z=d_z / N, eta_l=0.1, eta_u=0.4, alpha_w=alpha)
+        limits_of(model, gamma_z=d_z / n, nu_z=d_z / N, eta_l=0.1, eta_u=0.4, alpha_w=alpha)
     )
     error = outcome.std(axis=0, ddof=1) / np.sqrt(repeats)
     np.testing.assert_array_less(np.abs(outcome.mean(axis=0) - exact), 4 * error)
@@ -173,12 +190,12 @@ def test_ridgeless_noise_is_the_resolvent(
 ) -> None:
     """V_w = σ_y² γ_z M_w, no bias, and nothing depends on ‖β*‖."""
     setting = {"gamma_z": x / model.p_w, "nu_z": y / model.p_s, "eta_l": eta_l, "eta_u": eta_u}
-    result = exact_limits(model, **setting)
+    result = limits_of(model, **setting)
     expected = model.sigma_y**2 * setting["gamma_z"] * result.M_w
     np.testing.assert_allclose(result.V_w, expected, rtol=1e-8, atol=1e-9 * np.abs(expected).max())
     np.testing.assert_array_equal(result.b_w, np.eye(model.p_w)[0])
     other = GroupModel(model.W, model.S, model.mu_xi, model.sigma_xi, model.sigma_y, 5.0, model.law)
-    np.testing.assert_allclose(risks(exact_limits(other, **setting)), risks(result), rtol=1e-9)
+    np.testing.assert_allclose(risks(limits_of(other, **setting)), risks(result), rtol=1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -187,7 +204,7 @@ def test_fixed_points_hold(
     model: GroupModel, x: float, eta_l: float, eta_u: float, alpha: float
 ) -> None:
     """Trace of 2.1: tr((I - αM)) = E[q / (1 + γq)] with q = ψᵀMψ, hence below min(p_w, 1/γ)."""
-    result = exact_limits(
+    result = limits_of(
         model, gamma_z=x, nu_z=x, eta_l=eta_l, eta_u=eta_u, alpha_w=alpha, alpha_s=alpha
     )
     for M, p in ((result.M_w, model.p_w), (result.M_s, model.p_s)):
@@ -218,7 +235,7 @@ def test_same_features_give_the_teacher_back(
     model = GroupModel(
         base.W, base.W @ turn, base.mu_xi, base.sigma_xi, base.sigma_y, base.beta_norm, law
     )
-    result = exact_limits(model, gamma_z=x / p, nu_z=y / p, eta_l=eta_l, eta_u=eta_u)
+    result = limits_of(model, gamma_z=x / p, nu_z=y / p, eta_l=eta_l, eta_u=eta_u)
     np.testing.assert_allclose(*risks(result), rtol=1e-8)
     assert np.all(np.abs(result.gain(MIXES)) < 1e-8 * result.teacher_risk(MIXES))
 
@@ -228,7 +245,7 @@ def test_same_features_give_the_teacher_back(
 def test_one_feature_closed_form(x: float, y: float) -> None:
     """p_w = p_s = 1: both equal σ_y² γ_z / (1 - γ_z)."""
     model = random_model(2, 1, 1, "mixture")
-    result = exact_limits(model, gamma_z=x, nu_z=y, eta_l=0.1, eta_u=0.5)
+    result = limits_of(model, gamma_z=x, nu_z=y, eta_l=0.1, eta_u=0.5)
     np.testing.assert_allclose(risks(result), model.sigma_y**2 * x / (1 - x), rtol=1e-10)
 
 
@@ -238,8 +255,9 @@ def test_renaming_the_groups_changes_no_ridgeless_risk(
     model: GroupModel, x: float, y: float, eta_l: float, eta_u: float
 ) -> None:
     load_z = {"gamma_z": x / model.p_w, "nu_z": y / model.p_s}
-    result = exact_limits(model, eta_l=eta_l, eta_u=eta_u, **load_z)
-    renamed = exact_limits(model.swapped(), eta_l=1 - eta_l, eta_u=1 - eta_u, **load_z)
+    result = limits_of(model, eta_l=eta_l, eta_u=eta_u, **load_z)
+    mirrored = replace(model, mu_xi=-model.mu_xi)  # ξ -> ξ - μ keeps the span of ψ
+    renamed = limits_of(mirrored, eta_l=1 - eta_l, eta_u=1 - eta_u, **load_z)
     np.testing.assert_allclose(risks(renamed)[:, ::-1], risks(result), rtol=1e-6)
 
 
@@ -248,7 +266,7 @@ def test_renaming_the_groups_changes_no_ridgeless_risk(
 def test_risk_is_linear_or_quadratic_in_eta_t(
     model: GroupModel, alpha: float, eta_l: float, eta_u: float
 ) -> None:
-    result = exact_limits(
+    result = limits_of(
         model, gamma_z=0.1, nu_z=0.1, eta_l=eta_l, eta_u=eta_u, alpha_w=alpha, alpha_s=alpha
     )
     order = 2 if model.law == "mixture" else 3
@@ -274,7 +292,7 @@ def test_turning_or_padding_xi_changes_nothing(model: GroupModel, seed: int, alp
         "gamma_z": 0.1, "nu_z": 0.12, "eta_l": 0.2, "eta_u": 0.4, "alpha_w": alpha, "alpha_s": alpha
     }  # fmt: skip
     np.testing.assert_allclose(
-        risks(exact_limits(turned, **setting)), risks(exact_limits(model, **setting)), rtol=1e-8
+        risks(limits_of(turned, **setting)), risks(limits_of(model, **setting)), rtol=1e-8
     )
 
 
@@ -285,7 +303,7 @@ def test_blind_student_sees_only_the_mean_shift() -> None:
         [0, 0], p_w=5, mu_xi=mu, sigma_xi=0.5, sigma_y=1.3, law="location"
     )
     for gamma_z in (1e-4, 1e-6):
-        result = exact_limits(model, gamma_z=gamma_z, nu_z=0, eta_l=0.5, eta_u=0.1)
+        result = limits_of(model, gamma_z=gamma_z, nu_z=0, eta_l=0.5, eta_u=0.1)
         expected = 1.69 * gamma_z * (1 + 0.16 * (9 + 1) / 0.25)
         # first order in gamma_z: the next term is relative gamma_z p_w (1 + ...), below 100 gamma_z
         np.testing.assert_allclose(result.student_risk(MIXES), expected, rtol=100 * gamma_z)
@@ -295,7 +313,7 @@ def test_balanced_small_rates_count_dimensions() -> None:
     """η all equal, location: student / (σ_y²γ_z) -> p_sw + ν_z (p_w - p_sw) p_s."""
     model = random_model(9, 5, 3, "location")
     gamma_z, nu_z = 1e-6, 1e-4
-    result = exact_limits(model, gamma_z=gamma_z, nu_z=nu_z, eta_l=0.3, eta_u=0.3)
+    result = limits_of(model, gamma_z=gamma_z, nu_z=nu_z, eta_l=0.3, eta_u=0.3)
     ratio = result.student_risk(0.3) / (model.sigma_y**2 * gamma_z)
     expected = model.p_sw + nu_z * (model.p_w - model.p_sw) * model.p_s
     assert ratio == pytest.approx(expected, abs=20 * (gamma_z + nu_z**2) * model.p_w * model.p_s)
@@ -304,10 +322,10 @@ def test_balanced_small_rates_count_dimensions() -> None:
 @pytest.mark.parametrize("law", ["mixture", "location"])
 def test_noise_form_is_the_adjoint_of_the_noise(law: Any) -> None:
     model = random_model(11, 4, 5, law)
-    student = student_limits(model, np.array([0.1, 0.6]), 0.15, 0.02, 48)
+    student = student_limits(model, Regime(0.0, 0.15, alpha_s=0.02), np.array([0.1, 0.6]), 48)
     half = stream(0, "K").standard_normal((4, 4))
     K = np.stack([half @ half.T, np.diag([1.0, 2, 0, 3])])
-    A = limits.test_moments(model, "student", MIXES)
+    A = model.test_moments("student", MIXES)
     direct = np.einsum("tij,eij->et", A, student.V(K))
     np.testing.assert_allclose(
         np.einsum("etij,eij->et", student.noise_form(A), K), direct, rtol=1e-10
@@ -323,8 +341,8 @@ def test_reported_error_bounds_the_change(
         "gamma_z": 0.7, "nu_z": 0.5, "eta_l": eta_l, "eta_u": eta_u, "alpha_w": alpha,
         "alpha_s": alpha,
     }  # fmt: skip
-    rough = exact_limits(model, rtol=1e-2, **setting)
-    fine = exact_limits(model, rtol=0.0, **setting)
+    rough = limits_of(model, rtol=1e-2, **setting)
+    fine = limits_of(model, rtol=0.0, **setting)
     assert np.max(np.abs(risks(rough) / risks(fine) - 1)) <= rough.error + 1e-9
 
 
@@ -347,18 +365,15 @@ BASE = {"gamma_z": 0.05, "nu_z": 0.05, "eta_l": 0.1, "eta_u": 0.3}
 def test_bad_setting(changes: dict[str, float], message: str) -> None:
     model = random_model(1, 5, 3, "mixture")
     with pytest.raises(InputError, match=message):
-        exact_limits(model, **{**BASE, **changes})
+        limits_of(model, **{**BASE, **changes})
     if "gamma_z" in changes or "nu_z" in changes:
         with pytest.raises(InputError, match=next(iter(changes))):
-            sobol_risks(
-                model, eta_t=MIXES, rng=stream(0, "sobol"), log2_nodes=3, scramblings=1,
-                **{**BASE, **changes},
-            )  # fmt: skip
+            sobol_of(model, 3, 1, **{**BASE, **changes})
 
 
 def test_bad_eta_t_and_singular_moment() -> None:
     model = random_model(1, 5, 3, "mixture")
     with pytest.raises(InputError, match=r"eta_t=2\.0"):
-        exact_limits(model, **BASE).teacher_risk(2)
+        limits_of(model, **BASE).teacher_risk(2)
     with pytest.raises(InputError, match=r"second moment at eta=0\.1 singular"):
-        exact_limits(random_model(1, 5, 3, "mixture", sigma_xi=1e-7), **BASE)
+        limits_of(random_model(1, 5, 3, "mixture", sigma_xi=1e-7), **BASE)

@@ -1,5 +1,7 @@
 """The map is the limits at every point, its zero line is where they vanish."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -9,9 +11,10 @@ from w2s_groups.theory.answer import answer
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.limits import exact_limits
 from w2s_groups.theory.model import Law
-from w2s_groups.theory.phase import best_eta_u_exact, phase_map, risk_map, zero_points
+from w2s_groups.theory.phase import best_eta_u_exact, phase_map, risk_map
+from w2s_groups.theory.regime import Regime
 
-SETTING = {"gamma_z": 0.08, "nu_z": 0.15}
+RATES = Regime(0.08, 0.15)
 
 
 def model(law: Law = "mixture"):  # type: ignore[no-untyped-def]
@@ -27,11 +30,11 @@ def test_every_point_of_the_map_is_the_limit_there(
 ) -> None:
     m, eta_t = model(law), [0.0, 0.5, 1.0]
     eta_l, eta_u = np.array([0.05, 0.3]), np.array([0.0, 0.2, 0.5])
-    ridge = {"alpha_w": alpha_w, "alpha_s": alpha_s}
-    found = risk_map(m, eta_l=eta_l, eta_u=eta_u, eta_t=eta_t, **SETTING, **ridge)
+    rates = Regime(0.08, 0.15, alpha_w, alpha_s)
+    found = risk_map(m, rates, eta_l=eta_l, eta_u=eta_u, eta_t=eta_t)
     for i, x in enumerate(eta_l):
         for j, y in enumerate(eta_u):
-            one = exact_limits(m, eta_l=x, eta_u=y, **SETTING, **ridge)
+            one = exact_limits(m, rates, eta_l=x, eta_u=y)
             np.testing.assert_allclose(found.teacher[:, i], one.teacher_risk(eta_t), rtol=3e-5)
             np.testing.assert_allclose(found.student[:, i, j], one.student_risk(eta_t), rtol=3e-5)
 
@@ -39,10 +42,15 @@ def test_every_point_of_the_map_is_the_limit_there(
 def test_zero_line_and_best_eta_u() -> None:
     m = model()
     axis = np.linspace(0, 0.5, 26)
-    found = phase_map(m, eta_l=axis, eta_u=axis, eta_t=[0.5], **SETTING)
-    for eta_l, eta_u in zero_points(found.gain_exact[0], axis, axis):
-        gain = exact_limits(m, eta_l=eta_l, eta_u=eta_u, **SETTING).gain([0.5])[0]
-        assert abs(gain) < 0.02 * np.abs(found.gain_exact[0]).max()
+    found = phase_map(m, RATES, eta_l=axis, eta_u=axis, eta_t=[0.5])
+    gain = found.gain_exact[0]
+    rows, columns = np.nonzero(gain[:, :-1] * gain[:, 1:] < 0)
+    assert rows.size
+    for i, j in zip(rows, columns, strict=True):
+        low, high = gain[i, j], gain[i, j + 1]
+        zero = axis[j] + low / (low - high) * axis[1]
+        here = exact_limits(m, RATES, eta_l=axis[i], eta_u=zero).gain([0.5])[0]
+        assert abs(here) < 0.02 * np.abs(gain).max()
     best = found.best_eta_u_exact[0]
     for i in (0, 12, 25):
         on_grid = axis[int(np.argmax(found.gain_exact[0, i]))]
@@ -51,25 +59,25 @@ def test_zero_line_and_best_eta_u() -> None:
 
 def test_answer_reads_the_map() -> None:
     m = model()
-    found = answer(m, eta_l=0.05, eta_u=0.3, eta_t=[0.5], **SETTING).mixes[0]
-    exact = exact_limits(m, eta_l=0.05, eta_u=0.3, **SETTING)
+    found = answer(m, RATES, eta_l=0.05, eta_u=0.3, eta_t=[0.5]).mixes[0]
+    exact = exact_limits(m, RATES, eta_l=0.05, eta_u=0.3)
     assert found.exact.teacher == pytest.approx(exact.teacher_risk([0.5])[0], rel=1e-4)
     assert found.exact.student == pytest.approx(exact.student_risk([0.5])[0], rel=1e-4)
     for zero in found.exact.zeros:
-        gain = exact_limits(m, eta_l=0.05, eta_u=zero, **SETTING).gain([0.5])[0]
+        gain = exact_limits(m, RATES, eta_l=0.05, eta_u=zero).gain([0.5])[0]
         assert abs(gain) < 1e-3 * found.exact.teacher
     best = found.exact.best_eta_u
     for other in (best - 0.02, best + 0.02):
         if 0 <= other <= 0.5:
-            gain = exact_limits(m, eta_l=0.05, eta_u=other, **SETTING).gain([0.5])[0]
+            gain = exact_limits(m, RATES, eta_l=0.05, eta_u=other).gain([0.5])[0]
             assert gain <= found.best_gain + 1e-6
 
 
 def test_bad_axes() -> None:
     with pytest.raises(InputError, match="eta_u"):
-        risk_map(model(), eta_l=np.array([0.1]), eta_u=np.array([]), eta_t=[0.5], **SETTING)
+        risk_map(model(), RATES, eta_l=np.array([0.1]), eta_u=np.array([]), eta_t=[0.5])
     with pytest.raises(InputError, match=r"eta_l=1.5"):
-        risk_map(model(), eta_l=np.array([1.5]), eta_u=np.array([0.1]), eta_t=[0.5], **SETTING)
+        risk_map(model(), RATES, eta_l=np.array([1.5]), eta_u=np.array([0.1]), eta_t=[0.5])
 
 
 @pytest.mark.parametrize("law", ["mixture", "location"])
@@ -78,12 +86,12 @@ def test_best_eta_u_is_the_minimiser_of_the_limit(law: Law) -> None:
         p_w=5, cos=equal_cosines(5, 3, 1.4), mu_w=2.0, mu_s=0.3, sigma_xi=0.7, sigma_y=1.0, law=law
     )
     eta_l, mixes = [0.2, 0.4], [0.0, 0.5]
-    best = best_eta_u_exact(m, eta_l=np.array(eta_l), eta_t=mixes, **SETTING)
+    best = best_eta_u_exact(m, RATES, eta_l=np.array(eta_l), eta_t=mixes)
     for i, eta in enumerate(eta_l):
         for t, mix in enumerate(mixes):
             found = minimize_scalar(
                 lambda u, eta=eta, mix=mix: float(
-                    exact_limits(m, eta_l=eta, eta_u=u, **SETTING).student_risk(mix)
+                    exact_limits(m, RATES, eta_l=eta, eta_u=u).student_risk(mix)
                 ),
                 bounds=(0, 0.5),
                 method="bounded",
@@ -95,19 +103,19 @@ def test_best_eta_u_is_the_minimiser_of_the_limit(law: Law) -> None:
 def test_renaming_the_groups_mirrors_the_map() -> None:
     axis = np.linspace(0, 1, 5)
     one, other = (
-        risk_map(m, eta_l=axis, eta_u=axis, eta_t=[0.2, 0.8], **SETTING).gain
-        for m in (model(), model().swapped())
+        risk_map(m, RATES, eta_l=axis, eta_u=axis, eta_t=[0.2, 0.8]).gain
+        for m in (model(), replace(model(), mu_xi=-model().mu_xi))
     )
     np.testing.assert_allclose(other[::-1, ::-1, ::-1], one, atol=1e-5 * np.abs(one).max())
 
 
 def test_print_covers_no_ridge_model_and_same_features_leave_eta_u_free() -> None:
     axis = np.linspace(0, 0.5, 3)
-    ridge = phase_map(model(), eta_l=axis, eta_u=axis, alpha_s=0.1, **SETTING)
+    ridge = phase_map(model(), Regime(0.08, 0.15, alpha_s=0.1), eta_l=axis, eta_u=axis)
     assert np.isnan(ridge.gain_printed).all()
     assert np.isnan(ridge.best_eta_u_printed).all()
     same = model_with_overlap(
         p_w=3, cos=[1, 1], mu_w=1.0, mu_s=1.0, alignment=1.0, sigma_xi=0.5, sigma_y=1.0
     )
-    assert np.isnan(best_eta_u_exact(same, eta_l=axis, eta_t=[0.5], **SETTING)).all()
-    assert answer(same, eta_l=0.1, eta_u=0.3, **SETTING).mixes[0].exact.zeros == ()
+    assert np.isnan(best_eta_u_exact(same, RATES, eta_l=axis, eta_t=[0.5])).all()
+    assert answer(same, RATES, eta_l=0.1, eta_u=0.3).mixes[0].exact.zeros == ()

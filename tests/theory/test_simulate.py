@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,11 @@ from scipy.stats import binom
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.intervals import mean_interval
+from w2s_groups.theory.limits import Limits, exact_limits
 from w2s_groups.theory.model import GroupModel
-from w2s_groups.theory.simulate import Case, excess_risk, mean_interval, simulate, simulate_cases
+from w2s_groups.theory.regime import Regime
+from w2s_groups.theory.simulate import Case, Risks, Simulation, excess_risk, simulate
 
 ETA_T = (0.0, 0.5, 1.0)
 
@@ -35,25 +39,34 @@ def random_setting(rng: np.random.Generator) -> dict:
         law=("mixture", "location")[int(rng.integers(2))],
     )
     ridge = rng.random() < 0.5
+    gamma_z, nu_z = (float(rng.choice([0.05, 0.1])) for _ in range(2))
     return {
         "model": model,
-        "gamma_z": float(rng.choice([0.05, 0.1])),
-        "nu_z": float(rng.choice([0.05, 0.1])),
+        "regime": Regime(gamma_z, nu_z, alpha_w=0.1 * ridge, alpha_s=0.05 * ridge),
         "eta_l": float(rng.uniform(0, 0.5)),
         "eta_u": float(rng.uniform(0, 0.5)),
-        "alpha_w": 0.1 * ridge,
-        "alpha_s": 0.05 * ridge,
     }
 
 
-def run(setting: dict, d_z: int, replicates: int, seed: int):
-    s = dict(setting)
-    model, gamma_z, nu_z = s.pop("model"), s.pop("gamma_z"), s.pop("nu_z")
-    eta_l, eta_u = [s.pop("eta_l")], [s.pop("eta_u")]
-    return simulate(
-        model, d_z=d_z, n=round(d_z / gamma_z), N=round(d_z / nu_z), eta_l=eta_l, eta_u=eta_u,
-        eta_t=ETA_T, seed=seed, replicates=range(replicates), **s,
+def one_case(
+    model: GroupModel, N: int, eta_l: tuple[float, ...], shared: Simulation, replicates
+) -> Risks:
+    return simulate([Case(model, N, eta_l)], shared, replicates)[0]
+
+
+def run(setting: dict, d_z: int, replicates: int, seed: int) -> Risks:
+    regime = setting["regime"]
+    shared = Simulation(
+        d_z, round(d_z / regime.gamma_z), (setting["eta_u"],), ETA_T, seed, regime.alpha_w,
+        regime.alpha_s,
     )  # fmt: skip
+    N = round(d_z / regime.nu_z)
+    return one_case(setting["model"], N, (setting["eta_l"],), shared, range(replicates))
+
+
+def limit_of(setting: dict) -> Limits:
+    etas = {"eta_l": setting["eta_l"], "eta_u": setting["eta_u"]}
+    return exact_limits(setting["model"], setting["regime"], **etas)
 
 
 def check_coverage(d_z: int, settings: int, replicates: int) -> None:
@@ -63,7 +76,7 @@ def check_coverage(d_z: int, settings: int, replicates: int) -> None:
     for k in range(settings):
         setting = random_setting(rng)
         risks = run(setting, d_z, replicates, seed=k)
-        limits = exact_limits(**setting)
+        limits = limit_of(setting)
         for side, values, exact in (
             ("teacher", risks.teacher[:, 0], limits.teacher_risk(ETA_T)),
             ("student", risks.student[:, 0, 0], limits.student_risk(ETA_T)),
@@ -85,9 +98,8 @@ def test_exact_limits_lie_in_the_interval_at_d_z_256():
 
 @pytest.mark.slow
 def test_gap_to_the_limit_shrinks_with_d_z():
-    setting = random_setting(np.random.default_rng(2)) | {"gamma_z": 0.2, "nu_z": 0.1}
-    setting |= {"alpha_w": 0.0, "alpha_s": 0.0}
-    exact = exact_limits(**setting).teacher_risk(0.5)
+    setting = random_setting(np.random.default_rng(2)) | {"regime": Regime(0.2, 0.1)}
+    exact = limit_of(setting).teacher_risk(0.5)
     gap = {}
     for d_z, replicates in ((64, 400), (512, 60)):
         mean, half = mean_interval(run(setting, d_z, replicates, 0).teacher[:, 0, 1])
@@ -100,20 +112,15 @@ def test_same_span_student_is_its_teacher_at_finite_size():
     model = model_with_overlap(
         p_w=3, cos=[1.0, 1.0], mu_w=1.0, mu_s=1.0, sigma_xi=0.5, sigma_y=1.0, law="mixture"
     )
-    risks = simulate(
-        model, d_z=20, n=200, N=150, eta_l=[0.1, 0.5], eta_u=[0.0, 0.4], eta_t=ETA_T, seed=0,
-        replicates=[0, 1], tol=1e-9,
-    )  # fmt: skip
+    shared = Simulation(20, 200, (0.0, 0.4), ETA_T, 0, tol=1e-9)
+    risks = one_case(model, 150, (0.1, 0.5), shared, [0, 1])
     assert np.abs(risks.gain).max() < 1e-7 * risks.teacher.max()
 
 
 def test_p_w_1_has_its_closed_form_at_finite_size():
     model = GroupModel(np.zeros((1, 0)), np.zeros((1, 0)), np.ones(1), 1.0, 1.5)
     d_z, n = 20, 60
-    risks = simulate(
-        model, d_z=d_z, n=n, N=80, eta_l=[0.2], eta_u=[0.2], eta_t=[0.5], seed=1,
-        replicates=range(150),
-    )  # fmt: skip
+    risks = one_case(model, 80, (0.2,), Simulation(d_z, n, (0.2,), (0.5,), 1), range(150))
     values = risks.teacher[:, 0, 0]
     error = abs(values.mean() - 1.5**2 * d_z / (n - d_z - 1))
     assert error < 4 * values.std(ddof=1) / np.sqrt(len(values))
@@ -121,36 +128,29 @@ def test_p_w_1_has_its_closed_form_at_finite_size():
 
 def test_mixture_risk_is_linear_in_eta_t_and_parts_of_a_run_agree():
     setting = random_setting(np.random.default_rng(0))
-    common = {"d_z": 16, "n": 160, "N": 120, "eta_l": [0.1], "eta_u": [0.3], "eta_t": ETA_T}
+    shared = Simulation(16, 160, (0.3,), ETA_T, 4)
     model = model_with_overlap(
         p_w=3, cos=[0.5], mu_w=1.0, mu_s=0.5, sigma_xi=0.7, sigma_y=1.0, law="mixture"
     )
-    whole = simulate(model, **common, seed=4, replicates=[0, 1, 2])
-    part = simulate(model, **common, seed=4, replicates=[1])
+    whole = one_case(model, 120, (0.1,), shared, [0, 1, 2])
+    part = one_case(model, 120, (0.1,), shared, [1])
     assert np.allclose(whole.student[1], part.student[0], rtol=1e-3)
     for risks in (whole.teacher, whole.student):
         assert np.allclose(risks[..., 1], (risks[..., 0] + risks[..., 2]) / 2)
-    streamed = simulate(model, **common, seed=4, replicates=[1], memory=0)
+    streamed = one_case(model, 120, (0.1,), replace(shared, memory=0), [1])
     assert np.allclose(streamed.student, part.student)
     other = model_with_overlap(
         p_w=3, cos=[0.2], mu_w=0.4, mu_s=0.1, sigma_xi=0.5, sigma_y=2.0, law="location"
     )
     cases = [Case(other, 100, (0.2,)), Case(model, 120, (0.4, 0.1)), Case(model, 120, (0.1,))]
-    shared = {k: v for k, v in common.items() if k not in ("N", "eta_l")}
-    ran = simulate_cases(
-        cases, **shared, alpha_w=0.0, alpha_s=0.0, seed=4, replicates=[1], tol=1e-4, memory=1e9,
-        device="cpu",
-    )  # fmt: skip
-    alone = simulate(other, **shared, N=100, eta_l=[0.2], seed=4, replicates=[1])
-    for risks, expected in ((ran[0], alone), (ran[2], part)):
+    ran = simulate(cases, shared, [1])
+    single = one_case(other, 100, (0.2,), shared, [1])
+    for risks, expected in ((ran[0], single), (ran[2], part)):
         assert np.allclose(risks.teacher, expected.teacher, rtol=1e-3)
         assert np.allclose(risks.student, expected.student, rtol=1e-3)
     assert np.allclose(ran[1].student[:, 1], part.student[:, 0], rtol=1e-3)
     with pytest.raises(InputError, match="p_w="):
-        simulate_cases(
-            [*cases, Case(setting["model"], 120, (0.1,))], **shared, alpha_w=0.0, alpha_s=0.0,
-            seed=4, replicates=[1], tol=1e-4, memory=1e9, device="cpu",
-        )  # fmt: skip
+        simulate([*cases, Case(setting["model"], 120, (0.1,))], shared, [1])
 
 
 def test_excess_risk_equals_its_definition():
@@ -164,13 +164,13 @@ def test_excess_risk_equals_its_definition():
 
 def test_bad_input():
     model = GroupModel(np.zeros((1, 0)), np.zeros((1, 0)), np.ones(1), 1.0, 1.0)
-    good = {"d_z": 4, "n": 20, "N": 20, "eta_l": [0.1], "eta_u": [0.1], "eta_t": [0.5]}
-    for change, match in (
-        ({"eta_l": [1.2]}, "eta_l"),
-        ({"eta_t": []}, "eta_t"),
-        ({"n": 0}, "n=0"),
+    good = Simulation(4, 20, (0.1,), (0.5,), 0)
+    for eta_l, change, match in (
+        (1.2, {}, "eta_l"),
+        (0.1, {"eta_t": ()}, "eta_t"),
+        (0.1, {"n": 0}, "n=0"),
     ):
         with pytest.raises(InputError, match=match):
-            simulate(model, **(good | change), seed=0, replicates=[0])
+            one_case(model, 20, (eta_l,), replace(good, **change), [0])
     with pytest.raises(InputError, match="replicates=1"):
         mean_interval(np.ones((1, 2)))

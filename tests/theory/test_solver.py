@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from held_rows import HeldRows
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.theory.solver import CHUNK_ROWS, DrawnRows, HeldRows, predict, solve
+from w2s_groups.theory.rows import CHUNK_ROWS, DrawnRows
+from w2s_groups.theory.solver import product_ridge, product_values
 
 D_Z = 12
 
@@ -59,7 +61,7 @@ def relative(theta: torch.Tensor, reference: np.ndarray) -> float:
 )
 def test_equals_dense_least_squares(n, p, alpha):
     z, psi, y = problem(n, p)
-    solution = solve(HeldRows(z), psi, y, alpha, tol=1e-9)
+    solution = product_ridge(HeldRows(z), psi, y, alpha, tol=1e-9)
     assert relative(solution.theta, dense(z, psi, y, alpha)) < 1e-8
     assert float(solution.error.max()) <= 1e-9
 
@@ -68,7 +70,7 @@ def test_equals_dense_least_squares(n, p, alpha):
 def test_duplicate_psi_takes_the_minimum_norm(alpha):
     z, psi, y = problem(200, 3)
     psi = np.concatenate([psi, psi[:, :, 1:2], 0 * psi[:, :, :1]], axis=2)
-    theta = solve(HeldRows(z), psi, y, alpha, tol=1e-10).theta
+    theta = product_ridge(HeldRows(z), psi, y, alpha, tol=1e-10).theta
     assert relative(theta, dense(z, psi, y, alpha)) < 1e-8
     assert torch.allclose(theta[:, :, 1], theta[:, :, 3], atol=1e-9)
     assert float(theta[:, :, 4].abs().max()) < 1e-12
@@ -77,17 +79,19 @@ def test_duplicate_psi_takes_the_minimum_norm(alpha):
 @pytest.mark.parametrize("block_rows", [1, 7, 240, 1000])
 def test_block_size_changes_nothing(block_rows):
     z, psi, y = problem(240, 3)
-    whole = solve(HeldRows(z), psi, y, 0.0, tol=1e-10).theta
-    parts = solve(HeldRows(z, block_rows=block_rows), psi, y, 0.0, tol=1e-10).theta
+    whole = product_ridge(HeldRows(z), psi, y, 0.0, tol=1e-10).theta
+    parts = product_ridge(HeldRows(z, block_rows=block_rows), psi, y, 0.0, tol=1e-10).theta
     assert relative(parts, whole.numpy()) < 1e-9
 
 
 def test_batch_equals_one_by_one():
     z, psi, y = problem(240, 3, G=3, m=2)
-    batch = solve(HeldRows(z), psi, y, 0.01, tol=1e-10).theta
+    batch = product_ridge(HeldRows(z), psi, y, 0.01, tol=1e-10).theta
     for g in range(3):
         for m in range(2):
-            one = solve(HeldRows(z), psi[g : g + 1], y[g : g + 1, :, m : m + 1], 0.01, tol=1e-10)
+            one = product_ridge(
+                HeldRows(z), psi[g : g + 1], y[g : g + 1, :, m : m + 1], 0.01, tol=1e-10
+            )
             assert relative(one.theta, batch[g : g + 1, m : m + 1].numpy()) < 1e-9
 
 
@@ -95,15 +99,15 @@ def test_recovers_an_exact_theta_and_predicts_it():
     z, psi, _ = problem(240, 3)
     theta = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 2, 3, D_Z)))
     rows = HeldRows(z)
-    y = predict(rows, torch.from_numpy(psi), theta)
+    y = product_values(rows, torch.from_numpy(psi), theta)
     by_hand = np.einsum("gip,gmpd,id->gim", psi, theta.numpy(), z)
     assert np.abs(y.numpy() - by_hand).max() < 1e-12
-    assert relative(solve(rows, psi, y, 0.0, tol=1e-10).theta, theta.numpy()) < 1e-9
+    assert relative(product_ridge(rows, psi, y, 0.0, tol=1e-10).theta, theta.numpy()) < 1e-9
 
 
 def test_zero_targets_give_zero():
     z, psi, y = problem(100, 2)
-    assert float(solve(HeldRows(z), psi, 0 * y, 0.0).theta.abs().max()) == 0.0
+    assert float(product_ridge(HeldRows(z), psi, 0 * y, 0.0).theta.abs().max()) == 0.0
 
 
 def test_drawn_rows_are_the_same_held_or_drawn_again_and_nested():
@@ -124,21 +128,21 @@ def test_drawn_rows_are_the_same_held_or_drawn_again_and_nested():
 def test_too_ill_conditioned_is_said():
     z, psi, y = problem(48, 4)  # n = p d_z: the smallest eigenvalue of Phi^T Phi vanishes
     with pytest.raises(InputError, match="ill-conditioned"):
-        solve(HeldRows(z), psi, y, 0.0, max_passes=20)
+        product_ridge(HeldRows(z), psi, y, 0.0, max_passes=20)
 
 
 @pytest.mark.parametrize("alpha", [-1.0, float("nan"), float("inf")])
 def test_bad_alpha(alpha):
     z, psi, y = problem(60, 2)
     with pytest.raises(InputError, match="alpha="):
-        solve(HeldRows(z), psi, y, alpha)
+        product_ridge(HeldRows(z), psi, y, alpha)
 
 
 def test_bad_shapes_and_values():
     z, psi, y = problem(60, 2)
     with pytest.raises(InputError, match="do not fit"):
-        solve(HeldRows(z), psi[:, :50], y, 0.0)
+        product_ridge(HeldRows(z), psi[:, :50], y, 0.0)
     with pytest.raises(InputError, match="finite"):
-        solve(HeldRows(z), psi * np.nan, y, 0.0)
+        product_ridge(HeldRows(z), psi * np.nan, y, 0.0)
     with pytest.raises(InputError, match="d_z=0"):
         DrawnRows(0, "z", 5, 0, memory=1)

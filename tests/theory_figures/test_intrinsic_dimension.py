@@ -9,11 +9,12 @@ import pytest
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.figures import style
+from w2s_groups.theory.intervals import mean_interval, ratio_interval
 from w2s_groups.theory.intrinsic import MODELS, exact_risks, opr, pgr, printed_risks
-from w2s_groups.theory.intrinsic_simulate import Setting, interval, ratio_interval
+from w2s_groups.theory.intrinsic_simulate import Sizes
 from w2s_groups.theory_figures.intrinsic_dimension import IntrinsicDimension
 
-SETTING = Setting(d=60, d_star=12, d_w=6, d_s=4)
+SETTING = Sizes(d=60, d_star=12, d_w=6, d_s=4)
 TINY = IntrinsicDimension(
     60, 12, 6, 4, [1, 3], [12, 20], [10, 25], 14, 16, {"loud": 0.05, "quiet": 0.002}, 5, 0
 )
@@ -98,7 +99,9 @@ def test_simulated_columns_are_those_of_the_stored_trials(done):
         for (sweep, n, N, d_sw), rows in table.groupby(keys):
             risks = found[f"{sweep}_n{n}_N{N}.npy"][:, TINY.d_sw.index(d_sw), s]
             weak, student, baseline, ceiling = risks.T
-            expected = {name: interval(risks[:, k]) for k, name in enumerate(MODELS)}
+            mean, half = mean_interval(risks)
+            ends = zip(MODELS, mean, mean - half, mean + half, strict=True)
+            expected = {name: tuple(values) for name, *values in ends}
             expected["PGR"] = ratio_interval(weak - student, weak - ceiling)
             expected["OPR"] = ratio_interval(baseline, student)
             of_rows = rows.set_index("quantity")[["mean", "low", "high"]]
@@ -160,7 +163,7 @@ def test_another_setting_does_not_take_stored_points(again, changes):
 def test_bad_configuration_fails_before_work(tmp_path, changes, message):
     bad = replace(TINY, **changes)
     with pytest.raises(InputError, match=message):
-        bad.check()
+        bad.validate()
     with pytest.raises(InputError, match=message):
         run(bad, tmp_path)
     assert list(tmp_path.iterdir()) == []

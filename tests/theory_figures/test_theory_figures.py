@@ -7,6 +7,7 @@ import torch
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.regime import Regime
 from w2s_groups.theory_figures.gain_vs_eta_u import GainVsEtaU
 from w2s_groups.theory_figures.phase_map import GainPhaseMap
 from w2s_groups.theory_figures.printed_vs_exact import PrintedVsExact
@@ -36,7 +37,7 @@ def test_gain_vs_eta_u_resumes_and_shows_the_exact_limit(tmp_path):
     assert calls[-1] == (3, 3)
     table = pd.read_csv(tmp_path / "out/gain_vs_eta_u_theory.csv")
     rows = table[(table["panel"] == "eta_l") & (table["value"] == 0.5) & (table["eta_u"] == 0.4)]
-    limits = exact_limits(SETTING.model("mixture"), gamma_z=0.05, nu_z=0.1, eta_l=0.5, eta_u=0.4)
+    limits = exact_limits(SETTING.model("mixture"), Regime(0.05, 0.1), eta_l=0.5, eta_u=0.4)
     assert np.allclose(rows["exact"], limits.gain(rows["eta_t"].to_numpy()), rtol=1e-4)
     assert (table["low"] < table["high"]).all()
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.npz")}

@@ -19,15 +19,9 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import (
-    INTERPOLATIONS,
-    Backbone,
-    Preprocessing,
-    Size,
-    Triple,
-    file_hash,
-)
+from w2s_groups.backbones.base import INTERPOLATIONS, Backbone, Preprocessing, Size, Triple
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import content_hash
 
 CONFIG, PROCESSOR = "config.json", "preprocessor_config.json"
 TOKENISER = (  # the files that different tokenisers are made of
@@ -55,9 +49,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         seed = hub.random_seed(name)
         # The draw depends on the seed and on the code that draws.
         versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-        digest = f"random {seed}, {versions}, {file_hash(files[0])}"
+        digest = f"random {seed}, {versions}, {content_hash(files[0])}"
         return Backbone(spec, preprocessing, digest, partial(_random, spec, folder, seed, patches))
-    hashes = "\0".join(file_hash(path) for path in files)
+    hashes = "\0".join(content_hash(path) for path in files)
     digest = hashlib.sha256(hashes.encode()).hexdigest()
     return Backbone(spec, preprocessing, digest, partial(_load, spec, folder, patches))
 

@@ -19,9 +19,9 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hf_models, hub
-from w2s_groups.backbones.base import file_hash
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import content_hash
 
 POOLING, LENGTH = "1_Pooling/config.json", "sentence_bert_config.json"
 MODES = {
@@ -46,9 +46,9 @@ def get(name: str, weights: str | None) -> TextEncoder:
 
         seed = hub.random_seed(name)
         versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-        digest = f"random {seed}, {versions}, {file_hash(files[0])}"
+        digest = f"random {seed}, {versions}, {content_hash(files[0])}"
     else:
-        digest = hashlib.sha256("\0".join(map(file_hash, files)).encode()).hexdigest()
+        digest = hashlib.sha256("\0".join(map(content_hash, files)).encode()).hexdigest()
         seed = None
     segments = "token_type_ids" in tokeniser.model_input_names
     load = partial(_load, spec, folder, pooling, segments, seed)
@@ -66,7 +66,7 @@ def _tokeniser(spec: str, folder: Path) -> tuple[Any, Any, str]:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{spec}: {folder} is not a text model's folder ({reason})") from error
     files = [folder / file for file in hf_models.TOKENISER if (folder / file).is_file()]
-    digest = hashlib.sha256("\0".join(file_hash(path) for path in files).encode())
+    digest = hashlib.sha256("\0".join(content_hash(path) for path in files).encode())
     return tokeniser, config, digest.hexdigest()[:16]
 
 

@@ -20,12 +20,12 @@ from w2s_groups.backbones.base import (
     INTERPOLATIONS,
     Backbone,
     Preprocessing,
-    file_hash,
     on_255,
     read_weights,
     sides,
 )
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import content_hash
 
 IMAGENET = Preprocessing(
     256, 224, "bilinear", on_255((0.485, 0.456, 0.406)), on_255((0.229, 0.224, 0.225))
@@ -64,7 +64,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     if image_size is not None and own.shape[:2] != (image_size, image_size):
         own = replace(own, resize=image_size, crop=image_size)
     _try(spec, network, own)
-    digest = hashlib.sha256(f"{file_hash(path)} {state_hash(network)}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{content_hash(path)} {state_hash(network)}".encode()).hexdigest()
     full = spec if weights is None else f"{spec}@{weights}"
     return Backbone(full, own, digest, lambda: network)
 

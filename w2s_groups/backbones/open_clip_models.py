@@ -17,9 +17,10 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, Size, file_hash, on_255, sides
+from w2s_groups.backbones.base import Backbone, Preprocessing, Size, on_255, sides
 from w2s_groups.backbones.timm_models import Penultimate, patch_side
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import content_hash
 
 # open_clip looks for the safetensors twin of a repository's file first.
 HUB_FILE = "open_clip_pytorch_model.bin"
@@ -66,7 +67,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     else:
         path = Path(weights)
         hub.check_file(f"open_clip/{name}", path)
-    return Backbone(full, preprocessing, file_hash(path), partial(make, 0, path))
+    return Backbone(full, preprocessing, content_hash(path), partial(make, 0, path))
 
 
 def _preprocessing(

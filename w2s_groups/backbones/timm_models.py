@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, Size, file_hash, on_255
+from w2s_groups.backbones.base import Backbone, Preprocessing, Size, on_255
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import content_hash
 
 # In timm's own order of preference.
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -62,7 +63,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         )
     else:
         file, of_file = _published(full, cfg), cfg.to_dict()
-    return Backbone(full, preprocessing, file_hash(file), partial(_from_file, make, file, of_file))
+    return Backbone(
+        full, preprocessing, content_hash(file), partial(_from_file, make, file, of_file)
+    )
 
 
 def _preprocessing(

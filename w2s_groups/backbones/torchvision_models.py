@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, file_hash, on_255, read_weights
+from w2s_groups.backbones.base import Backbone, Preprocessing, on_255, read_weights
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import content_hash
 
 # torchvision's published weights of these two take ImageNet-normalised input and re-scale it
 # inside.
@@ -42,11 +43,11 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         entry = published[weights]
         weights = entry.name  # DEFAULT moves between releases of torchvision
         path = _from_hub(name, entry)
-        digest, load = file_hash(path), partial(_from_file, name, path)
+        digest, load = content_hash(path), partial(_from_file, name, path)
     elif hub.is_path(weights):
         path = Path(weights)
         hub.check_file(f"torchvision/{name}", path)
-        digest, load = file_hash(path), partial(_from_file, name, path)
+        digest, load = content_hash(path), partial(_from_file, name, path)
     else:
         raise unknown_name(
             f"weights of torchvision/{name}", weights, [*published.__members__, "none"]

@@ -20,7 +20,7 @@ from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.pool import Pool, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.prediction import ridge
-from w2s_groups.prediction.estimates import METRICS, estimate, metric_values
+from w2s_groups.prediction.estimates import METRICS, interval_estimate, metric_values
 from w2s_groups.prediction.population import population
 from w2s_groups.prediction.storage import short, to_csv
 from w2s_groups.reports import places
@@ -150,9 +150,9 @@ def options(
         row |= {f"u_{g}": int(n) for g, n in zip(pool.groups.names, unlabelled, strict=True)}
         for metric in ("worst_group", "average"):
             for who in ("teacher", "student"):
-                row[f"{who}_{metric}"] = estimate(mine[f"{who}_{metric}"]).mean
+                row[f"{who}_{metric}"] = interval_estimate(mine[f"{who}_{metric}"]).mean
             change = gain(mine[f"student_{metric}"], now[f"student_{metric}"])
-            seen = estimate(change)
+            seen = interval_estimate(change)
             row |= {
                 f"change_{metric}": seen.mean, f"change_{metric}_low": seen.low,
                 f"change_{metric}_high": seen.high, f"change_{metric}_error": seen.error,

@@ -18,7 +18,6 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import TEST, Dataset, original_eta
-from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, job
 from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory
@@ -28,7 +27,7 @@ from w2s_groups.prediction import report, table
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
-from w2s_groups.prediction.storage import Found, save, short, to_csv
+from w2s_groups.prediction.storage import PairPrediction, save, short, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results import store
@@ -107,7 +106,7 @@ def check_pool(
 ) -> None:
     """InputError unless the pool serves every cell of the map."""
     requests = [cell.request for cell in cells]
-    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    if_all = cfg.data.if_all(dataset)
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
     if cfg.read_from is ReadFrom.test or cfg.measure:
         codes = dataset.codes[usable & (dataset.split == TEST)]
@@ -128,7 +127,7 @@ def _pair(
     grid: Sequence[config.Cell],
     memory: Memory,
     device: str,
-) -> Found:
+) -> PairPrediction:
     engine = Engine(pool, cfg.samples, device, cfg.head)
     n_l, n_u = cfg.n_l[0], cfg.n_u[0]
     eta_l = list(dict.fromkeys(cell.request.eta_l for cell in grid))
@@ -165,7 +164,7 @@ def _pair(
         "samples": cfg.samples, "read_from": cfg.read_from.value, "alpha": alpha,
         "head": cfg.head.value, "draws": len(cfg.seeds), "keep": cfg.keep,
     }  # fmt: skip
-    return Found(settings, path, cells, sizes, compared, order)
+    return PairPrediction(settings, path, cells, sizes, compared, order)
 
 
 def best_alpha(path: pd.DataFrame) -> float:

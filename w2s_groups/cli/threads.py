@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 
-from w2s_groups.features.extraction import cores
+from w2s_groups.core.machine import cores
 from w2s_groups.schema.config import Config
 
 

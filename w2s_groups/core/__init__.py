@@ -1,0 +1,1 @@
+"""What every room uses: errors, seeds, files that are whole or absent, progress."""

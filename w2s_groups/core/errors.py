@@ -10,13 +10,17 @@ class InputError(ValueError):
     """Something the user asked for cannot be done.
 
     The message is one sentence a user can act on: field, value, rule, remedy. The command line
-    prints it alone, without a traceback, and exits with status 2.
+    prints only it, without a traceback, and exits with status 2.
     """
+
+
+_ALIKE = str.maketrans("1I0O", "lloo")  # characters that are easily read as another
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Error for a name that is not registered: near matches first, then the whole list."""
     options = sorted(known)
     near = difflib.get_close_matches(name, options, n=3, cutoff=0.5)
+    near.sort(key=lambda match: match.translate(_ALIKE) != name.translate(_ALIKE))
     hint = f"did you mean {' or '.join(repr(match) for match in near)}? " if near else ""
     return InputError(f"{kind}={name!r} is unknown: {hint}known: {', '.join(options)}")

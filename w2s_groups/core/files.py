@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from w2s_groups.core.errors import InputError
 
 
 def shipped(installed: str, checkout: str) -> Path:
-    """A folder that comes with the code: in an installed package, or beside it in a checkout."""
+    """A folder that comes with the code: in an installed package, or next to it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / installed
     return inside if inside.is_dir() else package.parent / checkout
@@ -60,3 +61,9 @@ def check_writable(folder: Path, field: str) -> None:
         raise InputError(
             f"{field}={folder} can't be written to ({error.strerror}); name a writable folder"
         ) from error
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from w2s_groups.data.base import DatasetConfig
 from w2s_groups.data.bffhq import Bffhq
 from w2s_groups.data.birds_mammals import BirdsMammals
 from w2s_groups.data.celeba import CelebA
@@ -16,7 +17,7 @@ from w2s_groups.data.metadata_csv import MetadataCsv
 from w2s_groups.data.waterbirds import Waterbirds
 from w2s_groups.data.wilds import Wilds
 
-DATASETS: dict[str, type] = {
+DATASETS: dict[str, type[DatasetConfig]] = {
     "bffhq": Bffhq,
     "birds_mammals": BirdsMammals,
     "celeba": CelebA,

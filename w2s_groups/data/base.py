@@ -1,79 +1,124 @@
-"""What every dataset gives: images, texts or features, labels, attributes, split, groups."""
+"""What every dataset gives, and what its settings are: one class for each, and their families."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from omegaconf import MISSING
 
+from w2s_groups.core.errors import InputError
+from w2s_groups.data.files.cache import Progress, silent
 from w2s_groups.design.groups import Groups
 
 TRAIN, VAL, TEST = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
-class ImageDataset:
-    """N images on disk with their group labels; nothing is decoded to make one.
+class Dataset(ABC):
+    """N samples, each with a label, an attribute and a split; a subclass holds what they are.
 
-    files: N paths relative to `root`, with forward slashes. y, a: (N,) integer labels, attributes.
-    split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled sets are drawn from TRAIN and VAL rows,
-    the test rows are TEST. official: (N,) the split that the images came with, where `split` is
-    another; None where it is the same. listed: (N,) place of each image in the list that the data
-    came with; None where the images are in that order.
+    y, a: (N,) integer labels, attributes. split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled
+    sets are drawn from TRAIN and VAL rows, the test rows are TEST. official: (N,) the split that
+    the samples came with, where `split` is another; None where it is the same.
     """
 
     name: str
-    root: Path
-    files: tuple[str, ...]
     y: NDArray[np.int64]
     a: NDArray[np.int64]
     split: NDArray[np.int64]
     groups: Groups
-    official: NDArray[np.int64] | None = None
-    listed: NDArray[np.int64] | None = None
+    official: NDArray[np.int64] | None = field(default=None, kw_only=True)
 
-    NOUN: ClassVar[str] = "image"
-
-    @property
-    def identities(self) -> tuple[str, ...]:
-        """What tells the N images apart, whatever order a table lists them in."""
-        return self.files
+    NOUN: ClassVar[str]
 
     @property
     def codes(self) -> NDArray[np.int64]:
         """(N,) group codes."""
         return self.groups.codes(self.y, self.a)
 
-    def only(self, mask: NDArray[np.bool_]) -> ImageDataset:
-        """The images of a mask (N,), such as those that can be read."""
-        return at(self, np.flatnonzero(mask))
+    @abstractmethod
+    def in_order(self) -> Self:
+        """The same samples in an order that does not depend on the table that lists them."""
 
 
-@dataclass(frozen=True, eq=False)
-class TextDataset:
-    """N texts with their group labels; nothing is tokenised to make one.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Listed(Dataset):
+    """Samples that files or tables list one by one: images or texts.
 
-    texts: N as they were stored. second: the N other halves where a sample is a pair of texts
-    (premise and hypothesis). files: N names, for messages and for features from a file. The rest
-    as in ImageDataset.
+    files: N names. listed: (N,) place of each sample in the list that the data came with; None
+    where the samples are in that order.
     """
 
-    name: str
-    texts: tuple[str, ...]
-    second: tuple[str, ...] | None
     files: tuple[str, ...]
-    y: NDArray[np.int64]
-    a: NDArray[np.int64]
-    split: NDArray[np.int64]
-    groups: Groups
-    official: NDArray[np.int64] | None = None
     listed: NDArray[np.int64] | None = None
+
+    @property
+    @abstractmethod
+    def identities(self) -> tuple[str, ...]:
+        """N texts that tell the samples apart, whatever order a table lists them in."""
+
+    def at(self, rows: NDArray[np.int64]) -> Self:
+        """The samples of the given rows, in their order."""
+        taken: dict[str, Any] = {}
+        for part in fields(self):
+            values = getattr(self, part.name)
+            if isinstance(values, np.ndarray):
+                taken[part.name] = values[rows]
+            elif isinstance(values, tuple):
+                taken[part.name] = tuple(map(values.__getitem__, rows.tolist()))
+        return replace(self, **taken)
+
+    def only(self, mask: NDArray[np.bool_]) -> Self:
+        """The samples of a mask (N,), such as those that can be read."""
+        return self.at(np.flatnonzero(mask))
+
+    def in_order(self) -> Self:
+        """The same samples, sorted by file name, or by text and labels.
+
+        Whatever follows from the order of the rows (draws, folds, batches, keys) then follows from
+        the data, and not from the lines of the table that lists them.
+        """
+        labels = zip(self.y.tolist(), self.a.tolist(), self.split.tolist(), strict=True)
+        keys = list(zip(self.identities, labels, strict=True))
+        rows = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+        return replace(self.at(rows), listed=rows if self.listed is None else self.listed[rows])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageDataset(Listed):
+    """N images on disk; nothing is decoded to make one.
+
+    files: paths relative to `root`, with forward slashes.
+    """
+
+    root: Path
+
+    NOUN: ClassVar[str] = "image"
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The N paths."""
+        return self.files
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TextDataset(Listed):
+    """N texts; nothing is tokenised to make one.
+
+    texts: N as they were stored. second: the N other halves where a sample is a pair of texts
+    (premise and hypothesis). files: N names, for messages and for features from a file.
+    """
+
+    texts: tuple[str, ...]
+    second: tuple[str, ...] | None = None
 
     NOUN: ClassVar[str] = "text"
 
@@ -84,77 +129,79 @@ class TextDataset:
         pairs = zip(self.texts, seconds, strict=True)
         return tuple(hashlib.sha256("\0".join(pair).encode()).hexdigest() for pair in pairs)
 
-    @property
-    def codes(self) -> NDArray[np.int64]:
-        """(N,) group codes."""
-        return self.groups.codes(self.y, self.a)
 
-
-@dataclass(frozen=True, eq=False)
-class FeatureDataset:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FeatureDataset(Dataset):
     """N samples that are features already: side ("teacher", "student") -> (N, d) float32.
 
-    key: text that stands for the content of `features`. The rest as in ImageDataset.
+    key: text that stands for the content of `features`.
     """
 
-    name: str
     features: Mapping[str, NDArray[np.float32]]
     key: str
-    y: NDArray[np.int64]
-    a: NDArray[np.int64]
-    split: NDArray[np.int64]
-    groups: Groups
 
     NOUN: ClassVar[str] = "sample"
 
-    @property
-    def codes(self) -> NDArray[np.int64]:
-        """(N,) group codes."""
-        return self.groups.codes(self.y, self.a)
-
-
-Listed = ImageDataset | TextDataset
-Dataset = Listed | FeatureDataset
-AnyListed = TypeVar("AnyListed", bound=Listed)
-
-
-def at(dataset: AnyListed, rows: NDArray[np.int64]) -> AnyListed:
-    """The images or texts of the given rows, in their order."""
-
-    def taken(values: Sequence[str]) -> tuple[str, ...]:
-        return tuple(map(values.__getitem__, rows.tolist()))
-
-    official, listed = (
-        None if values is None else values[rows] for values in (dataset.official, dataset.listed)
-    )
-    parts: dict[str, Any] = {"files": taken(dataset.files), "official": official, "listed": listed}
-    if isinstance(dataset, TextDataset):
-        parts["texts"] = taken(dataset.texts)
-        parts["second"] = None if dataset.second is None else taken(dataset.second)
-    y, a, split = dataset.y[rows], dataset.a[rows], dataset.split[rows]
-    return replace(dataset, y=y, a=a, split=split, **parts)
-
-
-def in_order(dataset: AnyListed) -> AnyListed:
-    """The same images or texts, sorted by what they are: file name, or text and labels.
-
-    Whatever follows from the order of the rows (draws, folds, batches, keys) then follows from
-    the data, and not from the lines of the table that lists them.
-    """
-    labels = zip(dataset.y.tolist(), dataset.a.tolist(), dataset.split.tolist(), strict=True)
-    keys = list(zip(dataset.identities, labels, strict=True))
-    rows = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
-    before = rows if dataset.listed is None else dataset.listed[rows]
-    return replace(at(dataset, rows), listed=before)
+    def in_order(self) -> Self:
+        """The samples as they are: no table lists them."""
+        return self
 
 
 def original_eta(dataset: Dataset) -> float:
     """Minority fraction of the train split that the data came with (eta_o); of the pool without.
 
-    A split of one's own changes nothing of it. 1 where neither has a row.
+    A split of one's own does not change it. 1 where neither has a row.
     """
-    official = getattr(dataset, "official", None)
-    split = dataset.split if official is None else official
+    split = dataset.split if dataset.official is None else dataset.official
     rows = split == TRAIN if (split == TRAIN).any() else split != TEST
     minority = dataset.groups.is_minority[dataset.codes[rows]]
     return float(minority.mean()) if minority.size else 1.0
+
+
+def in_range(field: str, value: float, low: float, high: float) -> None:
+    """InputError unless low <= value <= high (nan fails)."""
+    if not low <= value <= high:
+        raise InputError(f"{field}={value} must lie in {low}..{high}; change it")
+
+
+def check_fraction(field: str, value: float) -> None:
+    """InputError unless 0 < value < 1 (nan fails)."""
+    if not 0 < value < 1:
+        raise InputError(f"{field}={value} must lie between 0 and 1; change it")
+
+
+# Metadata of a field that says where data are on this machine, or how they are checked there: it
+# plays no part in what the data are, so that no key and no report holds it.
+LOCAL = {"role": "local"}
+
+
+@dataclass
+class DatasetConfig(ABC):
+    """Settings of a dataset: the fields of a subclass are its keys under `data`.
+
+    name: of the dataset, in results and reports.
+    """
+
+    name: str = MISSING
+
+    # The two networks of data that are features already; empty where networks compute features.
+    NETWORKS: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def load(self, cache: Path, progress: Progress = silent) -> Dataset:
+        """The dataset; what has to be fetched or built for it goes below `cache`, once.
+
+        Raises InputError for settings or files that do not fit.
+        """
+
+    def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
+        """(n_groups,) samples that another setting, pool=all, would leave to draw from.
+
+        None where there is no such setting, or it is set already.
+        """
+        return None
+
+    @classmethod
+    def local_fields(cls) -> tuple[str, ...]:
+        """Names of the fields that differ between machines."""
+        return tuple(part.name for part in fields(cls) if part.metadata == LOCAL)

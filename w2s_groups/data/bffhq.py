@@ -12,9 +12,9 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
-from w2s_groups.data.cache import Progress
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.scan import images_below
 from w2s_groups.data.published import Published
-from w2s_groups.data.scan import images_below
 from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("young", "old"), ("female", "male"))
@@ -63,7 +63,7 @@ class Bffhq(Published):
         split, y, a = np.array(codes, dtype=np.int64).T
         if self.check_counts:
             self._check((y != a)[split == TRAIN])
-        return ImageDataset(self.name, folder, tuple(files), y, a, split, GROUPS)
+        return ImageDataset(self.name, y, a, split, GROUPS, root=folder, files=tuple(files))
 
     def _check(self, conflict: NDArray[np.bool_]) -> None:
         """InputError unless the share of conflicting images (N,) rounds to `percent`."""

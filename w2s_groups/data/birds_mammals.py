@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from w2s_groups.data.base import ImageDataset
-from w2s_groups.data.cache import Progress, silent
 from w2s_groups.data.card import card
-from w2s_groups.data.composite import Settings, compose
-from w2s_groups.data.debian import fetch, versions
-from w2s_groups.data.plan import plan
-from w2s_groups.data.render import n_pictures
+from w2s_groups.data.compositing.dataset import Settings, compose
+from w2s_groups.data.compositing.sources import n_pictures
+from w2s_groups.data.files.cache import Progress, silent
+from w2s_groups.data.files.debian import fetch, versions
 from w2s_groups.design.groups import Groups
 
 _STAMPS = "usr/share/tuxpaint/stamps/animals"
@@ -119,6 +118,7 @@ class BirdsMammals(Settings):
     """Mammal (y = 0) or bird (1) on land (a = 0) or water (1); majority a = y, as in Waterbirds."""
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        """The composed images; the packages are fetched below cache/debian at first use."""
         wanted = packages()
         files = fetch(wanted, cache, progress)
 
@@ -141,12 +141,7 @@ class BirdsMammals(Settings):
         """Counts of images and identities, from the names alone: nothing is fetched."""
         cutouts, backgrounds = cutout_patterns(), background_patterns()
         groups = Groups(tuple(cutouts), tuple(backgrounds))
-        rows = plan(
-            n_pictures(cutouts),
-            n_pictures(backgrounds),
-            self.splits(groups.n_groups),
-            self.split_seed,
-        )
+        rows = self.rows(n_pictures(cutouts), n_pictures(backgrounds))
         return card(
             groups,
             (

@@ -12,13 +12,12 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.base import ImageDataset
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.delimited import read_delimited
-from w2s_groups.data.folder import SPLITS, groups_of
-from w2s_groups.data.ondisk import check_counts, check_sizes
-from w2s_groups.data.published import Published
-from w2s_groups.data.scan import require_files
-from w2s_groups.data.table import Table, header_of, read_spaced
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.delimited import read_delimited
+from w2s_groups.data.files.scan import require_files
+from w2s_groups.data.files.table import Table, header_of, read_spaced
+from w2s_groups.data.published import Published, check_counts, check_sizes
+from w2s_groups.data.rows import SPLITS, groups_of
 
 PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
 IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
@@ -72,7 +71,9 @@ class CelebA(Published):
         groups = groups_of(names_of(self.target), names_of(self.attribute), self.minority)
         require_files(folder, files, str(attributes.path), lambda i: f"line {attributes.lines[i]}")
         split = _joined(attributes, partition)
-        dataset = ImageDataset(self.name, folder, files, labels, confounders, split, groups)
+        dataset = ImageDataset(
+            self.name, labels, confounders, split, groups, root=folder, files=files
+        )
         if self.check_counts:
             self._check(dataset)
         return dataset

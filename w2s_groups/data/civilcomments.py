@@ -12,12 +12,11 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import unknown_name
 from w2s_groups.data.base import TextDataset
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.delimited import read_delimited
-from w2s_groups.data.folder import SPLITS, groups_of
-from w2s_groups.data.ondisk import check_counts, check_sizes, find_root
-from w2s_groups.data.published import Published
-from w2s_groups.data.table import Table
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.delimited import read_delimited
+from w2s_groups.data.files.table import Table
+from w2s_groups.data.published import Published, check_counts, check_sizes, find_root
+from w2s_groups.data.rows import SPLITS, groups_of
 
 TABLE, RELEASE = "all_data_with_identities.csv", "civilcomments_v1.0"
 IDENTITIES = (
@@ -70,7 +69,7 @@ class CivilComments(Published):
             ("non-toxic", "toxic"), (f"no {word} mention", f"{word} mention"), self.minority
         )
         texts = table.columns["comment_text"]
-        dataset = TextDataset(self.name, texts, None, names, toxic, mentioned, split, groups)
+        dataset = TextDataset(self.name, toxic, mentioned, split, groups, files=names, texts=texts)
         if self.check_counts and self.attribute == "black":
             check_counts(dataset, BLACK)
         elif self.check_counts:

@@ -16,11 +16,11 @@ from PIL import Image
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.base import TEST, TRAIN, ImageDataset
-from w2s_groups.data.cache import Progress, built, key, silent
+from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, ImageDataset, in_range
 from w2s_groups.data.card import card
+from w2s_groups.data.files.cache import Progress, built, key, silent
+from w2s_groups.data.files.parallel import run_all
 from w2s_groups.data.folder import read_folder, slug, write_metadata
-from w2s_groups.data.render import in_range, run_all
 from w2s_groups.design.groups import Groups
 
 BUILDER = 1  # raise it when the same recipe would give other pixels
@@ -31,7 +31,7 @@ _CHUNK = 64
 
 
 @dataclass
-class ColoredDigits:
+class ColoredDigits(DatasetConfig):
     """Digit 0-4 (y = 0) or 5-9 (1) on red (a = 0) or blue (1); majority a = y.
 
     Each of the 5,000 digits is one image with one background. n_pool, n_test: images in all, spread
@@ -39,7 +39,6 @@ class ColoredDigits:
     and of the colours.
     """
 
-    name: str = MISSING
     n_pool: int = MISSING
     n_test: int = MISSING
     size: int = MISSING
@@ -55,6 +54,7 @@ class ColoredDigits:
             in_range(f"data.{field}", getattr(self, field), low, high)
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
+        """The images, coloured below cache/datasets unless they were before."""
         recipe = {
             "builder": BUILDER,
             "pillow": PIL.__version__,

@@ -9,23 +9,21 @@ from typing import ClassVar
 import numpy as np
 from omegaconf import MISSING
 
-from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.base import TEST, TRAIN, FeatureDataset
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, FeatureDataset, in_range
+from w2s_groups.data.files.cache import Progress, silent
 from w2s_groups.design.groups import Groups
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 
 
 @dataclass
-class Gaussian:
+class Gaussian(DatasetConfig):
     """y = sign(zᵀβ* + ε), groups y × g; teacher and student see z ⊗ ψ_w and z ⊗ ψ_s.
 
     n_pool samples to draw from and n_test to test on, half of each in the minority g = 1.
     p_sw, mu_w = ‖Wᵀμ‖ and mu_s = ‖Sᵀμ‖ are hit exactly. Source: LDL25 section 3, mixture law.
     """
 
-    name: str = MISSING
     n_pool: int = MISSING
     n_test: int = MISSING
     d_z: int = MISSING
@@ -38,15 +36,11 @@ class Gaussian:
     sigma_y: float = MISSING
     seed: int = MISSING
 
-    NETWORKS: ClassVar[tuple[str, str]] = ("gaussian/weak", "gaussian/strong")
+    NETWORKS: ClassVar[tuple[str, ...]] = ("gaussian/weak", "gaussian/strong")
 
     def __post_init__(self) -> None:
-        for field in ("n_pool", "n_test", "d_z"):
-            if not 1 <= getattr(self, field) <= 10**7:
-                raise InputError(
-                    f"data.{field}={getattr(self, field)} is outside [1, 10000000]; choose a size "
-                    "in that range"
-                )
+        for name in ("n_pool", "n_test", "d_z"):
+            in_range(f"data.{name}", getattr(self, name), 1, 10**7)
 
     def load(self, cache: Path, progress: Progress = silent) -> FeatureDataset:
         """Features in memory; nothing is read or cached."""

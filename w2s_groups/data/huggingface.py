@@ -13,12 +13,12 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import Listed
-from w2s_groups.data.cache import Progress, built, key
-from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
-from w2s_groups.data.hf_columns import check_files, check_holds_texts, image_kind, label_texts
+from w2s_groups.data.files.cache import Progress, built, key
+from w2s_groups.data.files.hf_columns import check_files, check_holds_texts, image_kind, label_texts
+from w2s_groups.data.files.table import Table
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
-from w2s_groups.data.table import Table
+from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
 
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
 _DATA = (".parquet", ".arrow", ".csv", ".json", ".jsonl")

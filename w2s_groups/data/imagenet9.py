@@ -13,9 +13,9 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset
-from w2s_groups.data.cache import Progress
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.scan import images_below
 from w2s_groups.data.published import Published
-from w2s_groups.data.scan import images_below
 from w2s_groups.design.groups import Groups
 
 CLASSES = (
@@ -91,7 +91,7 @@ class ImageNet9(Published):
         _check_folders(files)
         split_y_a = np.array(codes, dtype=np.int64)
         split, y, a = split_y_a.T
-        return ImageDataset(self.name, root, tuple(files), y, a, split, GROUPS)
+        return ImageDataset(self.name, y, a, split, GROUPS, root=root, files=tuple(files))
 
 
 def _of_set(root: Path, name: str) -> list[str]:

@@ -11,11 +11,11 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import Listed
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.delimited import Dialect, read_delimited
-from w2s_groups.data.folder import check_texts, dataset_of, groups_of, texts_of
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.delimited import Dialect, read_delimited
+from w2s_groups.data.files.table import Table, is_missing
 from w2s_groups.data.ondisk import OnDisk, Pool
-from w2s_groups.data.table import Table, is_missing
+from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
 
 _MOST = 1000  # codes that a column of integers may stand for
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,8})")

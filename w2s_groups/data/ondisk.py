@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,21 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.archive import unpacked
-from w2s_groups.data.base import TEST, TRAIN, VAL, AnyListed, Dataset, Listed
-from w2s_groups.data.cache import Progress, silent
+from w2s_groups.data.base import (
+    LOCAL,
+    TEST,
+    TRAIN,
+    VAL,
+    Dataset,
+    DatasetConfig,
+    Listed,
+    check_fraction,
+    in_range,
+)
+from w2s_groups.data.files.archive import unpacked
+from w2s_groups.data.files.cache import Progress, silent
 
+AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
 
 
@@ -37,7 +48,7 @@ class Shared(Enum):
 
 
 @dataclass
-class OnDisk(ABC):
+class OnDisk(DatasetConfig):
     """A dataset that the user has on disk.
 
     root: its folder. archive: the file it came in, unpacked once into the cache; give one of the
@@ -46,18 +57,17 @@ class OnDisk(ABC):
     shared: what to do about test images that are also in the pool, under any name.
     """
 
-    name: str = MISSING
-    root: str | None = MISSING
-    archive: str | None = MISSING
+    root: str | None = field(default=MISSING, metadata=LOCAL)
+    archive: str | None = field(default=MISSING, metadata=LOCAL)
     pool: Pool = MISSING
     split_seed: int = MISSING
     test_fraction: float = MISSING
-    shared: Shared = MISSING
+    shared: Shared = field(default=MISSING, metadata=LOCAL)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
 
     def __post_init__(self) -> None:
-        given = {f"data.{field}": getattr(self, field) for field in self.SOURCES}
+        given = {f"data.{place}": getattr(self, place) for place in self.SOURCES}
         n = sum(value is not None and value is not False for value in given.values())
         if n != 1:
             raise InputError(
@@ -65,18 +75,15 @@ class OnDisk(ABC):
                 f"{'several are' if n else 'none is'} set; set data.root to its folder, or "
                 "data.archive to the file it came in"
             )
-        if not 0 < self.test_fraction < 1:
-            raise InputError(
-                f"data.test_fraction={self.test_fraction} must lie between 0 and 1; change it"
-            )
-        if not 0 <= self.split_seed <= 2**63:
-            raise InputError(f"data.split_seed={self.split_seed} must be 0 or more; change it")
+        check_fraction("data.test_fraction", self.test_fraction)
+        in_range("data.split_seed", self.split_seed, 0, 2**63)
 
     @abstractmethod
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         """All images or texts below `root` with their official split."""
 
     def load(self, cache: Path, progress: Progress = silent) -> Listed:
+        """The samples as `pool` splits them."""
         dataset = self.read(self._located(cache, progress), cache, progress)
         if self.pool is Pool.all:
             return resplit(dataset, self.test_fraction, self.split_seed)
@@ -170,51 +177,3 @@ def split_codes(
             f"+data.splits.{lacking[0]}=drop, or =train, =val or =test"
         )
     return {name: _TARGETS[given[name]] for name in there}
-
-
-def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:
-    """`root`, or the one folder of `inside` below it, that holds the file `wanted`.
-
-    Raises InputError with `remedy` where none does, and where several do.
-    """
-    if (root / wanted).is_file():
-        return root
-    found = [root / folder for folder in inside if (root / folder / wanted).is_file()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(
-            f"data.root={root} holds {len(found)} releases of {name} "
-            f"({', '.join(path.name for path in found)}); set data.root to one of them"
-        )
-    places = " or ".join([str(root), *(f"its folder {folder}" for folder in inside)])
-    raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
-
-
-def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None:
-    """InputError unless each split has as many images of each group as the release.
-
-    expected: split name -> images per group code.
-    """
-    groups = dataset.groups
-    noun = f"{dataset.NOUN}s"
-    for split, name in enumerate(expected):
-        found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
-        for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
-            if n != wanted:
-                raise InputError(
-                    f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "
-                    f"{wanted}; restore the whole release, or set data.check_counts=false for a "
-                    "subset"
-                )
-
-
-def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:
-    """InputError unless each split is as large as the release's."""
-    for split, (name, wanted) in enumerate(expected.items()):
-        n = int((dataset.split == split).sum())
-        if n != wanted:
-            raise InputError(
-                f"data {dataset.name}: {name} has {n} {dataset.NOUN}s and the release has "
-                f"{wanted}; restore the whole release, or set data.check_counts=false for a subset"
-            )

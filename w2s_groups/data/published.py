@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.data.archive import Broken, unpacked
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.download import Download, fetched
+from w2s_groups.data.base import Listed
+from w2s_groups.data.files.archive import Broken, unpacked
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.download import Download, fetched
 from w2s_groups.data.ondisk import OnDisk
 
 
@@ -44,3 +47,51 @@ class Published(OnDisk):
         except Broken:
             path.unlink(missing_ok=True)  # or the next run would find it again
             raise
+
+
+def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:
+    """`root`, or the one folder of `inside` below it, that holds the file `wanted`.
+
+    Raises InputError with `remedy` where none does, and where several do.
+    """
+    if (root / wanted).is_file():
+        return root
+    found = [root / folder for folder in inside if (root / folder / wanted).is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(
+            f"data.root={root} holds {len(found)} releases of {name} "
+            f"({', '.join(path.name for path in found)}); set data.root to one of them"
+        )
+    places = " or ".join([str(root), *(f"its folder {folder}" for folder in inside)])
+    raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
+
+
+def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None:
+    """InputError unless each split has as many images of each group as the release.
+
+    expected: split name -> images per group code.
+    """
+    groups = dataset.groups
+    noun = f"{dataset.NOUN}s"
+    for split, name in enumerate(expected):
+        found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
+        for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
+            if n != wanted:
+                raise InputError(
+                    f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "
+                    f"{wanted}; restore the whole release, or set data.check_counts=false for a "
+                    "subset"
+                )
+
+
+def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:
+    """InputError unless each split is as large as the release's."""
+    for split, (name, wanted) in enumerate(expected.items()):
+        n = int((dataset.split == split).sum())
+        if n != wanted:
+            raise InputError(
+                f"data {dataset.name}: {name} has {n} {dataset.NOUN}s and the release has "
+                f"{wanted}; restore the whole release, or set data.check_counts=false for a subset"
+            )

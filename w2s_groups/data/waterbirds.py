@@ -10,11 +10,10 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.download import Download
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.download import Download
 from w2s_groups.data.folder import read_folder
-from w2s_groups.data.ondisk import check_counts, find_root
-from w2s_groups.data.published import Published
+from w2s_groups.data.published import Published, check_counts, find_root
 from w2s_groups.design.groups import Groups
 
 GROUPS = Groups(("landbird", "waterbird"), ("land", "water"))

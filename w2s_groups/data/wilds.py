@@ -15,11 +15,11 @@ from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.base import TRAIN, ImageDataset, Listed, TextDataset
-from w2s_groups.data.cache import Progress
-from w2s_groups.data.folder import groups_of
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.ondisk import split_codes
 from w2s_groups.data.published import Published
-from w2s_groups.data.scan import require_files
+from w2s_groups.data.rows import groups_of
 
 
 @dataclass
@@ -70,12 +70,12 @@ class Wilds(Published):
         texts = _texts(source, kept)
         if texts is not None:
             names = tuple(f"index {row}" for row in kept.tolist())
-            return TextDataset(self.name, texts, None, names, *coded)
+            return TextDataset(self.name, *coded, files=names, texts=texts)
         folder = Path(source.data_dir)
         paths = _paths(source, kept)
         files = tuple(_below(path, folder, self.dataset) for path in paths)
         require_files(folder, files, f"wilds' {self.dataset}", lambda row: f"index {kept[row]}")
-        return ImageDataset(self.name, folder, files, *coded)
+        return ImageDataset(self.name, *coded, root=folder, files=files)
 
     def _open(self, root: Path) -> Any:
         get_dataset = import_wilds()

@@ -1,0 +1,1 @@
+"""From a configuration to stored cells: preparation, blocks of cells, jobs and sweeps."""

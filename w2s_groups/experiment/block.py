@@ -15,7 +15,7 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.experiment import labelled
 from w2s_groups.experiment.pool import Pool
-from w2s_groups.heads.logistic import decisions, probabilities
+from w2s_groups.heads.outputs import decisions, probabilities
 from w2s_groups.heads.problem import (
     CrossEntropy,
     Head,
@@ -24,8 +24,9 @@ from w2s_groups.heads.problem import (
     Squared,
     choose,
     identity,
+    one_hot,
 )
-from w2s_groups.methods.base import Draws, Fitted, Method, one_hot
+from w2s_groups.methods.base import Draws, Fitted, Method
 from w2s_groups.methods.variants import base_of
 from w2s_groups.results.risks import accuracy_by_group
 from w2s_groups.schema.config import Cell

@@ -66,7 +66,7 @@ class Engine:
         finer: times the samples. selection: of ridge heads.
         """
         run = predict_logistic if self.logistic else partial(predict, selection=selection)
-        with tqdm(unit="mix", desc=label) as bar:
+        with tqdm(unit="head", desc=label) as bar:
 
             def progress(done: int, total: int) -> None:
                 bar.total = total

@@ -20,7 +20,7 @@ from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
-from w2s_groups.data.base import Dataset, FeatureDataset, Listed, TextDataset, in_order
+from w2s_groups.data.base import Dataset, FeatureDataset, ImageDataset, Listed, TextDataset
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
 from w2s_groups.features import extraction, precomputed, texts
@@ -58,7 +58,7 @@ def load_dataset(cfg: Config) -> Dataset:
     """
     with alone(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
-    return dataset if isinstance(dataset, FeatureDataset) else in_order(dataset)
+    return dataset.in_order()
 
 
 @contextmanager
@@ -100,6 +100,7 @@ def load_features(
             for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
         }
         return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}, ""
+    assert isinstance(dataset, Listed)
     names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
     # All are looked up before any is used: a wrong name must not wait for the others' features.
     ready = {
@@ -166,6 +167,7 @@ def _extractors(
             for name in names
         }
         return encoders, _known(texts.contents(dataset))
+    assert isinstance(dataset, ImageDataset)
     found = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
     if not found:
         return {}, None

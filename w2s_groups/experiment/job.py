@@ -20,7 +20,6 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.text import count
 from w2s_groups.data.base import TEST, Dataset, Listed, original_eta
-from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.experiment import collapsed, inputs, solvers
 from w2s_groups.experiment.block import BuiltOn, Solver, run_block
 from w2s_groups.experiment.inputs import Memory
@@ -53,13 +52,6 @@ _MACHINE = (
     "n_seeds", "results_dir", "reports_dir", "on_bad_image", "experiment",
 )  # fmt: skip
 _NETWORKS = ("teacher", "student")
-_PLACES = (
-    "root",
-    "archive",
-    "cutouts",
-    "backgrounds",
-    "shared",
-)  # of data: differ between machines
 
 log = logging.getLogger("w2s_groups")
 
@@ -111,7 +103,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         log.info("original stands for a minority fraction of %.5g, %s", original, own)
     cells, balance = config.cells(cfg, original), cfg.class_balance.value
     requests = [cell.request for cell in cells]
-    if_all = cfg.data.if_all(dataset) if isinstance(cfg.data, OnDisk) else None
+    if_all = cfg.data.if_all(dataset)
     check_requests(dataset, np.ones(len(dataset.y), dtype=bool), balance, requests, if_all)
     of_features = [
         *(*of_data, cfg.teacher, cfg.student),
@@ -330,7 +322,8 @@ def _brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
     """A digest of the data that the user brought, whose place is no setting: it tells reports of
     two folders apart, the same on every machine. And what a sample is called."""
     files = {}
-    if isinstance(dataset, Listed) and any(getattr(cfg.data, place, None) for place in _PLACES):
+    places = cfg.data.local_fields()
+    if isinstance(dataset, Listed) and any(getattr(cfg.data, place) for place in places):
         rows = [list(dataset.identities), dataset.codes.tolist(), dataset.split.tolist()]
         files[dataset.name] = store.digest(rows)[:8]
     noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
@@ -340,7 +333,7 @@ def _brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
 def digest_asked(cfg: Config, dataset: Dataset) -> str:
     """Stands for all that a question about one pair of networks asks, in 8 hexadecimal digits."""
     shown = {key: value for key, value in plain(cfg).items() if key not in (*_MACHINE, *_NETWORKS)}
-    for place in _PLACES:
+    for place in cfg.data.local_fields():
         shown["data"].pop(place, None)
     brought = _brought(cfg, dataset)
     return store.digest([shown, brought.get("files", {}).get(dataset.name)])[:8]
@@ -369,6 +362,6 @@ def _settings(cfg: Config, cells: list[Cell], original: float) -> dict[str, Any]
         shown["finetune"] = _tuning(cfg)
     for unshown in _MACHINE:
         del shown[unshown]
-    for place in _PLACES:
+    for place in cfg.data.local_fields():
         shown["data"].pop(place, None)
     return {"experiment": shown.pop("experiment_name"), **shown}

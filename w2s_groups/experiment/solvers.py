@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.machine import cores
 from w2s_groups.core.progress import Steps
 from w2s_groups.data.base import Dataset, ImageDataset
 from w2s_groups.experiment import inputs
 from w2s_groups.experiment.block import Solver
 from w2s_groups.experiment.pool import Pool, affine
-from w2s_groups.features.extraction import cores
 from w2s_groups.finetuning.pixels import Pixels
 from w2s_groups.finetuning.solver import Side, Tuner
 from w2s_groups.heads import mlp, solve

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.files import check_writable, content_hash, write_atomic
 
 log = logging.getLogger(__name__)
 STALE = 24 * 3600  # seconds after which a temporary file belongs to no running process
@@ -51,9 +51,8 @@ def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
             raise ValueError("the sidecar was altered")
         sidecar = Sidecar(**stored["sidecar"])
         payload = folder / sidecar.payload
-        with payload.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sidecar.sha256:
-                raise ValueError("the matrix was cut short or altered")
+        if content_hash(payload) != sidecar.sha256:
+            raise ValueError("the matrix was cut short or altered")
         return np.load(payload, mmap_mode="r", allow_pickle=False), sidecar
     except (ValueError, KeyError, TypeError, OSError) as error:
         if not path.exists():

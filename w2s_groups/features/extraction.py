@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.machine import cores
 from w2s_groups.features import cache
 
 FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
@@ -140,11 +140,6 @@ def listed_or_stopped(
             f"repair them (the other {noun}s' features are kept) or set on_bad_image=skip"
         )
     return listed
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def best_device(device: str) -> str:

@@ -1,4 +1,4 @@
-"""What becomes of the networks: kept as they are, or trained with their heads. Name -> settings."""
+"""Fine-tuning: none, LoRA or full. Name -> settings."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Full(Tuned):
 
 @dataclass
 class Lora(Tuned):
-    """Low-rank additions to its linear and convolution layers are trained, and they alone.
+    """Only low-rank additions to its linear and convolution layers are trained.
 
     rank: of each addition; alpha: it is scaled by alpha / rank. Source: Hu et al., LoRA: Low-Rank
     Adaptation of Large Language Models, ICLR 2022, section 4.1.

@@ -23,7 +23,7 @@ class Tunable(nn.Module):
 
     It stays in evaluation mode: normalisation keeps the statistics that it was trained with and
     nothing is dropped, so that untrained it gives the frozen features' logits, and a step depends
-    on its batch alone. mean, scale: (d,), as pool.affine.
+    only on its batch. mean, scale: (d,), as pool.affine.
     """
 
     def __init__(

@@ -85,12 +85,12 @@ class Side:
 
 @dataclass(eq=False)
 class Tuner:
-    """Solves problems as `heads.grid.solve` does, and then tunes the network under each head.
+    """Solves problems as `heads.solve.solve` does, and then tunes the network under each head.
 
     frozen: the solver of the heads on frozen features; head: what sets it apart. sides: "teacher",
     "student" -> network. folder: where finished fits, and checkpoints of others, are kept by
-    everything that they depend on. alone: a lock by name, held during a fit. progress(what, done,
-    total): of the steps and the scoring of a fit.
+    everything that they depend on. exclusive: a lock by name, held during a fit.
+    progress(what, done, total): of the steps and the scoring of a fit.
     """
 
     frozen: Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]
@@ -98,7 +98,7 @@ class Tuner:
     sides: Mapping[str, Side]
     settings: Tuned
     folder: Path
-    alone: Callable[[str], AbstractContextManager[None]]
+    exclusive: Callable[[str], AbstractContextManager[None]]
     device: str = "cpu"
     precision: str = "float32"
     progress: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
@@ -119,14 +119,14 @@ class Tuner:
     def _one(self, problem: Problem, start: Predictor, name: str) -> Predictor:
         """One fit: a stored one, or a new one that is stored."""
         if len(present_classes(problem)) == 1:
-            return start  # one class alone is named: no network could say it better
+            return start  # only one class is named: no network could say it better
         assert problem.asked is not None
         side = self.sides[problem.side]
         digest = hashlib.sha256(repr((FORMAT, side.content, self.head, self.shown)).encode())
         for part in (side.mean.tobytes(), side.scale.tobytes(), identity(problem)):
             digest.update(part)
         path = self.folder / f"{digest.hexdigest()[:32]}.npz"
-        with self.alone(f"finetuned {path.stem}"):
+        with self.exclusive(f"finetuned {path.stem}"):
             stored = _read(path, problem.asked)
             if stored is None:
                 stored = self._fit(problem, start, side, path, name)

@@ -2,6 +2,6 @@
 
 import sys
 
-from w2s_groups.cli.theory import main
+from w2s_groups.cli import main
 
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(["theory", *sys.argv[1:]]))

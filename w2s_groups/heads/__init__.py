@@ -1,0 +1,1 @@
+"""Heads on features: what is minimised, and the solvers of whole grids."""

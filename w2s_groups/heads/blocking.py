@@ -22,8 +22,8 @@ from w2s_groups.heads.problem import (
     present_classes,
 )
 
-# The work estimate, as measured on 512 and 1280 features of networks: iterations of a head alone in
-# its block, how they grow with foreign rows, right-hand sides at which a product has half of its
+# The work estimate, as measured on 512 and 1280 features of networks: iterations of one head in its
+# block, how they grow with foreign rows, right-hand sides at which a product has half of its
 # full rate, factorisations in a block, and the flops that one iteration's overhead is worth.
 ITERATIONS, GROWTH, HALF_RATE, FACTORISATIONS, OVERHEAD = 40, 0.3, 15, 3, 1e8
 
@@ -176,8 +176,8 @@ def gather(
             n = len(rest[0].rows)
             room = _room(n, D, K, memory_limit, side)
             part, rest = rest[:room], rest[room:]
-            alone = _work(n, len(part), n * len(part), D, K)
-            best: tuple[float, _Open | None, int] = (alone, None, n)
+            single = _work(n, len(part), n * len(part), D, K)
+            best: tuple[float, _Open | None, int] = (single, None, n)
             for block in opened.get(key[:5], []):
                 union = block.size + n - int(np.count_nonzero(block.member[part[0].rows]))
                 count = len(block.tasks) + len(part)

@@ -16,10 +16,15 @@ from w2s_groups.heads.lbfgs_batch import Batch, Descent
 from w2s_groups.heads.newton import finish
 from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units
+from w2s_groups.heads.scratch import Scratch
+from w2s_groups.heads.span import Span
 
 NEAR, LIMIT = 1e-5, 300  # gradient at which a descent gives way to Newton steps; its iterations
 KEPT = 8  # share of the memory limit, 1/8, for features in their units
-TOGETHER = 2**26  # numbers in the factors of the heads that are finished at once
+WIDE = 2  # rows to a feature up to which a kernel is used
+# Sum of the features' variances, by l2, up to which float64 kernels give logits to 1e-10.
+LARGEST = 1e8
+FACTORS = 32  # share of the memory limit, 1/8 at four bytes, for numbers in factors at once
 
 
 def together(tasks: Sequence[Task]) -> list[list[Task]]:
@@ -33,6 +38,12 @@ def together(tasks: Sequence[Task]) -> list[list[Task]]:
         key = (p.side, p.loss, p.l2, task.K, p.centre is None, task.rows.tobytes())
         groups.setdefault(key, []).append(task)
     return sorted(groups.values(), key=lambda alike: (alike[0].problem.side, alike[0].problem.l2))
+
+
+def _at_once(n: int, d: int, K: int, memory_limit: int) -> int:
+    """Heads of K logits on n rows of d features that are finished together."""
+    size = d if n > WIDE * d else n
+    return max(1, memory_limit // FACTORS // (K * size**2))
 
 
 class Ending:
@@ -52,8 +63,8 @@ class Ending:
         self.features, self.tol, self.device = features, tol, device
         self.memory_limit, self.kernels = memory_limit, kernels
         self.flops = 0.0
-        none = torch.empty(0)
-        self.kept: tuple[tuple[str, float] | None, Tensor, Tensor] = (None, none, none)
+        self.scratch = Scratch(device)
+        self.kept: tuple[tuple[str, float] | None, Tensor] = (None, torch.empty(0))
         self.scales: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     def spent(self) -> float:
@@ -82,7 +93,7 @@ class Ending:
         start = dict(zip(tasks, starts, strict=True))
         for alike in together(tasks):
             n, d = len(alike[0].rows), self.features[alike[0].problem.side].shape[1]
-            each = max(1, TOGETHER // (alike[0].K * min(n, d) ** 2))
+            each = _at_once(n, d, alike[0].K, self.memory_limit)
             for k in range(0, len(alike), each):
                 part = alike[k : k + each]
                 solved = self._finish(part, [start[task] for task in part])
@@ -101,7 +112,7 @@ class Ending:
         heads = Heads(self._tensor(targets), self._tensor(weights))
         if p.centre is not None:
             # In steps away from the centre, whose logits are then given.
-            heads.offset = rows.logits(centres)
+            heads.offset = rows.given(centres)
             at = Theta(at.v - centres.v, at.b - centres.b)
         found, solved, spent = finish(rows, p.loss, heads, at, self.tol)
         if not bool(solved.all()):
@@ -120,31 +131,26 @@ class Ending:
         return list(zip(made, spent.tolist(), strict=True))
 
     def _rows(self, side: str, rows: NDArray[np.int64], l2: float) -> Rows:
-        _, unit = self._units(side, l2)
-        X, fast = self._scaled(side, rows, l2)
-        kernel = None
-        if len(rows) <= len(unit) and l2 / (unit**2).max() >= LEAST:
+        """By their kernel where a factor of it costs less than one of the features."""
+        X, unit = self._scaled(side, rows, l2), self._tensor(self._units(side, l2)[1])
+        wild = l2 / float((unit**2).amax()) < LEAST or float((unit**2).sum()) > LARGEST * l2
+        if wild or len(rows) > WIDE * len(unit):
+            return Rows(X, l2, unit, self.scratch)
+        return Span(X, l2, unit, self.scratch, self.kernels.get(side, rows, self.scratch))
 
-            def make() -> Tensor:
-                own = fast * torch.as_tensor(unit, dtype=torch.float32, device=self.device)
-                self.flops += 2.0 * own.shape[0] ** 2 * own.shape[1]
-                return own @ own.T
-
-            kernel = self.kernels.get(side, rows, make)
-        return Rows(X, fast, l2, self._tensor(unit), kernel)
-
-    def _scaled(self, side: str, rows: NDArray[np.int64], l2: float) -> tuple[Tensor, Tensor]:
-        """Rows (n, d) in their units, float64 and float32, of a whole matrix kept if it fits."""
+    def _scaled(self, side: str, rows: NDArray[np.int64], l2: float) -> Tensor:
+        """Rows (n, d) in their units, of a whole matrix kept if it fits."""
         if self.kept[0] != (side, l2):
             mean, unit = self._units(side, l2)
-            fits = 12 * self.features[side].size <= self.memory_limit // KEPT
+            fits = 8 * self.features[side].size <= self.memory_limit // KEPT
             every = np.arange(len(self.features[side])) if fits else rows
             X = self._tensor((self.features[side][every] - mean) / unit)
             if not fits:
-                return X, X.to(torch.float32)
-            self.kept = ((side, l2), X, X.to(torch.float32))
+                return X
+            self.kept = ((side, l2), X)
         where = torch.as_tensor(rows, device=self.device)
-        return self.kept[1].index_select(0, where), self.kept[2].index_select(0, where)
+        own = self.scratch.empty("rows", len(rows), self.kept[1].shape[1], dtype=torch.float64)
+        return torch.index_select(self.kept[1], 0, where, out=own)
 
     def _theta(self, heads: Sequence[Head | None], tasks: Sequence[Task]) -> Theta:
         """Parameters in centred features, in their units; 0 for None."""

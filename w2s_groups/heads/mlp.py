@@ -105,7 +105,7 @@ def solve(
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Predictor]:
-    """Head of every problem, in order, each depending on its own problem alone.
+    """Head of every problem, in order, each depending only on its own problem.
 
     features: side -> (N, d), standardised as a pool's are. hidden: ReLUs of each hidden layer; none
     is the logistic head, started at 0. workers: heads trained side by side, each on one core, so
@@ -147,7 +147,7 @@ def fit(
     schedule: Schedule,
     device: str = "cpu",
 ) -> Predictor:
-    """One head; see `solve`. Where the targets name one class alone, the constant head."""
+    """One head; see `solve`. Where the targets name only one class, the constant head."""
     present = present_classes(problem)
     n_classes = problem.targets.shape[1]
     if len(present) == 1:

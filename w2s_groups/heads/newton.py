@@ -34,6 +34,7 @@ FLOOR, WILD_FLOOR = 1e-13, 1e-9
 STEPS = 200  # Newton steps of a head: far more than any took
 NEAR = 1e-4  # the same for losses that are not convex
 SAFE = 0.1  # a step that moves no logit further than this needs no line search (convex losses)
+REACH = 100.0  # no step moves a logit further: where all curvature is gone, Newton's has no bound
 Q_STEPS = 4  # GCE goes from cross-entropy (q = 0) to its own q in so many equal steps
 Q_TOL = 1e-2  # largest move of a logit by a Newton step that ends an intermediate q
 ROUNDS = 100  # of the confidence loss: decisions have settled long before
@@ -44,19 +45,25 @@ def finish(
 ) -> tuple[Theta, Tensor, Tensor]:
     """Parameters of the answers, which heads were solved (P,), and Newton steps (P,).
 
-    start: where to begin; for `GCE` the cross-entropy solution of the same targets, for
+    start: near the answer, for `GCE` near the cross-entropy solution of the same targets; for
     `Confidence` where descent starts. A head is solved once a Newton step moves none of its logits
     by more than tol; a thousandth of that is left. Features of wild scales may need `Rows.exact`.
     """
-    if isinstance(loss, GCE):
-        return continued(rows, loss, heads, start, tol)
+    P, K, _ = heads.targets.shape
+    inverse = rows.inverse(P, K, own=isinstance(loss, GCE))
     if isinstance(loss, Confidence):
-        return own_decisions(rows, loss, heads, start, tol)
-    return newton(rows, loss, heads, start, tol)
+        found = own_decisions(rows, loss, heads, start, tol, inverse)
+    else:
+        at = rows.begin(start, heads, inverse)
+        if isinstance(loss, GCE):
+            found = continued(rows, loss, heads, at, tol, inverse)
+        else:
+            found = newton(rows, loss, heads, at, tol, inverse)
+    return rows.features(found[0]), *found[1:]
 
 
 def continued(
-    rows: Rows, loss: GCE, heads: Heads, start: Theta, tol: float
+    rows: Rows, loss: GCE, heads: Heads, start: Theta, tol: float, inverse: Inverse
 ) -> tuple[Theta, Tensor, Tensor]:
     """GCE along q: from the cross-entropy solution (q = 0), each q from the head before.
 
@@ -64,34 +71,36 @@ def continued(
     """
     spent = torch.zeros(len(heads.targets), dtype=torch.int64, device=start.b.device)
     at = start
-    for k in range(1, Q_STEPS + 1):
-        last = k == Q_STEPS
-        at, solved, steps = newton(
-            rows, GCE(loss.q * k / Q_STEPS), heads, at, tol if last else max(tol, Q_TOL)
-        )
+    for k in range(Q_STEPS + 1):
+        part = GCE(loss.q * k / Q_STEPS) if k else CrossEntropy()
+        near = tol if k in (0, Q_STEPS) else max(tol, Q_TOL)
+        at, solved, steps = newton(rows, part, heads, at, near, inverse)
         spent += steps
     return at, solved, spent
 
 
 def own_decisions(
-    rows: Rows, loss: Confidence, heads: Heads, start: Theta, tol: float
+    rows: Rows, loss: Confidence, heads: Heads, start: Theta, tol: float, inverse: Inverse
 ) -> tuple[Theta, Tensor, Tensor]:
     """The confidence loss by turns: the head's decisions are taken, then it is fitted with them.
 
     −log max_k p_k is the least of −log p_k over k, so either turn lowers the objective; it ends
     where a fit keeps the decisions that it was made with: a stationary point. Each fit is convex.
     """
-    spent = torch.zeros(len(heads.targets), dtype=torch.int64, device=start.b.device)
-    solved = torch.ones_like(spent, dtype=torch.bool)
-    at, own = start, decided(heads.shifted(rows.logits(start)))
+    own = decided(heads.shifted(rows.given(start)))
+    spent = torch.zeros(len(own), dtype=torch.int64, device=own.device)
+    at: Theta | None = None
     for _ in range(ROUNDS):
-        mixed = (1 - loss.alpha) * heads.targets + loss.alpha * own
-        at, solved, steps = newton(rows, CrossEntropy(), replace(heads, targets=mixed), at, tol)
+        targets = (1 - loss.alpha) * heads.targets + loss.alpha * own
+        mixed = replace(heads, targets=targets)
+        at = at or rows.begin(start, mixed, inverse)
+        at, solved, steps = newton(rows, CrossEntropy(), mixed, at, tol, inverse)
         spent += steps
         before, own = own, decided(heads.shifted(rows.logits(at)))
         if bool((own == before).all()):
             return at, solved, spent
     settled = (own == before).flatten(1).all(1)
+    assert at is not None
     return at, solved & settled, spent
 
 
@@ -104,23 +113,32 @@ def decided(logits: Tensor) -> Tensor:
 
 
 def newton(
-    rows: Rows, loss: Loss, heads: Heads, start: Theta, tol: float
+    rows: Rows,
+    loss: Loss,
+    heads: Heads,
+    start: Theta,
+    tol: float,
+    inverse: Inverse | None = None,
 ) -> tuple[Theta, Tensor, Tensor]:
-    """Damped Newton descent of every head, each by itself; see `finish`."""
-    P, device = len(heads.targets), start.b.device
+    """Damped Newton descent of every head, each by itself; see `finish`.
+
+    inverse: kept from an earlier descent of the same heads.
+    """
+    P, K, _ = heads.targets.shape
+    device = start.b.device
     at = Theta(start.v.clone(), start.b.clone())
     solved = torch.zeros(P, dtype=torch.bool, device=device)
     spent = torch.zeros(P, dtype=torch.int64, device=device)
     left = torch.arange(P, device=device)
-    inverse = Inverse(rows, P, heads.targets.shape[1], own=isinstance(loss, GCE))
+    inverse = inverse or rows.inverse(P, K, own=isinstance(loss, GCE))
     floor = WILD_FLOOR if float(rows.penalty.min()) < LEAST else FLOOR
     for _ in range(STEPS):
         some, here = heads.at(left), at.at(left)
         Z = some.shifted(rows.logits(here))
         value, R = value_and_gradient(loss, Z, some.targets)
         value = torch.linalg.vecdot(value, some.weights.squeeze(1))
-        pulled = rows.pull(R.mul_(some.weights))
-        down = Theta(-pulled.v - rows.penalty * here.v, -pulled.b)
+        up = rows.gradient(R.mul_(some.weights), here.v)
+        down = Theta(-up.v, -up.b)
         flat = torch.maximum(down.v.abs().amax((1, 2)), down.b.abs().amax(1)) <= floor
         hessian = Hessian(rows, some.weights, *curvature(loss, Z, some.targets))
         inverse.update(left, hessian.diagonal, some.weights)
@@ -152,14 +170,15 @@ def _length(
 
     value (P,), Z (P, K, n): losses and logits at `here`; down: minus the gradient there.
     """
-    length = torch.ones_like(value)
     size = dz.abs().amax((1, 2))
+    length = (REACH / size.clamp_min(1e-300)).clamp_max(1.0)
     todo = size > (SAFE if isinstance(loss, CrossEntropy) else NEAR)
     if not bool(todo.any()):
         return length
     slope = -down.dot(step)
-    linear = (rows.penalty * here.v * step.v).sum((1, 2))
-    square = (rows.penalty * step.v**2).sum((1, 2))
+    y = step.v if step.y is None else step.y
+    linear = (rows.pull(here.v) * y).sum((1, 2))
+    square = (rows.pull(step.v) * y).sum((1, 2))
     for _ in range(60):
         trial, _ = value_and_gradient(loss, Z + length[:, None, None] * dz, heads.targets)
         rise = torch.linalg.vecdot(trial, heads.weights.squeeze(1)) - value

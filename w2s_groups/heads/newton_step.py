@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from w2s_groups.heads.scratch import Scratch
+
 CG_LIMIT = 400
-# Residuals at which conjugate gradients end, as shares of the first: in the norm of the inverse
-# where the step is the last, of the gradient where another follows.
+# Residuals at which conjugate gradients end, in the norm of the inverse, as shares of the first:
+# where the step is the last, and where another follows.
 CG_TOL, CG_ROUGH = 1e-4, 1e-2
-# Rows (or features, if fewer) up to which every head has a factorisation of its own.
-OWN = 1_100
 # Penalties below this count as this in an inverse: it must not blow up rounding in directions that
 # no row has.
 LEAST = 1e-9
@@ -22,20 +23,16 @@ DRIFT = 1.0  # move of a logit after which a factorised Hessian is made anew
 
 @dataclass(eq=False)
 class Rows:
-    """The rows of some heads. X: (n, d) in the units of `problem.units`, float64; l2.
+    """The rows of some heads by their features. X: (n, d) in the units of `problem.units`; l2.
 
-    fast: the same in float32, for what need not be exact.
     unit: (d,) of those units, so that l2 / unit² is each coefficient's penalty.
-    kernel: (n, n) float32, products of the rows in the features' own units; None where n > d or
-        the penalties are too small for it.
-    precision: of the factors, float32 or float64.
+    precision: of the factors, float32 or float64. What `Span` does otherwise is asked of it.
     """
 
     X: Tensor
-    fast: Tensor
     l2: float
     unit: Tensor
-    kernel: Tensor | None
+    scratch: Scratch
     precision: torch.dtype = torch.float32
 
     def __post_init__(self) -> None:
@@ -44,34 +41,65 @@ class Rows:
 
     def exact(self) -> Rows:
         """The same rows for features of wild scales: factors in float64, of the features."""
-        return Rows(self.X, self.X, self.l2, self.unit, None, torch.float64)
+        return Rows(self.X, self.l2, self.unit, self.scratch, torch.float64)
+
+    def given(self, start: Theta) -> Tensor:
+        """(P, K, n) logits of parameters of features."""
+        self.flops += 2.0 * start.v.numel() * len(self.X)
+        return start.v @ self.X.T + start.b[..., None]
+
+    def begin(self, start: Theta, heads: Heads, inverse: Inverse) -> Theta:
+        """Where Newton steps begin, near parameters of features."""
+        return start
+
+    def features(self, theta: Theta) -> Theta:
+        """Parameters of features."""
+        return theta
+
+    def inverse(self, P: int, K: int, own: bool) -> Inverse:
+        """An inverse Hessian for P heads of K logits."""
+        return FeatureInverse(self, P, K, own)
 
     def logits(self, theta: Theta) -> Tensor:
         """(P, K, n)."""
-        self.flops += 2.0 * theta.v.numel() * len(self.X)
-        return theta.v @ self.X.T + theta.b[..., None]
+        return self.given(theta)
 
-    def pull(self, R: Tensor) -> Theta:
-        """Xᵀ of row gradients (P, K, n)."""
+    def along(self, theta: Theta) -> Tensor:
+        """(P, K, n) logits of a direction that an inverse gave."""
+        return self.logits(theta)
+
+    def gradient(self, R: Tensor, v: Tensor) -> Theta:
+        """Gradient from weighted row gradients R (P, K, n) and the penalty's part at v."""
         self.flops += 2.0 * R.numel() * self.X.shape[1]
-        return Theta(R @ self.X, R.sum(-1))
+        return Theta(R @ self.X + self.pull(v), R.sum(-1))
+
+    def pull(self, v: Tensor) -> Tensor:
+        """The gradient of the penalty at v."""
+        return self.penalty * v
 
 
 @dataclass(eq=False)
 class Theta:
-    """Parameters of P heads with K logits: v (P, K, d) in the units, b (P, K) intercepts."""
+    """Parameters of P heads with K logits: v (P, K, d) or, in a `Span`, (P, K, n); b (P, K).
+
+    y: of what an inverse gave, what gradients are to be multiplied with for slopes: v itself,
+        or in a `Span` the logits of v.
+    """
 
     v: Tensor
     b: Tensor
+    y: Tensor | None = None
 
     def add(self, other: Theta, factor: Tensor) -> Theta:
         """self + factor · other; factor: (P,)."""
         by = factor[:, None]
-        return Theta(self.v + by[..., None] * other.v, self.b + by * other.b)
+        y = None if self.y is None or other.y is None else self.y + by[..., None] * other.y
+        return Theta(self.v + by[..., None] * other.v, self.b + by * other.b, y)
 
     def dot(self, other: Theta) -> Tensor:
-        """(P,)."""
-        return (self.v * other.v).sum((1, 2)) + (self.b * other.b).sum(1)
+        """(P,) products of these gradients with directions."""
+        y = other.v if other.y is None else other.y
+        return (self.v * y).sum((1, 2)) + (self.b * other.b).sum(1)
 
     def at(self, mask: Tensor) -> Theta:
         return Theta(self.v[mask], self.b[mask])
@@ -111,34 +139,30 @@ class Hessian:
 
     def times(self, p: Theta) -> tuple[Theta, Tensor]:
         """The product with p, and the logits of p."""
-        z = self.rows.logits(p)
-        pulled = self.rows.pull(self.product(z).mul_(self.weights))
-        return Theta(pulled.v + self.rows.penalty * p.v, pulled.b), z
+        z = self.rows.along(p)
+        return self.rows.gradient(self.product(z).mul_(self.weights), p.v), z
 
 
 class Inverse:
     """About (Σ_i h_i x_iᵀx_i + penalty)⁻¹ of every logit, with curvatures h (G, K, n) of rows.
 
     What couples the classes is left out. G is P, or 1 where all heads share their mean. With
-    centre c = Σ h_i x_i / Σ h_i and intercept
-    b + c·v the Hessian falls apart into that of v and Σ h, and v's is that of the rows' kernel
-    where they are fewer than the features.
+    centre c = Σ h_i x_i / Σ h_i and intercept b + c·v the Hessian falls apart into that of v and
+    Σ h. `FeatureInverse` and `SpanInverse` factorise that of v.
     """
 
-    def __init__(self, rows: Rows, P: int, K: int, own: bool) -> None:
-        """own: whether every head must have its own, at any cost."""
-        self.rows = rows
-        self.penalty = rows.penalty.clamp_min(LEAST)
-        n, d = rows.X.shape
-        self.own = own or min(n, d) <= OWN
+    OWN = 1_100  # size of a factor up to which every head has one of its own
+
+    def __init__(self, rows: Rows, size: int, P: int, K: int, own: bool) -> None:
+        """size: of a factor; own: whether every head must have its own, at any cost."""
+        self.own = own or size <= self.OWN
         G = P if self.own else 1
-        new = rows.X.new_empty
-        self.h, self.total, self.centre = new(G, K, n), new(G, K), new(G, K, d)
-        size = n if rows.kernel is not None else d
-        self.root = new(G, K, size, size, dtype=rows.precision).mT  # in LAPACK's order of columns
-        self.scratch, self.failed = new(size, size, dtype=rows.precision), new(0, dtype=torch.int32)
+        new, empty = rows.X.new_empty, partial(rows.scratch.empty, dtype=rows.precision)
+        self.h, self.total = new(G, K, len(rows.X)), new(G, K)
+        self.root = empty("root", G, K, size, size).mT  # in LAPACK's order of columns
+        self.scratch, self.failed = empty("matrix", size, size), new(0, dtype=torch.int32)
         self.drift = torch.full((G,), torch.inf, dtype=torch.float64, device=rows.X.device)
-        self.now: list[Tensor] = []
+        self.served, self.now = new(0, dtype=torch.int64), [self.root, self.h, self.total]
 
     def update(self, left: Tensor, diagonal: Tensor, weights: Tensor) -> None:
         """Serve the heads `left`, with new factors where the logits have drifted."""
@@ -148,11 +172,18 @@ class Inverse:
         stale = self.drift[left] > DRIFT
         for index, curve in zip(left[stale].tolist(), h[stale], strict=True):
             for k, of_class in enumerate(curve):
-                self._factorise((index, k), of_class)
+                self.h[index, k], self.total[index, k] = of_class, of_class.sum().clamp_min(1e-300)
+                A = self._matrix(of_class)
+                # Rounding must not make it singular; what it shifts, conjugate gradients make good.
+                A.diagonal().add_(4 * torch.finfo(A.dtype).eps * A.diagonal().amax())
+                out = self.root[index, k], self.failed
+                while bool(torch.linalg.cholesky_ex(A, out=out)[1]):
+                    A.diagonal().add_(1e-5 * A.diagonal().amax())
         self.drift[left[stale]] = 0.0
-        using: slice | Tensor = slice(None) if len(left) == len(self.root) else left
-        half = self.h.sqrt().to(self.rows.precision)
-        self.now = [part[using] for part in (self.root, half, self.total, self.centre)]
+        if bool(stale.any()) or not torch.equal(self.served, left):  # what it takes are copies
+            using: slice | Tensor = slice(None) if len(left) == len(self.root) else left
+            self.served, self.now = left, [p[using] for p in (self.root, self.h, self.total)]
+            self._serve()
 
     def moved(self, left: Tensor, change: Tensor) -> None:
         """Heads `left` have moved a logit by as much as change."""
@@ -161,53 +192,49 @@ class Inverse:
         else:
             self.drift += change.amax()
 
-    def _factorise(self, index: tuple[int, int], h: Tensor) -> None:
-        rows = self.rows
-        total = h.sum().clamp_min(1e-300)
-        self.h[index], self.total[index], self.centre[index] = h, total, (h / total) @ rows.X
-        root = h.sqrt()
-        if rows.kernel is None:
-            X = ((rows.X - self.centre[index]) * root[:, None]).to(rows.precision)
-            A = torch.matmul(X.T, X, out=self.scratch)
-            A.diagonal().add_(self.penalty.to(rows.precision))
-        else:
-            # k_ij − v_i − v_j + w·v, v = kernel w: the kernel of centred rows.
-            w = (h / total).to(torch.float32)
-            v = rows.kernel @ w
-            root = (root / rows.l2**0.5).to(torch.float32)
-            A = torch.mul(rows.kernel, root, out=self.scratch).mul_(root[:, None])
-            u = (v - (w @ v) / 2) * root
-            A.addmm_(torch.stack([u, root], dim=1), torch.stack([root, u]), alpha=-1)
-            A.diagonal().add_(1.0)
-        # Rounding must not make it singular; what it shifts, conjugate gradients make good.
-        A.diagonal().add_(4 * torch.finfo(A.dtype).eps * A.diagonal().amax())
-        out = self.root[index], self.failed
-        while bool(torch.linalg.cholesky_ex(A, out=out)[1]):
-            A.diagonal().add_(1e-5 * A.diagonal().amax())
-
     def times(self, g: Theta) -> Theta:
-        """The product with g."""
-        rows = self.rows
-        _, half, total, c = self.now
-        v = g.v - g.b[..., None] * c
-        if rows.kernel is None:
-            v = self._solve(v).to(torch.float64)
-        else:
-            u = v / self.penalty
-            fast, low = rows.fast, rows.precision
-            s = half * (u.to(low) @ fast.T - (u * c).sum(-1, keepdim=True).to(low))
-            s = half * self._solve(s)
-            v = u - (s @ fast - s.sum(-1, keepdim=True) * c) / self.penalty
-        return Theta(v, g.b / total - (v * c).sum(-1))
+        """The product with gradients g, with its y."""
+        raise NotImplementedError
+
+    def _matrix(self, h: Tensor) -> Tensor:
+        """What is factorised for curvatures h (n,), in `scratch`."""
+        raise NotImplementedError
+
+    def _serve(self) -> None:
+        """Prepare products with the factors in `now`."""
 
     def _solve(self, B: Tensor) -> Tensor:
-        """(P, K, m) by the factors, in their precision."""
-        right = B.to(self.rows.precision)
+        """(P, K, m) by the factors, float64."""
+        right = B.to(self.root.dtype)
         # Heads that share a factor are its right-hand sides.
         right = right[..., None] if self.own else right.permute(1, 2, 0)[None]
         half = torch.linalg.solve_triangular(self.now[0], right, upper=False)
         found: Tensor = torch.linalg.solve_triangular(self.now[0].mT, half, upper=True)
-        return found[..., 0] if self.own else found[0].permute(2, 0, 1)
+        found = found[..., 0] if self.own else found[0].permute(2, 0, 1)
+        return found.to(torch.float64)
+
+
+class FeatureInverse(Inverse):
+    """By factors of (d, d), for rows that are more than the features."""
+
+    def __init__(self, rows: Rows, P: int, K: int, own: bool) -> None:
+        self.rows = rows
+        super().__init__(rows, rows.X.shape[1], P, K, own)
+
+    def _matrix(self, h: Tensor) -> Tensor:
+        centre = (h / h.sum().clamp_min(1e-300)) @ self.rows.X
+        X = ((self.rows.X - centre) * h.sqrt()[:, None]).to(self.scratch.dtype)
+        A = torch.matmul(X.T, X, out=self.scratch)
+        A.diagonal().add_(self.rows.penalty.clamp_min(LEAST).to(A.dtype))
+        return A
+
+    def _serve(self) -> None:
+        _, h, total = self.now
+        self.centre = (h / total[..., None]) @ self.rows.X
+
+    def times(self, g: Theta) -> Theta:
+        v = self._solve(g.v - g.b[..., None] * self.centre)
+        return Theta(v, g.b / self.now[2] - (v * self.centre).sum(-1), v)
 
 
 def conjugate_gradients(
@@ -220,7 +247,7 @@ def conjugate_gradients(
     ended for another reason than a small residual is not sound.
     """
     r, s = down, inverse.times(down)
-    x = Theta(torch.zeros_like(s.v), torch.zeros_like(s.b))
+    x = Theta(torch.zeros_like(s.v), torch.zeros_like(s.b), torch.zeros_like(s.v))
     dz = torch.zeros_like(hessian.diagonal)
     p = s
     rho = first = r.dot(s)
@@ -228,7 +255,7 @@ def conjugate_gradients(
     sound = torch.zeros_like(on)
     for k in range(CG_LIMIT):
         q, z = hessian.times(p)
-        curve = p.dot(q)
+        curve = q.dot(p)
         flat = on & ~(curve > 0)
         if k == 0:  # the preconditioned gradient itself, if it is all there is
             alpha = torch.where(curve > 0, rho / curve, 1.0).where(on, 0.0)
@@ -237,13 +264,12 @@ def conjugate_gradients(
         x, r = x.add(p, alpha), r.add(q, -alpha)
         dz = dz + alpha[:, None, None] * z
         on = on & ~flat
-        rough = (r.dot(r) <= CG_ROUGH**2 * down.dot(down)) & (dz.abs().amax((1, 2)) > tol)
-        sound, on = sound | (on & rough), on & ~rough
         if not bool(on.any()):
             break
         s = inverse.times(r)
         new = r.dot(s)
-        small = (new <= CG_TOL**2 * first) & (new >= 0)
+        enough = torch.where(dz.abs().amax((1, 2)) > tol, CG_ROUGH, CG_TOL)
+        small = (new <= enough**2 * first) & (new >= 0)
         sound, on = sound | (on & small), on & (new > 0) & ~small
         if not bool(on.any()):
             break

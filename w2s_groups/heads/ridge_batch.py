@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,7 @@ from torch import Tensor
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.heads.blocking import Task
-from w2s_groups.heads.problem import Head, Squared, units
-from w2s_groups.heads.products import add_lower
+from w2s_groups.heads.problem import Head, units
 from w2s_groups.heads.ridge import (
     Dual,
     Factor,
@@ -31,49 +30,20 @@ from w2s_groups.heads.ridge import (
     solve,
     weighted,
 )
+from w2s_groups.heads.ridge_groups import COLUMNS, Group, batches, parts, waves
+from w2s_groups.heads.ridge_moments import Chain, nearest_neighbours
 from w2s_groups.heads.ridge_wide import Wide, row_sets
 
-COLUMNS = 512  # targets solved together, of one set or of neighbouring ones
 AIM = 1e-3  # share of tol to which gradients are refined where float64 allows it
-RENEW = 1e-4  # share of a feature's largest moment so far below which subtraction costs digits
-
-
-@dataclass(eq=False)
-class Group:
-    """Tasks that share rows, weights and candidates for l2."""
-
-    rows: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    path: tuple[float, ...]
-    tasks: list[Task] = field(default_factory=list)
-
-    @property
-    def uniform(self) -> bool:
-        return bool(np.ptp(self.weights) <= 1e-15)
-
-    @property
-    def columns(self) -> int:
-        return sum(task.K for task in self.tasks)
-
-
-def groups_of(tasks: Sequence[Task]) -> list[Group]:
-    """Tasks by what they share, in order of first appearance."""
-    groups: dict[tuple[object, ...], Group] = {}
-    for task in tasks:
-        loss = task.problem.loss
-        path = (loss.l2_path if isinstance(loss, Squared) else ()) or (task.problem.l2,)
-        key = (task.rows.tobytes(), task.weights.tobytes(), task.K, path)
-        groups.setdefault(key, Group(task.rows, task.weights, path)).tasks.append(task)
-    return list(groups.values())
 
 
 def ridge_bytes(groups: Sequence[Group], n_rows: int, d: int, memory_limit: int) -> int:
     """Peak bytes of `ridge`: float64 features and kernel, moments and factor, a wave's rows.
 
-    Those are at most twice a set's, beside a copy or two of one set's.
+    Those are at most twice a set's, and there are one or two copies of a set's.
     """
     dual = [group for group in groups if len(group.rows) < d]
-    shared = max((len(union) for union, _ in _batches(dual, memory_limit)), default=0)
+    shared = max((len(union) for union, _ in batches(dual, memory_limit)), default=0)
     n = max(len(group.rows) for group in groups)
     R = min(COLUMNS, sum(group.columns for group in groups))
     moments = 4 * d * d if len(dual) < len(groups) else 0
@@ -101,7 +71,7 @@ def ridge(
         scale = torch.as_tensor(unit, device=device)
         frame = _Frame(scaled, scale, mean, unit)
         wanted = [group for group in dual if min(group.path) == l2]
-        for union, members in _batches(wanted, memory_limit):
+        for union, members in batches(wanted, memory_limit):
             yield from _dual(frame, union, members, tol)
         yield from _primal(frame, [group for group in primal if min(group.path) == l2], tol)
 
@@ -144,46 +114,6 @@ class _Frame:
         return torch.as_tensor(array, device=self.X.device)
 
 
-def _batches(
-    groups: Sequence[Group], memory_limit: int
-) -> list[tuple[NDArray[np.int64], list[Group]]]:
-    """Neighbours that share one kernel over the union of their rows, and that union.
-
-    A set joins while enlarging the kernel is no more work than a kernel of its own, and while the
-    kernel takes at most a quarter of the memory.
-    """
-    batches: list[tuple[NDArray[np.int64], list[Group]]] = []
-    for group in groups:
-        if batches:
-            union, members = batches[-1]
-            joint = np.union1d(union, group.rows)
-            more = len(joint) ** 2 - len(union) ** 2
-            if more <= len(group.rows) ** 2 and 4 * 8 * len(joint) ** 2 <= memory_limit:
-                batches[-1] = (joint, [*members, group])
-                continue
-        batches.append((group.rows, [group]))
-    return batches
-
-
-def _waves(groups: Sequence[Group]) -> list[list[Group]]:
-    """Neighbours whose targets go through the union of their rows together.
-
-    A set joins while the union is at most twice any set's rows and the targets fill COLUMNS.
-    """
-    waves: list[list[Group]] = []
-    union, least, columns = np.empty(0, dtype=np.int64), 0, 0
-    for group in groups:
-        joint = np.union1d(union, group.rows)
-        least, columns = min(least, len(group.rows)), columns + group.columns
-        if waves and len(joint) <= 2 * least and columns <= COLUMNS:
-            waves[-1].append(group)
-            union = joint
-        else:
-            waves.append([group])
-            union, least, columns = group.rows, len(group.rows), group.columns
-    return waves
-
-
 def _dual(
     frame: _Frame, union: NDArray[np.int64], groups: Sequence[Group], tol: float
 ) -> Iterator[tuple[list[Task], list[Head]]]:
@@ -208,7 +138,7 @@ def _dual(
         return [from_coefficients(G, part, rows, D) for G, part, rows in found]
 
     of = dict(zip(groups, sets, strict=True))
-    for wave in _waves(groups):
+    for wave in waves(groups):
         # Where features of wild scales swamp the kernel, the moments in their units do not fail.
         yield from _wave(frame, X, [(g, of[g]) for g in wave], fit, [dual, primal], tol)
 
@@ -216,9 +146,9 @@ def _dual(
 def _primal(
     frame: _Frame, groups: Sequence[Group], tol: float
 ) -> Iterator[tuple[list[Task], list[Head]]]:
-    chain = _Chain(frame.X)
-    order = _nearest_neighbours([group.rows for group in groups], len(frame.X))
-    for wave in _waves([groups[index] for index in order]):
+    chain = Chain(frame.X)
+    order = nearest_neighbours([group.rows for group in groups], len(frame.X))
+    for wave in waves([groups[index] for index in order]):
         union = np.unique(np.concatenate([group.rows for group in wave]))
         X, sets = frame.row_sets(union, wave)
         of = dict(zip(sets, wave, strict=True))
@@ -237,54 +167,6 @@ def _primal(
             return [primal(l2, rows).inverse(G) for rows, G in zip(wide.sets, sides, strict=True)]
 
         yield from _wave(frame, X, list(zip(wave, sets, strict=True)), fit, [primal], tol)
-
-
-class _Chain:
-    """Lower triangle of Σ xᵀx over one set after another, by the rows in which they differ."""
-
-    def __init__(self, X: Tensor) -> None:
-        self.X = X
-        self.member = np.zeros(len(X), dtype=bool)
-        self.sum = X.new_zeros(X.shape[1], X.shape[1])
-        self.largest = self.sum.diagonal().clone()
-
-    def moment(self, rows: NDArray[np.int64]) -> Tensor:
-        member = np.zeros_like(self.member)
-        member[rows] = True
-        gained = np.flatnonzero(member & ~self.member)
-        lost = np.flatnonzero(self.member & ~member)
-        if len(gained) + len(lost) < len(rows):
-            for part, sign in ((gained, 1.0), (lost, -1.0)):
-                block = self.X[part]
-                add_lower(self.sum, block, block, sign)
-        self.largest = torch.maximum(self.largest, self.sum.diagonal())
-        shrunk = bool((self.sum.diagonal() < RENEW * self.largest).any())
-        if shrunk or len(gained) + len(lost) >= len(rows):
-            block = self.X[rows]
-            self.sum.zero_()
-            add_lower(self.sum, block, block)
-            self.largest = self.sum.diagonal().clone()
-        self.member = member
-        return self.sum
-
-
-def _nearest_neighbours(sets: Sequence[NDArray[np.int64]], n_rows: int) -> Iterator[int]:
-    """Order of visit in which each set is the nearest to the one before, of those still left."""
-    if not sets:
-        return
-    member = np.zeros((len(sets), n_rows), dtype=np.float32)
-    for one, rows in zip(member, sets, strict=True):
-        one[rows] = 1
-    size = member.sum(axis=1)
-    left = np.ones(len(sets), dtype=bool)
-    at = 0
-    while True:
-        left[at] = False
-        yield at
-        if not left.any():
-            return
-        apart = np.where(left, size - 2 * (member @ member[at]), np.inf)
-        at = int(apart.argmin())
 
 
 def _wave(
@@ -340,7 +222,7 @@ def _heads(
     best: dict[int, tuple[float, Head]] = {}
     for l2 in group.path:
         made, D = factors[0](l2, rows), frame.penalty(l2)
-        for part in _parts(group.tasks):
+        for part in parts(group.tasks):
             tasks = [group.tasks[i] for i in part]
             Y = frame.targets(tasks)
             theta, b, norm = solve(made, rows, Y, D, AIM * tol)
@@ -363,9 +245,3 @@ def _heads(
                 if i not in best or error < best[i][0]:
                     best[i] = (error, head)
     yield group.tasks, [best[i][1] for i in range(len(group.tasks))]
-
-
-def _parts(tasks: Sequence[Task]) -> list[list[int]]:
-    """Positions of the tasks, cut where their targets fill COLUMNS columns."""
-    each = max(1, COLUMNS // tasks[0].K)
-    return [list(range(k, min(k + each, len(tasks)))) for k in range(0, len(tasks), each)]

@@ -1,7 +1,7 @@
 """Ridge targets of several overlapping sets side by side, so that all share wide matrix products.
 
-A product with twenty columns runs at a sixth of the rate of one with hundreds, and every set alone
-would have its rows copied first: the union of the rows is copied once, and columns are zero off
+A product with twenty columns runs at a sixth of the rate of one with hundreds, and the rows of
+each set would be copied first: here the union of the rows is copied once, and columns are zero off
 their own set.
 """
 

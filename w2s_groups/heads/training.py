@@ -56,7 +56,7 @@ class Training:
 
     logits: positions (b,) among the problem's rows -> (b, K), with gradients; K as the problem's
     `columns`. trained: what the steps change; penalised: those of it that l2 holds back.
-    The order of an epoch is drawn from the problem's seed and the epoch alone.
+    The order of an epoch is drawn from the problem's seed and the epoch.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Training:
         self.done += 1
 
     def state(self) -> dict[str, Any]:
-        """What `restore` goes on from: tensors and numbers alone."""
+        """What `restore` goes on from: only tensors and numbers."""
         return {
             "done": self.done,
             **{

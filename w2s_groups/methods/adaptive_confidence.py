@@ -39,8 +39,16 @@ class AdaptiveConfidence(Method):
     """rounds: fits on targets mixed anew, the first from the W2S student."""
 
     rounds: int = MISSING
+    summary: ClassVar[str] = (
+        "Adaptive confidence: each sample sets the weight of the student's own decision"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Guo et al., Vision Superalignment, 2024 (arXiv 2402.03749), eq. 2",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "has a loss of class probabilities",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
-    by_ridge: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,10 +34,18 @@ class AFR(Method):
 
     folds: int = MISSING
     gamma: float = MISSING
+    summary: ClassVar[str] = (
+        "Automatic feature reweighting: a second head on held-out rows, weighted by hardness"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Qiu et al., Automatic Feature Reweighting, ICML 2023, eq. 3",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "weighs by class probabilities",
+        "mlp": "is about the last layer of a frozen network",
+        "finetune": "is about the last layer of a frozen network",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
-    by_ridge: ClassVar[bool] = False
-    by_mlp: ClassVar[bool] = False  # of a last layer
-    by_finetune: ClassVar[bool] = False
     paper_tunes: ClassVar[str] = (
         "gamma and the penalty towards the first head, by the worst group of a validation set "
         "with group labels"

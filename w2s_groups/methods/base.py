@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.heads.problem import Predictor, Problem, choose
+from w2s_groups.heads.problem import Predictor, Problem, choose, one_hot
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +44,12 @@ class Draws:
 
     def for_method(self, method: Method) -> Draws:
         """What `method` may see."""
-        told = method.needs_groups == "train"
+        uses_groups = method.needs_groups == "train"
         return replace(
             self,
             y_unlabelled=self.y_unlabelled if method.needs_truth else None,
-            codes_labelled=self.codes_labelled if told else None,
-            codes_unlabelled=self.codes_unlabelled if told else None,
+            codes_labelled=self.codes_labelled if uses_groups else None,
+            codes_unlabelled=self.codes_unlabelled if uses_groups else None,
         )
 
 
@@ -64,38 +63,36 @@ class Method(ABC):
 
     side: whose features the head reads, "teacher" or "student".
     needs: methods that have to be solved first, in the same cell.
-    needs_groups: what it is told about groups: "none", those of validation or of training data.
-    needs_truth: whether it reads the unlabelled set's true labels: references alone do.
+    summary: what it is, in a line of a table.
+    sources: papers, with section or equation; "this suite" where it is ours.
+    needs_groups: the group labels that it uses: "none", those of validation or of training data.
+    needs_truth: whether it reads the unlabelled set's true labels: only references do.
     reference: whether it is there to be compared with, as a control or an end of the scale, and so
         is not ranked among the ways to train a student.
     upweights: whether its weights single out rows, the larger against the smaller ones.
-    by_ridge: whether ridge regression can take the place of its logistic head.
-    by_mlp: whether a network of two layers can: not where it is about a linear or a last layer.
-    by_finetune: whether the network below can be tuned with it.
-    tuned: what it chooses from data, and on which; "" for nothing.
+    unsupported: what cannot take the place of its logistic head on frozen features ("ridge", "mlp",
+        "finetune") -> why, as the end of a sentence that begins with its name.
+    tunes: what it chooses from data, and on which; "" for nothing.
     paper_tunes: what its paper tunes, and on which data; "" where no paper says.
+    colour: in figures, hexadecimal; "" for the next free one.
     """
 
     l2: float = MISSING
+    summary: ClassVar[str] = ""
+    sources: ClassVar[tuple[str, ...]] = ()
     side: ClassVar[str] = "student"
     needs: ClassVar[tuple[str, ...]] = ()
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     needs_truth: ClassVar[bool] = False
     reference: ClassVar[bool] = False
     upweights: ClassVar[bool] = False
-    by_ridge: ClassVar[bool] = True
-    by_mlp: ClassVar[bool] = True
-    by_finetune: ClassVar[bool] = True
-    tuned: ClassVar[str] = ""
+    unsupported: ClassVar[Mapping[str, str]] = {}
+    tunes: ClassVar[str] = ""
     paper_tunes: ClassVar[str] = ""
+    colour: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)
-
-    @classmethod
-    def about(cls) -> str:
-        """What it is, in the one line that its file opens with."""
-        return (sys.modules[cls.__module__].__doc__ or "").partition("\n")[0]
 
     @abstractmethod
     def steps(self, draws: Draws, solved: Mapping[str, Fitted]) -> Steps:
@@ -127,11 +124,6 @@ def check_range(config: Any, name: str, low: float, high: float) -> None:
             f"{owner.lower()}.{name}={value} is outside [{low:g}, {high:g}]; "
             f"choose a value in that range"
         )
-
-
-def one_hot(labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
-    """(n, C) rows of the identity."""
-    return np.asarray(np.eye(n_classes)[labels], dtype=np.float64)
 
 
 def hardened(targets: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,6 +14,11 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class Baseline(OneFit):
     """Student features, true labels of the labelled set."""
 
+    summary: ClassVar[str] = (
+        "Strong baseline: the student's head on the labelled set, no pseudolabels"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("this suite",)
+    colour: ClassVar[str] = "#009E73"
     reference: ClassVar[bool] = True
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

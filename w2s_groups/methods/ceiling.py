@@ -14,6 +14,13 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class Ceiling(OneFit):
     """Student features, true labels of the unlabelled set: what perfect pseudolabels would give."""
 
+    summary: ClassVar[str] = (
+        "Strong ceiling: the student's head on the true labels of the unlabelled set"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Burns et al., Weak-to-Strong Generalization, 2023, section 3",
+    )
+    colour: ClassVar[str] = "#808080"
     needs_truth: ClassVar[bool] = True
     reference: ClassVar[bool] = True
 

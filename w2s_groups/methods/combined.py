@@ -16,6 +16,10 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class Combined(OneFit):
     """Student features, labelled and unlabelled set together, every sample of equal weight."""
 
+    summary: ClassVar[str] = (
+        "Labelled and unlabelled set together: true labels, and the teacher's elsewhere"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("this suite",)
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

@@ -1,4 +1,4 @@
-"""Confidence loss: the student is pulled towards its own decisions beside the teacher's labels.
+"""Confidence loss: the student is pulled towards the teacher's labels and its own decisions.
 
 Burns et al. raise the weight of the second term linearly while they train. Here the head is solved
 to the end: descent at full weight starts from the W2S student, where that weight is 0.
@@ -23,8 +23,16 @@ class Confidence(OneFit):
     """alpha: final weight of the student's own decisions, in [0, 1)."""
 
     alpha: float = MISSING
+    summary: ClassVar[str] = (
+        "Confidence loss: the teacher's labels, mixed with the student's own decisions"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Burns et al., Weak-to-Strong Generalization, 2023, eq. 1",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "has a loss of class probabilities",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
-    by_ridge: ClassVar[bool] = False
     paper_tunes: ClassVar[str] = (
         "no rule is given: alpha rises to 0.75 for the largest students and to 0.5 for the others"
     )

@@ -22,11 +22,17 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class DFR(OneFit):
     """Student features, true labels and groups of the unlabelled set."""
 
+    summary: ClassVar[str] = (
+        "Deep feature reweighting: true labels, all groups of the same weight; an upper reference"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("Kirichenko et al., Last Layer Re-Training, ICLR 2023",)
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "mlp": "is about the last layer of a frozen network",
+        "finetune": "is about the last layer of a frozen network",
+    }
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
     reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
-    by_mlp: ClassVar[bool] = False  # of a last layer
-    by_finetune: ClassVar[bool] = False
     paper_tunes: ClassVar[str] = (
         "the l1 penalty, by the worst group of one half of a separate validation set with "
         "group labels, on which the head is fitted as well"

@@ -1,4 +1,4 @@
-"""The second half of selective retraining alone: GCE on every pseudolabel, none left out.
+"""GCE without selection: GCE on every pseudolabel.
 
 Source: Zhang and Sabuncu, NeurIPS 2018, eq. 6, on LDL25's hard pseudolabels.
 """
@@ -20,8 +20,15 @@ class GCEOnly(OneFit):
     """q: exponent of GCE in (0, 1]."""
 
     q: float = MISSING
+    summary: ClassVar[str] = "GCE without selection: GCE on every pseudolabel"
+    sources: ClassVar[tuple[str, ...]] = (
+        "Zhang and Sabuncu, NeurIPS 2018, eq. 6",
+        "LDL25, its hard pseudolabels",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "fits GCE, which needs class probabilities",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
-    by_ridge: ClassVar[bool] = False
     paper_tunes: ClassVar[str] = "no rule is given: q = 0.7 throughout"
 
     def __post_init__(self) -> None:

@@ -27,12 +27,20 @@ class GroupDRO(Method):
 
     gap: float = MISSING
     rounds: int = MISSING
+    summary: ClassVar[str] = (
+        "Group DRO: the least worst-group loss, from true labels and groups; an upper reference"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Sagawa et al., Distributionally Robust Neural Networks, ICLR 2020, eq. 4",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "is defined for cross-entropy",
+        "mlp": "stops by the duality gap of a convex problem",
+        "finetune": "stops by the duality gap of a convex problem",
+    }
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "train"
     reference: ClassVar[bool] = True
     needs_truth: ClassVar[bool] = True
-    by_ridge: ClassVar[bool] = False
-    by_mlp: ClassVar[bool] = False  # the gap is of a convex problem
-    by_finetune: ClassVar[bool] = False
     paper_tunes: ClassVar[str] = (
         "l2, learning rate and the group adjustment, by the worst group of a validation set "
         "with group labels"

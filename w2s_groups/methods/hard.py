@@ -17,6 +17,12 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit, hardened
 class Hard(OneFit):
     """Student features, teacher's most probable class on the unlabelled set."""
 
+    summary: ClassVar[str] = (
+        "W2S on hard pseudolabels: the teacher's decisions in place of its probabilities"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Burns et al., Weak-to-Strong Generalization, 2023, section 4",
+    )
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

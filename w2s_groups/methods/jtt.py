@@ -23,10 +23,16 @@ class JTT(Method):
 
     l2_first: float = MISSING
     upweight: float = MISSING
+    summary: ClassVar[str] = (
+        "Just train twice: errors of a first, strongly regularised student weigh more"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("Liu et al., Just Train Twice, ICML 2021, algorithm 1",)
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "reads decisions of a first fit by cross-entropy",
+        "finetune": "holds the first student back by l2, which reaches only the head",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
     upweights: ClassVar[bool] = True
-    by_ridge: ClassVar[bool] = False
-    by_finetune: ClassVar[bool] = False  # l2 holds back the head alone, not the network below
     paper_tunes: ClassVar[str] = (
         "epochs of the first model, weight of its errors, learning rate and l2, by the worst "
         "group of a validation set with group labels"

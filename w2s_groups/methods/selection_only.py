@@ -1,4 +1,4 @@
-"""The first half of selective retraining alone: the confident samples, retrained by cross-entropy.
+"""Selection without GCE: the most confident samples, retrained by cross-entropy.
 
 Source: LDL25, enhanced W2S, without its robust loss.
 """
@@ -21,8 +21,14 @@ class SelectionOnly(OneFit):
     """keep: fraction of the unlabelled set in (0, 1], by the W2S student's entropy."""
 
     keep: float = MISSING
+    summary: ClassVar[str] = (
+        "Selection without GCE: the most confident pseudolabels, retrained by cross-entropy"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("LDL25, enhanced W2S, without its robust loss",)
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "selects by entropy, which needs class probabilities",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
-    by_ridge: ClassVar[bool] = False  # entropies are of probabilities
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -64,8 +64,18 @@ class Selective(OneFit):
     init: Init = MISSING
     labels: Labels = MISSING
     targets: Targets = MISSING
+    summary: ClassVar[str] = (
+        "Selective retraining: the most confident pseudolabels, retrained with GCE"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "LDL25, enhanced W2S",
+        "Zhang and Sabuncu, NeurIPS 2018, eq. 6",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "selects by entropy and fits GCE, which need class probabilities",
+    }
+    colour: ClassVar[str] = "#D55E00"
     needs: ClassVar[tuple[str, ...]] = ("teacher", "w2s")
-    by_ridge: ClassVar[bool] = False  # entropies and GCE are of probabilities
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Control: weak = strong. What fitting on pseudolabels does where the student is no stronger."""
+"""Control: weak = strong, so that the student is no stronger than its teacher."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class SelfDistilled(OneFit):
     """W2S with the teacher's own features in place of the student's."""
 
+    summary: ClassVar[str] = (
+        "Control: W2S with the teacher's own features, so that the student is no stronger"
+    )
+    sources: ClassVar[tuple[str, ...]] = ("this suite",)
     side: ClassVar[str] = "teacher"
     reference: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("teacher",)

@@ -14,6 +14,9 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class Teacher(OneFit):
     """Teacher features, true labels of the labelled set."""
 
+    summary: ClassVar[str] = "Weak teacher: the teacher's head on the labelled set"
+    sources: ClassVar[tuple[str, ...]] = ("LDL25, stage 1",)
+    colour: ClassVar[str] = "#000000"
     side: ClassVar[str] = "teacher"
     reference: ClassVar[bool] = True
 

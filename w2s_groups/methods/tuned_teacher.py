@@ -35,10 +35,18 @@ class TunedTeacher(Method):
 
     l2_path: Any = MISSING
     folds: int = MISSING
+    summary: ClassVar[str] = (
+        "Weak teacher whose l2 is chosen by cross-validation on its labelled set"
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "Stone, Cross-validatory choice and assessment of statistical predictions, 1974",
+    )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "ridge": "is chosen by log loss, which needs class probabilities",
+    }
     side: ClassVar[str] = "teacher"
     reference: ClassVar[bool] = True
-    by_ridge: ClassVar[bool] = False  # log loss needs probabilities
-    tuned: ClassVar[str] = "l2, by cross-validation on the labelled set"
+    tunes: ClassVar[str] = "l2, by cross-validation on the labelled set"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -14,6 +14,9 @@ from w2s_groups.methods.base import Draws, Fitted, OneFit
 class W2S(OneFit):
     """Student features, teacher's probabilities on the unlabelled set."""
 
+    summary: ClassVar[str] = "W2S student: the strong head on the teacher's soft pseudolabels"
+    sources: ClassVar[tuple[str, ...]] = ("LDL25, stage 2",)
+    colour: ClassVar[str] = "#0072B2"
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

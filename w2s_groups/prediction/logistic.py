@@ -1,8 +1,9 @@
-"""Samples of the accuracies that logistic teachers and students of a draw will have, by group."""
+"""Predicted accuracies of logistic heads: samples of teachers and students of a draw, by group."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,12 +11,18 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.prediction.logistic_mean import Curved, curved
-from w2s_groups.prediction.moreau_envelope import drawn_slope, logistic
-from w2s_groups.prediction.population import Points, Population, Side
-from w2s_groups.prediction.ridge import Floats, Prediction, accuracy, checked_mixes, counter
-from w2s_groups.prediction.ridge_mean import shares
-from w2s_groups.prediction.ridge_samples import Noise, beside, make_noise
+from w2s_groups.prediction.logistic_mean import LogisticMean, logistic_mean
+from w2s_groups.prediction.mixes import (
+    Prediction,
+    Progress,
+    Scores,
+    Student,
+    checked_mixes,
+    predict_mixes,
+)
+from w2s_groups.prediction.moreau_envelope import logistic, proximal_slope
+from w2s_groups.prediction.population import GroupedFeatures, Points, Population
+from w2s_groups.prediction.ridge_samples import Noise, sample_noise
 
 
 def predict_logistic(
@@ -28,71 +35,45 @@ def predict_logistic(
     points: Points | None = None,
     samples: int = 64,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Prediction:
-    """Predicted accuracies, as `predictive.predict`, of heads that minimise cross-entropy.
+    """Predicted accuracies, as `ridge.predict`, of heads that minimise cross-entropy.
 
-    The student's targets are the teacher's probabilities. Two classes. l2_w, l2_s > 0: as
-    heads.Problem has them. progress: called with (done, total) of L + L U heads. Source:
-    docs/prediction.md, 10.
+    The student's targets are the teacher's probabilities. Two classes. l2_w, l2_s > 0: as in
+    heads.Problem. Source: docs/prediction.md, 10.
     """
     check_two_classes(max(population.targets.shape[1], 2))
-    for field, value in (("l2_w", l2_w), ("l2_s", l2_s)):
+    for name, value in (("l2_w", l2_w), ("l2_s", l2_s)):
         if not 0 < value < np.inf:
-            raise InputError(f"{field}={value} must be positive and finite")
-    mixes_l, mixes_u = checked_mixes(population, counts_l, counts_u, samples)
-    _check_classes(population, mixes_l)
-    noise = make_noise(population, samples, seed)
-    step = counter(progress, len(mixes_l) * (1 + len(mixes_u)))
-    codes, sizes, names = population.codes, population.sizes, population.names
-
-    teacher, taught, shares_l = [], [], []
-    side, start = population.teacher, None
-    at_points = points.teacher if points is not None else None
-    for counts in mixes_l:
-        start = curved(side, codes, counts, sizes, l2_w, population.targets, names, logistic, start)
-        loo, seen = sampled_logits(
-            side, start, population.targets, noise.labelled, noise, at_points
-        )
-        taught.append(torch.sigmoid(loo))
-        teacher.append(_accuracy(population, points, loo, seen))
-        shares_l.append(shares(side, counts, sizes, names))
-        step()
-
-    student: list[list[Floats]] = [[] for _ in mixes_l]
-    side, start = population.student, None
-    at_points = points.student if points is not None else None
-    for counts in mixes_u:
-        share = shares(side, counts, sizes, names)
-        for i, targets in enumerate(taught):
-            start = curved(side, codes, counts, sizes, l2_s, targets, names, logistic, start)
-            drawn = beside(noise, shares_l[i], share, codes)
-            loo, seen = sampled_logits(side, start, targets, drawn, noise, at_points)
-            student[i].append(_accuracy(population, points, loo, seen))
-            step()
-    n = points.n if points is not None else np.bincount(codes.cpu(), minlength=len(side.member))
-    return Prediction(np.stack(teacher), np.stack([np.stack(row) for row in student]), n)
+            raise InputError(f"{name}={value} must be positive and finite")
+    mixes = checked_mixes(population, counts_l, counts_u, samples)
+    _check_both_classes(population, mixes[0])
+    noise = sample_noise(population, samples, seed)
+    at_w, at_s = (None, None) if points is None else (points.teacher, points.student)
+    model = _LogisticModel(
+        _LogisticHeads(population.teacher, l2_w, at_w, noise),
+        _LogisticHeads(population.student, l2_s, at_s, noise),
+        population.targets,
+    )
+    return predict_mixes(model, population, mixes, points, noise, progress)
 
 
-def sampled_logits(
-    side: Side,
-    c: Curved,
-    targets: Tensor,
-    drawn: Tensor,
-    noise: Noise,
-    points: Tensor | None,
+def sample_logits(
+    heads: LogisticMean, targets: Tensor, selected: Tensor, noise: Noise, points: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Logits (N, S) of every row without itself, and (T, S) at points (T, d + 1).
 
-    targets: (N, S), or (N, 1) where they are those of every sample. drawn: (N, S) as Noise's.
+    targets: (N, S), or (N, 1) where all samples have the same. selected: (N, S) noise of the
+    selection.
     """
-    without = (c.without + c.beta[:, None]) + c.sd[:, None] * noise.row[..., 0]
-    slope = drawn_slope(without, targets, c.delta[:, None], logistic)
-    e = -c.amplitude[:, None] * slope * drawn
-    pushed = side.single.T @ e.float()
-    moved = ((c.R @ pushed).to(e) - c.own[:, None] * e) / c.loo[:, None]
-    loo = c.without + moved
-    return loo, None if points is None else points @ (c.theta + c.Q @ pushed.to(e))
+    without = heads.without + heads.beta[:, None]
+    without = without + heads.sd[:, None] * noise.residual[..., 0]
+    slope = proximal_slope(without, targets, heads.delta[:, None], logistic)
+    e = -heads.amplitude[:, None] * slope * selected
+    x_e = heads.features.x32.T @ e.float()
+    change = (heads.XQ @ x_e).to(e) - heads.own_leverage[:, None] * e
+    loo = heads.without + change / heads.loo_divisor[:, None]
+    return loo, None if points is None else points @ (heads.theta + heads.Q @ x_e.to(e))
 
 
 def check_two_classes(n_classes: int) -> None:
@@ -104,14 +85,47 @@ def check_two_classes(n_classes: int) -> None:
         )
 
 
-def _accuracy(
-    population: Population, points: Points | None, loo: Tensor, seen: Tensor | None
-) -> Floats:
-    at = None if seen is None else seen[..., None]
-    return accuracy(population, points, loo[..., None], at, threshold=0.0)
+@dataclass
+class _LogisticHeads:
+    """Logistic heads of one network. Each fixed point starts from the one before."""
+
+    features: GroupedFeatures
+    l2: float
+    points: Tensor | None
+    noise: Noise
+    last: LogisticMean | None = field(default=None, init=False)
+
+    def scores(self, counts: Tensor, targets: Tensor, selected: Tensor) -> Scores:
+        """Of heads on counts (G,) images with targets (N, S) or (N, 1)."""
+        self.last = logistic_mean(self.features, counts, self.l2, targets, logistic, self.last)
+        loo, at = sample_logits(self.last, targets, selected, self.noise, self.points)
+        return Scores(loo[..., None], None if at is None else at[..., None])
 
 
-def _check_classes(population: Population, mixes: Tensor) -> None:
+@dataclass
+class _LogisticModel:
+    """Theory of logistic heads, as mixes.HeadModel."""
+
+    weak: _LogisticHeads
+    strong: _LogisticHeads
+    labels: Tensor
+    threshold: float = 0.0
+
+    def teacher(self, counts: Tensor) -> Scores:
+        """Teachers on counts (G,) labelled images."""
+        return self.weak.scores(counts, self.labels, self.weak.noise.labelled)
+
+    def targets(self, loo: Tensor) -> Tensor:
+        """Students are trained on probabilities."""
+        return torch.sigmoid(loo)
+
+    def students(self, counts: Tensor, cells: Iterable[tuple[Tensor, Tensor]]) -> Iterator[Student]:
+        """Students on counts (G,) unlabelled images."""
+        for targets, selected in cells:
+            yield Student(self.strong.scores(counts, targets[..., 0], selected))
+
+
+def _check_both_classes(population: Population, mixes: Tensor) -> None:
     of_second = mixes[:, population.class_of == 1].sum(1)
     for counts, second in zip(mixes.tolist(), of_second.tolist(), strict=True):
         if second in (0, sum(counts)):

@@ -1,6 +1,6 @@
-"""How heads vary from draw to draw, given the residuals of each row. Equations: docs/prediction.md.
+"""Variance of ridge heads over draws, from the residuals of each row.
 
-Shapes: N rows, J of them that stand for all, G groups, C cells, S samples, K scores.
+Equations: docs/prediction.md. Shapes: N rows, J landmarks, G groups, C cells, S samples, K scores.
 """
 
 from __future__ import annotations
@@ -12,110 +12,132 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.prediction.ridge_mean import Response
+from w2s_groups.prediction.ridge_mean import MeanResponse
 
-FEW = 2  # samples whose common noise stands for that of all
+FEW = 2  # samples that the common noise of all samples is estimated from
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """One side's response as seen from the rows of the population.
+class ResidualCovariance:
+    """Equation 8, factorised, for one mean response.
 
-    Of each row (N,): loo 1 − w_i x_iᵀQx_i, by which its residual is divided to be that of the fit
-    without it; own x_iᵀQx_i where it can be drawn itself, else 0; amplitude of its noise per unit
-    of residual; keep and pull: mean square and variance of the factor between its residual and the
-    one without it. passed (N, J): how a unit of variance of the residuals that stand for all, times
-    their squared amplitude, reaches a row's score. root (J, J): Cholesky factor of equation 8.
+    Of each row (N,): loo_divisor 1 − w_i x_iᵀQx_i, which turns its residual into that of the fit
+    without it; own_leverage x_iᵀQx_i where the row can be drawn itself, else 0; amplitude a_i;
+    mean_square_factor and factor_variance, E[f²] and Var f without the row's own term. transfer:
+    (N, J) squared cross leverages, 0 for a row with itself. cholesky: (J, J) factor of the linear
+    system between landmarks.
     """
 
-    response: Response
-    loo: Tensor
-    own: Tensor
+    response: MeanResponse
+    loo_divisor: Tensor
+    own_leverage: Tensor
     amplitude: Tensor
-    keep: Tensor
-    pull: Tensor
-    passed: Tensor
-    root: Tensor
+    mean_square_factor: Tensor
+    factor_variance: Tensor
+    transfer: Tensor
+    cholesky: Tensor
 
 
-def spread(codes: Tensor, sizes: Tensor, response: Response) -> Spread:
-    """Spread where the pool has sizes (G,) images of each group. Source: equations 5-8.
+def residual_covariance(response: MeanResponse) -> ResidualCovariance:
+    """ResidualCovariance of heads with this response. Source: equations 5-8.
 
     InputError where heads are so close to interpolation that they have no finite variance.
     """
-    side, p, share, n = response.side, response.draws.p, response.draws.share, response.draws.n
-    rows = (side.member > 0).sum(1)
-    each = rows[codes]
-    # An image's own weight: where rows are a sample of the pool, each stands for several.
-    itself = response.w * (each / sizes.clamp(min=1)[codes])
+    features, p = response.features, response.sampling.inclusion
+    sizes, codes, each = features.sizes, features.codes, features.n_rows[features.codes]
+    # The weight of a single image: where rows are a sample of the pool, each represents several.
+    own_weight = response.w * (each / sizes.clamp(min=1)[codes])
     finite = torch.isfinite(sizes)[codes]
     shrunk = response.delta / (1 + response.delta)
-    keep = 1 - p * (1 - (1 - shrunk) ** 2)
-    count = n * share * each
-    kappa = (1 - p) * (response.w * each) ** 2 / torch.where(count > 0, count, 1.0)
-    bessel = torch.where(finite, (sizes / (sizes - 1).clamp(min=1))[codes], 1.0)
-    amplitude = torch.sqrt(kappa / each * bessel)
-    some, stands = side.some
-    passed = response.cross**2
-    passed[some, torch.arange(len(some), device=some.device)] = 0.0
-    itself_too = (amplitude * response.quad) ** 2
-    keep, pull = keep - itself_too, p * (1 - p) * shrunk**2 - itself_too
+    amplitude = _amplitude(response)
+    own_term = (amplitude * response.leverage) ** 2
+    mean_square_factor = 1 - p * (1 - (1 - shrunk) ** 2) - own_term
+    landmarks, represented = features.landmarks
+    transfer = response.cross_leverage**2
+    transfer[landmarks, torch.arange(len(landmarks), device=landmarks.device)] = 0.0
     # Symmetric in the variances times their amplitudes.
-    scale = (stands.sqrt() * amplitude[some]).to(passed)
-    system = -scale[:, None] * passed[some] * scale
-    system.diagonal().add_(keep[some].to(passed))
-    root, failed = torch.linalg.cholesky_ex(system)
+    scale = (represented.sqrt() * amplitude[landmarks]).to(transfer)
+    system = -scale[:, None] * transfer[landmarks] * scale
+    system.diagonal().add_(mean_square_factor[landmarks].to(transfer))
+    cholesky, failed = torch.linalg.cholesky_ex(system)
     if int(failed):
         raise InputError(
-            f"{int(n)} images on {side.x.shape[1] - 1} features leave heads without a finite "
-            "variance: too close to interpolation; raise l2 or n"
+            f"{int(response.sampling.n)} images on {features.x.shape[1] - 1} features leave heads "
+            "without a finite variance: too close to interpolation; raise l2 or n"
         )
-    return Spread(
+    return ResidualCovariance(
         response,
-        1 - itself * response.quad,
-        torch.where(finite, response.quad, 0.0),
+        1 - own_weight * response.leverage,
+        torch.where(finite, response.leverage, 0.0),
         amplitude,
-        keep,
-        pull,
-        passed,
-        root,
+        mean_square_factor,
+        p * (1 - p) * shrunk**2 - own_term,
+        transfer,
+        cholesky,
     )
 
 
-def residual_variance(s: Spread, codes: Tensor, residual: Tensor) -> Tensor:
+def _amplitude(response: MeanResponse) -> Tensor:
+    """(N,) a_i of equation 6; N_g is the number of rows, and of images in N_g/(N_g − 1)."""
+    features, sampling = response.features, response.sampling
+    sizes, codes, each = features.sizes, features.codes, features.n_rows[features.codes]
+    count = sampling.n * sampling.share * each
+    squared = (1 - sampling.inclusion) * (response.w * each) ** 2
+    squared = squared / torch.where(count > 0, count, 1.0)
+    bessel = (sizes / (sizes - 1).clamp(min=1))[codes]
+    bessel = torch.where(torch.isfinite(sizes)[codes], bessel, 1.0)
+    return torch.sqrt(squared / each * bessel)
+
+
+def residual_variance(covariance: ResidualCovariance, residual: Tensor) -> Tensor:
     """(N, C, K, K) variance over draws of each row's residual under the fit without it, eq. 8.
 
     residual: (N, C, S, K) mean residuals under that fit, float32; the variance is the mean over S.
     """
     N, C, S, K = residual.shape
-    side, onehot = s.response.side, one_hot(codes).to(residual)
-    some, stands = side.some
-    amplitude, lever = s.amplitude.to(residual), s.response.lever.to(residual)
+    features, amplitude = covariance.response.features, covariance.amplitude.to(residual)
+    landmarks, represented = features.landmarks
     square = torch.einsum("ncsk,ncsl->nckl", residual, residual).reshape(N, -1) / S
     energy = amplitude[:, None] ** 2 * square
-    # Counts are fixed: what the noise of a group has in common is no noise. A small correction, of
-    # which a few samples tell the mean.
-    few = residual[:, :, :: -(-S // FEW)]
-    pushed = (amplitude[:, None] * few.flatten(1))[:, None] * onehot[:, :, None]
-    common = s.response.R @ (side.single.T @ pushed.flatten(1))
-    common = common.reshape(N, -1, *few.shape[1:])
-    shared = torch.einsum("ngcsk,ngcsl,g->nckl", common, common, 1 / onehot.sum(0).clamp(min=1))
-    minus = shared.reshape(N, -1) / few.shape[2] + s.pull.to(residual)[:, None] * square
-    # What stands for a group has the same sum as the group.
-    weight = stands.to(residual)[:, None]
-    whole = onehot.T @ (lever[:, None] * energy)
-    part = onehot[some].T @ (weight * lever[some, None] * energy[some])
-    even = torch.where(part.abs() > 0, whole / torch.where(part.abs() > 0, part, 1.0), 1.0)
-    source = weight * energy[some] * even[codes[some]]
-    scale = weight.sqrt() * amplitude[some, None]
-    start = scale * (s.passed[some] @ source - minus[some])
-    solved = scale * torch.cholesky_solve(start, s.root)
-    variance = (s.passed @ (source + solved) - minus) / s.keep.to(residual)[:, None]
+    minus = _common_noise(covariance, residual)
+    minus = minus + covariance.factor_variance.to(residual)[:, None] * square
+    source = _on_landmarks(covariance, energy)
+    scale = represented.to(residual)[:, None].sqrt() * amplitude[landmarks, None]
+    start = scale * (covariance.transfer[landmarks] @ source - minus[landmarks])
+    solved = scale * torch.cholesky_solve(start, covariance.cholesky)
+    variance = covariance.transfer @ (source + solved) - minus
+    variance = variance / covariance.mean_square_factor.to(residual)[:, None]
     return variance.reshape(N, C, K, K)
 
 
+def _common_noise(covariance: ResidualCovariance, residual: Tensor) -> Tensor:
+    """(N, C K K) Σ_g (x_iᵀQc_g)²/N_g of equation 8, from FEW samples: a small correction."""
+    features, S = covariance.response.features, residual.shape[2]
+    amplitude, in_group = covariance.amplitude.to(residual), one_hot(features.codes).to(residual)
+    few = residual[:, :, :: -(-S // FEW)]
+    noise = (amplitude[:, None] * few.flatten(1))[:, None] * in_group[:, :, None]
+    common = covariance.response.XQ @ (features.x32.T @ noise.flatten(1))
+    common = common.reshape(len(residual), -1, *few.shape[1:])
+    per_image = 1 / in_group.sum(0).clamp(min=1)
+    shared = torch.einsum("ngcsk,ngcsl,g->nckl", common, common, per_image)
+    return shared.reshape(len(residual), -1) / few.shape[2]
+
+
+def _on_landmarks(covariance: ResidualCovariance, energy: Tensor) -> Tensor:
+    """(J, C K K) energy (N, C K K) on landmarks, Σ a_j² r̄_j² h_j the same as that of the group."""
+    features = covariance.response.features
+    landmarks, represented = features.landmarks
+    in_group = one_hot(features.codes).to(energy)
+    leverage = covariance.response.centred_leverage.to(energy)
+    weight = represented.to(energy)[:, None]
+    whole = in_group.T @ (leverage[:, None] * energy)
+    part = in_group[landmarks].T @ (weight * leverage[landmarks, None] * energy[landmarks])
+    ratio = torch.where(part.abs() > 0, whole / torch.where(part.abs() > 0, part, 1.0), 1.0)
+    return weight * energy[landmarks] * ratio[features.codes[landmarks]]
+
+
 def square_root(matrix: Tensor) -> Tensor:
-    """(..., K, K) symmetric root of what is positive of a symmetric matrix."""
+    """(..., K, K) symmetric root of the positive part of a symmetric matrix."""
     if matrix.shape[-1] == 1:
         return matrix.clamp(min=0).sqrt()
     values, vectors = torch.linalg.eigh(matrix)

@@ -1,4 +1,4 @@
-"""Selective retraining: the student refitted on the part of its images that it is surest of.
+"""Selective retraining: students retrained on the most confident part of their images.
 
 Shapes: N rows, T points, G groups, S samples, K scores. Equations by number: docs/prediction.md.
 """
@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.prediction.population import Side
-from w2s_groups.prediction.ridge_covariance import Spread
-from w2s_groups.prediction.ridge_mean import Draws, response
+from w2s_groups.prediction.population import GroupedFeatures
+from w2s_groups.prediction.ridge_covariance import ResidualCovariance
+from w2s_groups.prediction.ridge_mean import MeanResponse, SamplingDesign, mean_response
 
 TOL = 1e-3  # of conjugate gradients, in the norm of the ridge: far below the noise of one draw
 MAX_STEPS = 200
@@ -24,100 +24,175 @@ NEAR = 1e-3  # relative change of weights: Q only preconditions, and δ is an es
 
 @dataclass(frozen=True)
 class Selection:
-    """keep: share of the unlabelled set, in (0, 1]. hard: refit on decisions, else on scores."""
+    """What students are retrained on: a share `keep`, in (0, 1], of their unlabelled images.
+
+    hard: the targets are the teacher's decisions, else its scores.
+    """
 
     keep: float
     hard: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
-            raise InputError(f"keep={self.keep} must lie in (0, 1]; LDL25's choices begin at 0.2")
+            raise InputError(
+                f"keep={self.keep} must lie in (0, 1]; the choices of LDL25 begin at 0.2"
+            )
 
 
 @dataclass(frozen=True, eq=False)
-class Student:
-    """Samples of one cell: targets (N, S, K) of rows, scores loo (N, S, K) of each without itself,
+class StudentSamples:
+    """Samples of the students of one cell.
 
-    and drawn (N, S), the noise of which rows were drawn.
+    targets: (N, S, K) of rows; loo: (N, S, K) scores of each row without itself; selected: (N, S)
+    noise ζ of the rows that were drawn.
     """
 
     targets: Tensor
     loo: Tensor
-    drawn: Tensor
+    selected: Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Refit:
-    """Scores loo (N, S, K) of rows and at (T, S, K) of points; kept (S, G) share of each group."""
+class RetrainedSamples:
+    """Scores of retrained students: loo (N, S, K) of rows, at_points (T, S, K) or None.
+
+    kept: (S, G) share of each group of the unlabelled set that is kept.
+    """
 
     loo: Tensor
-    at: Tensor | None
+    at_points: Tensor | None
     kept: Tensor
 
 
-def refits(
-    side: Side,
-    codes: Tensor,
+def retrained_samples(
+    covariance: ResidualCovariance,
     counts: Tensor,
-    sizes: Tensor,
     l2: float,
-    spread: Spread,
-    students: Sequence[Student],
+    students: Sequence[StudentSamples],
     selection: Selection,
     points: Tensor | None,
-) -> Iterator[Refit]:
-    """The refit of each student of one unlabelled mix, counts (G,) of sizes (G,).
+) -> Iterator[RetrainedSamples]:
+    """The students of one unlabelled mix, counts (G,), retrained one after the other.
 
-    spread: of the students. points: (T, d + 1) student features. Source: equations 10-13.
+    covariance: of the students. points: (T, d + 1) student features. Source: equations 10-13.
     """
-    counts = counts.to(side.x)
-    p, n = spread.response.draws.p, spread.response.draws.n
-    m = max(1, int(selection.keep * n + 0.5))
-    rows = (side.member > 0).sum(1)
-    each = counts / rows.clamp(min=1)
-    wave = (rows / counts.clamp(min=1) * rows / (rows - 1).clamp(min=1))[codes]
-    wave = torch.sqrt((1 - p) * wave)
-    delta = spread.response.quad / (n * spread.loo)
-    drawn, kept = [], []
-    for student in students:
-        inside = student.targets - (student.targets - student.loo) / (1 + delta)[:, None, None]
-        drawn.append(each[codes, None] * (1 + wave[:, None] * student.drawn))
-        mask = most_confident(inside, drawn[-1], m)
-        kept.append(mask if m < n else torch.ones_like(mask))
+    draw = _draw(covariance.response, counts.to(covariance.response.features.x))
+    m = max(1, int(selection.keep * draw.n + 0.5))
+    kept = [_kept(covariance, draw, student, m) for student in students]
+    fit = _fit(covariance.response, draw, kept, l2, m)
+    for student, part in zip(students, kept, strict=True):
+        yield fit.retrained(student, part, selection.hard, points)
 
-    often = torch.stack([mask.to(side.x).mean(1) for mask in kept]).mean(0)
-    # A row that is selected now and then is drawn with the smaller probability.
-    share = each[codes] * often
-    taken = Draws(float(share.sum()), share / share.sum(), p * often)
-    found = response(side, codes, taken, l2, spread.response, NEAR)
-    own = found.quad / (1 - found.w * (rows / sizes.clamp(min=1))[codes] * found.quad)
-    damped = 1 / (m * (1 + (1 - p) * found.delta))
-    loo = 1 / (1 + p * damped * own)
-    own = torch.where(p > 0, own * loo, 0.0)
-    x, Q, w = side.single, found.Q.float(), each[codes] * damped
-    penalty = torch.full_like(x[0], l2)
-    penalty[-1] = 0.0
-    for student, times, mask in zip(students, drawn, kept, strict=True):
-        t = _decisions(student.targets) if selection.hard else student.targets
+
+@dataclass(frozen=True, eq=False)
+class _Draw:
+    """An unlabelled set of n images, counts (G,).
+
+    images: (N,) that a row represents on average; noise: (N,) c_g, the standard deviation of that
+    number relative to its mean.
+    """
+
+    n: float
+    counts: Tensor
+    images: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """images: (N, S) that each row represents in a sample; mask: (N, S) whether it is kept."""
+
+    images: Tensor
+    mask: Tensor
+
+
+def _draw(response: MeanResponse, counts: Tensor) -> _Draw:
+    features, p = response.features, response.sampling.inclusion
+    rows = features.n_rows
+    variance = (rows / counts.clamp(min=1) * rows / (rows - 1).clamp(min=1))[features.codes]
+    images = (counts / rows.clamp(min=1))[features.codes]
+    return _Draw(response.sampling.n, counts, images, torch.sqrt((1 - p) * variance))
+
+
+def _kept(covariance: ResidualCovariance, draw: _Draw, student: StudentSamples, m: int) -> _Kept:
+    """The m most confident images, by the scores of rows that were drawn: equation 10."""
+    delta = covariance.response.leverage / (draw.n * covariance.loo_divisor)
+    fitted = student.targets - (student.targets - student.loo) / (1 + delta)[:, None, None]
+    images = draw.images[:, None] * (1 + draw.noise[:, None] * student.selected)
+    mask = most_confident(fitted, images, m)
+    return _Kept(images, mask if m < draw.n else torch.ones_like(mask))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Equations 11-13 for one unlabelled mix: what its students share.
+
+    w: (N,) weights of selected rows. own_leverage, loo_divisor: (N,) as in ResidualCovariance. Q:
+    (d + 1, d + 1) float32, and penalty (d + 1,) the diagonal of P.
+    """
+
+    features: GroupedFeatures
+    draw: _Draw
+    w: Tensor
+    own_leverage: Tensor
+    loo_divisor: Tensor
+    Q: Tensor
+    penalty: Tensor
+
+    def retrained(
+        self, student: StudentSamples, kept: _Kept, hard: bool, points: Tensor | None
+    ) -> RetrainedSamples:
+        """Mean heads of equation 11, then their noise in two rounds."""
+        x, mask, w = self.features.x32, kept.mask, self.w[:, None]
+        t = _decisions(student.targets) if hard else student.targets
         N, S, K = t.shape
-        ridge = _Ridge(x, (w[:, None] * mask).float(), penalty, Q)
-        divide = torch.where(mask, loo[:, None], 1.0)[:, :, None]
-        mean = ridge.pull(w[:, None, None] * mask[:, :, None] * t)
-        theta = ridge.solve(mean, Q @ mean)
+        ridge = _SampledRidge(x, (w * mask).float(), self.penalty, self.Q)
+        divisor = torch.where(mask, self.loo_divisor[:, None], 1.0)[:, :, None]
+        mean = ridge.weighted_sum(w[:, :, None] * mask[:, :, None] * t)
+        theta = ridge.solve(mean, self.Q @ mean)
         fitted = (x @ theta).to(t).reshape(N, S, K)
-        residual = (t - fitted) / divide
-        noise = ((w * wave)[:, None] * mask * student.drawn)[:, :, None]
-        moved, pushed = torch.zeros_like(residual), torch.zeros_like(theta)
+        residual = (t - fitted) / divisor
+        noise = ((self.w * self.draw.noise)[:, None] * mask * student.selected)[:, :, None]
+        change, theta_noise = torch.zeros_like(residual), torch.zeros_like(theta)
         for last in (False, True):  # the second time with residuals that vary as heads do
-            e = noise * (residual - moved)
-            pull = ridge.pull(e)
-            pushed = ridge.solve(pull, pushed) if last else Q @ pull
-            moved = ((x @ pushed).to(t).reshape(N, S, K) - own[:, None, None] * e) / divide
-        without = t - residual + moved
-        without = torch.where(mask[:, :, None], without, fitted + moved)
-        at = None if points is None else (points.float() @ (theta + pushed)).reshape(-1, S, K)
-        share = (side.member @ (times * mask) * rows[:, None] / counts[:, None]).T
-        yield Refit(without, at, share)
+            e = noise * (residual - change)
+            x_e = ridge.weighted_sum(e)
+            theta_noise = ridge.solve(x_e, theta_noise) if last else self.Q @ x_e
+            change = (x @ theta_noise).to(t).reshape(N, S, K)
+            change = (change - self.own_leverage[:, None, None] * e) / divisor
+        loo = torch.where(mask[:, :, None], t - residual + change, fitted + change)
+        at = None
+        if points is not None:
+            at = (points.float() @ (theta + theta_noise)).reshape(-1, S, K)
+        return RetrainedSamples(loo, at, self._shares(kept))
+
+    def _shares(self, kept: _Kept) -> Tensor:
+        """(S, G) share of each group that is kept."""
+        rows = self.features.n_rows
+        images = self.features.group_weights @ (kept.images * kept.mask) * rows[:, None]
+        return (images / self.draw.counts[:, None]).T
+
+
+def _fit(response: MeanResponse, draw: _Draw, kept: Sequence[_Kept], l2: float, m: int) -> _Fit:
+    features, p = response.features, response.sampling.inclusion
+    often = torch.stack([part.mask.to(features.x).mean(1) for part in kept]).mean(0)
+    # A row that is selected in some samples is drawn with the smaller probability.
+    share = draw.images * often
+    sampling = SamplingDesign(float(share.sum()), share / share.sum(), p * often)
+    mean = mean_response(features, sampling, l2, response, NEAR)
+    own_weight = mean.w * (features.n_rows / features.sizes.clamp(min=1))[features.codes]
+    leverage = mean.leverage / (1 - own_weight * mean.leverage)
+    damped = 1 / (m * (1 + (1 - p) * mean.delta))
+    loo = 1 / (1 + p * damped * leverage)
+    return _Fit(
+        features,
+        draw,
+        draw.images * damped,
+        torch.where(p > 0, leverage * loo, 0.0),
+        loo,
+        mean.Q.float(),
+        features.penalty(l2).float(),
+    )
 
 
 def confidence(scores: Tensor) -> Tensor:
@@ -131,10 +206,10 @@ def confidence(scores: Tensor) -> Tensor:
     return first - second
 
 
-def most_confident(scores: Tensor, times: Tensor, m: int) -> Tensor:
-    """(N, S) the surest rows, together m images, where row i stands for times (N, S) images."""
+def most_confident(scores: Tensor, images: Tensor, m: int) -> Tensor:
+    """(N, S) mask of the most confident m images, where a row counts as images (N, S)."""
     order = confidence(scores).argsort(dim=0, descending=True, stable=True)
-    mass = times.gather(0, order)
+    mass = images.gather(0, order)
     before = mass.cumsum(0) - mass / 2
     rank = torch.arange(len(order), device=order.device)[:, None]
     mask = torch.zeros_like(order, dtype=torch.bool)
@@ -148,21 +223,22 @@ def _decisions(scores: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class _Ridge:
-    """P + Σ_i weight_i x_i x_iᵀ of S samples, weight (N, S), near the inverse of Q."""
+class _SampledRidge:
+    """A = P + Σ_i weight_i x_i x_iᵀ of S samples, weight (N, S); Q is near its inverse."""
 
     x: Tensor
     weight: Tensor
     penalty: Tensor
     Q: Tensor
 
-    def pull(self, values: Tensor) -> Tensor:
-        """(d + 1, S K) Σ_i x_i values_i."""
+    def weighted_sum(self, values: Tensor) -> Tensor:
+        """(d + 1, S K) Σ_i x_i values_i of values (N, S, K)."""
         return self.x.T @ values.flatten(1).to(self.x)
 
     def times(self, theta: Tensor) -> Tensor:
-        seen = (self.x @ theta).reshape(*self.weight.shape, -1)
-        return self.pull(self.weight[:, :, None] * seen) + self.penalty[:, None] * theta
+        """(d + 1, S K) A θ."""
+        scores = (self.x @ theta).reshape(*self.weight.shape, -1)
+        return self.weighted_sum(self.weight[:, :, None] * scores) + self.penalty[:, None] * theta
 
     def solve(self, b: Tensor, start: Tensor) -> Tensor:
         """Heads (d + 1, S K) by conjugate gradients from `start`, all columns at once."""
@@ -181,6 +257,6 @@ class _Ridge:
             new = (r * z).sum(0)
             step, left = z + new / left.clamp(min=1e-30) * step, new
         raise InputError(
-            f"l2={float(self.penalty[0]):g} leaves students that are refitted on what they are "
-            "surest of too close to interpolation to be predicted; raise l2 or keep"
+            f"l2={float(self.penalty[0]):g} leaves students that are retrained on their most "
+            "confident images too close to interpolation to be predicted; raise l2 or keep"
         )

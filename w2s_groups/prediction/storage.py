@@ -1,4 +1,4 @@
-"""What `predict` found of one pair of networks: tables, and their files."""
+"""Predictions for one pair of networks: tables, and their files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ MEASURED = ("compared", "order")
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """path: rows of some cells at every alpha; cells: of the map, at the chosen one; sizes: of the
-    gain against sizes; compared, order: of prediction.table's functions, None where nothing was
-    trained. settings: data, teacher, student, n_l, n_u, samples, read_from, alpha, head, draws,
-    keep (None: cells have no row of a refit), asked (a digest of the rest of the question), noun
-    (where a sample is no image).
+class PairPrediction:
+    """Predictions for one pair of networks, as tables.
+
+    path: some cells at every alpha. cells: the map, at the chosen alpha. sizes: gains against sizes
+    of the two sets. compared, order: results of the functions in prediction.table, None where no
+    head was trained. settings: data, teacher, student, n_l, n_u, samples, read_from, alpha, head,
+    draws, keep (None: no student is retrained), asked (digest of the rest of the configuration),
+    noun (where a sample is not an image).
     """
 
     settings: dict[str, Any]
@@ -36,12 +38,12 @@ class Found:
     order: pd.DataFrame | None
 
 
-def save(found: Found, folder: Path) -> Found:
-    """Write the tables; what comes back holds the numbers as written, as `load` gives them."""
-    text = json.dumps(found.settings, indent=1, sort_keys=True) + "\n"
+def save(pair: PairPrediction, folder: Path) -> PairPrediction:
+    """Write the tables; returns them as `load` does, with the numbers as written."""
+    text = json.dumps(pair.settings, indent=1, sort_keys=True) + "\n"
     write_atomic(folder / SETTINGS, text.encode())
     for name in TABLES:
-        table = getattr(found, name)
+        table = getattr(pair, name)
         if table is None:
             (folder / f"{name}.csv.gz").unlink(missing_ok=True)
         else:
@@ -49,8 +51,8 @@ def save(found: Found, folder: Path) -> Found:
     return load(folder)
 
 
-def load(folder: Path) -> Found:
-    """The pair that `save` wrote; InputError for a file that is missing or broken."""
+def load(folder: Path) -> PairPrediction:
+    """The prediction that `save` wrote; InputError for a file that is missing or broken."""
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -60,7 +62,7 @@ def load(folder: Path) -> Found:
         path = folder / f"{name}.csv.gz"
         optional = name in MEASURED and not path.exists()
         tables[name] = None if optional else pd.read_csv(io.StringIO(committed.unpacked(path)))
-    return Found(settings, **tables)  # type: ignore[arg-type]
+    return PairPrediction(settings, **tables)  # type: ignore[arg-type]
 
 
 def short(network: str) -> str:

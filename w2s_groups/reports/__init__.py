@@ -1,1 +1,1 @@
-"""Reports: a result table as Markdown, an HTML page, figures and terminal text."""
+"""Reports of stored results: Markdown, one HTML page, and text for the terminal."""

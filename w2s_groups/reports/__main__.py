@@ -2,6 +2,6 @@
 
 import sys
 
-from w2s_groups.cli.report import main
+from w2s_groups.cli import main
 
-sys.exit(main(sys.argv[1:]))
+sys.exit(main(["report", *sys.argv[1:]]))

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.methods.variants import of_settings
-from w2s_groups.reports.published import beside_the_paper, dimensions, every_pair
+from w2s_groups.reports.published import comparison, dimensions, every_pair
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.grid import Grid
+from w2s_groups.similarity.table import pairs_of
 
 
 def across(
@@ -24,7 +25,7 @@ def across(
     grids: as the report shows them; whole: the same with every variant as a method.
     """
     figures: dict[str, Figure] = {}
-    content = [*every_pair(grids), *beside_the_paper(grids, settings)]
+    content = [*every_pair(grids), *comparison(grids, settings)]
     content += _similarities(grids, settings, figures)
     content += dimensions(settings)
     content += _sensitivities(whole, settings, figures)
@@ -39,7 +40,7 @@ def _similarities(
     for grid in grids:
         setups.setdefault((grid.data, grid.n_l, grid.n_u), []).append(grid)
     for k, ((data, n_l, n_u), alike) in enumerate(setups.items()):
-        dots = similarity.dots(alike, settings.get("pair") or ())
+        dots = similarity.dots(alike, pairs_of(settings))
         if dots:
             stem = "similarity" if len(setups) == 1 else f"similarity_{k + 1}"
             figures[stem] = similarity.draw(dots)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
-
-import numpy as np
 
 from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import smallest
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
-from w2s_groups.results.format import fixed
+from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import MAIN, method_label
-from w2s_groups.results.stats import accuracy_interval, mean_interval
+from w2s_groups.results.stats import Interval, accuracy_interval
+
+SMALL = ("average", "worst_group")  # metrics of the small table
 
 
 def escape(text: str) -> str:
@@ -49,50 +50,50 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def small_table(grid: Grid) -> str:
-    """Rows (η_ℓ, η_u), a column a method: average / worst-group accuracy, means over seeds.
+    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy in percent.
 
-    Of more than eight methods only the main ones: a README has no room for more.
+    Each with half the width of its interval over seeds. Of more than eight methods only the main
+    ones are shown: a README has no room for more.
     """
     many = len(grid.methods) > 8
     shown = [m for m, name in enumerate(grid.methods) if not many or name in MAIN]
     header = ["η_ℓ", "η_u", *(method_label(grid.methods[m]) for m in shown)]
+    intervals = [accuracy_interval(grid.metric(name), grid.step()) for name in SMALL]
     rows = [
-        [f"{eta_l:g}", f"{eta_u:g}", *(" / ".join(pairs[m]) for m in shown)]
+        [f"{eta_l:g}", f"{eta_u:g}"]
+        + [" / ".join(_percent(interval, p, m) for interval in intervals) for m in shown]
         for p, (eta_l, eta_u) in enumerate(grid.points)
-        if (pairs := pairs_at(grid, p))
     ]
-    intro = (
-        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}: average "
-        f"(η_t = 1/2) / worst-group accuracy ({smallest(grid)}). {widest_interval(grid)}"
-    )
+    caption = _caption(grid, len(shown))
+    lines = textwrap.wrap(caption, 100, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, "", _table(header, rows)])
+
+
+def _caption(grid: Grid, shown: int) -> str:
+    """Setup, quantity and omissions of the small table. shown: number of methods."""
+    one = len(grid.seeds) == 1
+    bars = "One seed: no intervals." if one else "±: half the width of a 95 % interval over seeds."
+    sentences = [
+        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}.",
+        f"Accuracy in percent: average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
+    ]
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
-        intro += f" {count(lost, 'run')} missing: listed in the report."
+        sentences.append(f"{count(lost, 'run')} missing: listed in the report.")
     rules = sorted(set(grid.chosen_by.values()))
     if rules and all(grid.base_of(name) == name for name in grid.chosen_by):
-        intro += f" Settings chosen in each cell by select = {', '.join(rules)}."
-    if many:
-        intro += f" {len(shown)} of {len(grid.methods)} methods: the others are in the report."
-    return f"{intro}\n\n{_table(header, rows)}"
+        sentences.append(f"Settings chosen in each cell by select = {', '.join(rules)}.")
+    if shown < len(grid.methods):
+        sentences.append(f"{shown} of {len(grid.methods)} methods: the others are in the report.")
+    return " ".join(sentences)
 
 
-def pairs_at(grid: Grid, p: int) -> list[tuple[str, str]]:
-    """(average, worst group) of each method at one point, means over seeds."""
-    values = [grid.metric(name)[p] for name in ("average", "worst_group")]
-    means = [mean_interval(value).mean for value in values]
-    return [
-        (fixed(float(means[0][m])), fixed(float(means[1][m]))) for m in range(len(grid.methods))
-    ]
+def _percent(interval: Interval, p: int, m: int) -> str:
+    """`90.7±1.0`, which no line break parts; `90.7` without an interval.
 
-
-def widest_interval(grid: Grid) -> str:
-    """The widest interval of a table whose numbers have none of their own, as a sentence."""
-    half = []
-    for name in ("average", "worst_group"):
-        interval = accuracy_interval(grid.metric(name), grid.step())
-        each = np.maximum(interval.high - interval.mean, interval.mean - interval.low)
-        widths = each[np.isfinite(each)]
-        half.append(float(widths.max()) if widths.size else math.nan)
-    if math.isnan(half[0]) and math.isnan(half[1]):
-        return "One seed: no intervals."
-    return f"95 % intervals over seeds: at most ±{fixed(half[0])} / ±{fixed(half[1])}."
+    Of an interval that ends at 0 or 100 it is the larger half.
+    """
+    mean, low, high = (float(part[p, m]) for part in interval[:3])
+    shown = [v for v in (mean, max(mean - low, high - mean)) if not math.isnan(v)]
+    # Rounded as fractions, so that a tie falls on the side that it has in the report.
+    return "±".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK

@@ -43,18 +43,18 @@ def _row(
     by_path = settings.get("head") == "ridge" and settings.get("l2_path")
     trials: Mapping[str, Any] = (settings.get("trials") or {}).get(name) or {}
     tuned = {key.removesuffix(PER_FEATURE) for key in trials}
-    if by_path or kind.tuned.startswith("l2,"):
+    if by_path or kind.tunes.startswith("l2,"):
         tuned.add("l2")
     fixed = {key: value for key, value in values.items() if key not in tuned}
     path = "l2, by leave-one-out on the rows it is fitted on"
     return (
         method_label(name),
-        kind.about(),
+        kind.summary,
         kind.needs_groups,
         "the unlabelled set's" if kind.needs_truth else "the labelled set's",
         str(len(fixed)),
         ", ".join(f"{key} = {value}" for key, value in fixed.items()) or "none",
-        path if by_path else _trials(trials, settings) or kind.tuned or "nothing",
+        path if by_path else _trials(trials, settings) or kind.tunes or "nothing",
         kind.paper_tunes or BLANK,
     )
 

@@ -1,21 +1,23 @@
-"""Published numbers of LDL25 and DLLL25 beside what a run measured."""
+"""Published numbers of LDL25 and DLLL25 together with those that a run measured."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from w2s_groups.core.files import shipped
+from w2s_groups.figures.similarity import FEWEST_PAIRS
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval, paired_gain
+from w2s_groups.similarity.table import pairs_of
 
-# Widths of the published networks' features: what their chance level depends on.
+# Widths of the published networks' features, on which their chance level depends.
 _WIDTH = {"ResNet-18": 512, "ResNet-34": 512, "CLIP ViT-B/32": 768}
 _OTHER_WIDTH = 2048  # deeper ResNets
 
@@ -31,89 +33,76 @@ def claims() -> list[dict[str, str]]:
 
 
 def dimensions(settings: Mapping[str, Any]) -> list[Section]:
-    """DLLL25's dimensions on UTKFace beside those of the run's own pairs, by its own estimator."""
-    pairs = settings.get("pair") or ()
-    if settings.get("experiment") != "similarity" or not pairs:
+    """DLLL25's dimensions on UTKFace and those of the run's own pairs, by its own estimator.
+
+    Where there are enough pairs for the figure of gain and similarity.
+    """
+    pairs = [pair for pair in pairs_of(settings) if pair["numbers"]]
+    if len(pairs) < FEWEST_PAIRS:
         return []
-    quoted = _quoted("dlll25_utkface_dims.csv")
-    (student,) = (row for row in quoted if row["role"] == "student")
-    rows = []
-    for row in quoted:
-        if row["role"] != "teacher":
-            continue
-        d_w, d_s = int(row["intrinsic_dim"]), int(student["intrinsic_dim"])
-        value = float(row["correlation_dim_with_clip_vitb32"])
-        r = min(_WIDTH.get(name, _OTHER_WIDTH) for name in (row["model"], student["model"]))
-        pair = f"{row['model']} → {student['model']}"
-        source = "quoted, not verified"
-        rows.append(("UTKFace", pair, source, *_row(d_w, d_s, value, d_w * d_s / r)))
-    data = (settings.get("data") or {}).get("name", "")
-    for pair in pairs:
-        found = {row["name"]: row for row in pair["numbers"]}
-        weak, strong = (
-            found[f"intrinsic dimension, {side}"]["value"] for side in ("teacher", "student")
-        )
-        sketch = found["correlation dimension, sketch"]
-        chance = float(sketch["definition"].rsplit(" ", 1)[1])
-        name = f"{pair['teacher']} → {pair['student']}"
-        rows.append((data, name, "measured", *_row(weak, strong, sketch["value"], chance)))
     text = (
-        "d_w and d_s at 99 % of the trace and DLLL25's sketched correlation dimension d_sw, beside "
-        "what the same estimator gives for two unrelated subspaces of those dimensions, "
-        "d_w d_s / r with r the smaller number of features. Where the two agree the estimator "
-        "has said nothing about the pair: the figure above uses canonical correlations, "
-        "corrected for chance, instead."
+        "d_w and d_s at 99 % of the trace and DLLL25's sketched correlation dimension d_sw. chance "
+        "is the value of the same estimator for two unrelated subspaces of those dimensions, "
+        "d_w d_s / r with r the smaller number of features. Where the two agree, the estimator "
+        "carries no information about the pair; gain is therefore compared with canonical "
+        "correlations, corrected for chance."
     )
     header = ("data", "pair", "status", "d_w", "d_s", "d_sw", "chance", "d_sw − chance")
-    return [Section("Dimensions beside the paper", (text,), header=header, rows=tuple(rows))]
+    data = (settings.get("data") or {}).get("name", "")
+    rows = [*_quoted_dimensions(), *(_measured_dimensions(pair, data) for pair in pairs)]
+    return [Section("Dimensions, published and measured", (text,), header=header, rows=tuple(rows))]
 
 
-def _row(d_w: float, d_s: float, value: float, chance: float) -> tuple[str, ...]:
+def _quoted_dimensions() -> Iterator[tuple[str, ...]]:
+    """One row for each of DLLL25's teachers."""
+    quoted = _quoted("dlll25_utkface_dims.csv")
+    (student,) = (row for row in quoted if row["role"] == "student")
+    for row in quoted:
+        if row["role"] == "teacher":
+            d_w, d_s = int(row["intrinsic_dim"]), int(student["intrinsic_dim"])
+            value = float(row["correlation_dim_with_clip_vitb32"])
+            r = min(_WIDTH.get(name, _OTHER_WIDTH) for name in (row["model"], student["model"]))
+            pair = f"{row['model']} → {student['model']}"
+            status = "quoted, not verified"
+            yield "UTKFace", pair, status, *_cells(d_w, d_s, value, d_w * d_s / r)
+
+
+def _measured_dimensions(pair: Mapping[str, Any], data: str) -> tuple[str, ...]:
+    rows = pair["numbers"]
+    name, sketch = f"{pair['teacher']} → {pair['student']}", rows["d_sw_sketch"]
+    cells = _cells(rows["d_w"]["value"], rows["d_s"]["value"], sketch["value"], sketch["chance"])
+    return pair.get("data", data), name, "measured", *cells
+
+
+def _cells(d_w: float, d_s: float, value: float, chance: float) -> tuple[str, ...]:
     difference = fixed(value - chance, 1, True)
     return f"{d_w:g}", f"{d_s:g}", fixed(value, 1), fixed(chance, 1), difference
 
 
-def beside_the_paper(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:
-    """Claimed / measured / difference, each with its own setting, in LDL25's two settings."""
+def comparison(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Section]:
+    """Claimed / measured / difference, each with its own setting, in LDL25's two settings.
+
+    For data with selective retraining at LDL25's (η_ℓ, η_u), of which one is the original share.
+    """
     original = settings.get("eta_o")
-    if settings.get("experiment") != "enhanced_w2s" or original is None:
+    if original is None:
         return []
     rows = []
     for data in dict.fromkeys(grid.data for grid in grids):
         of_data = [grid for grid in grids if grid.data == data]
-        for eta_l, eta_u in (("0.5", "original"), ("original", "0.5")):
-            at_l, at_u = (float(original) if eta == "original" else 0.5 for eta in (eta_l, eta_u))
+        for setting in (("0.5", "original"), ("original", "0.5")):
+            at_l, at_u = (float(original) if eta == "original" else 0.5 for eta in setting)
             gains = _improvements(of_data, (at_l, at_u))
-            measured = (min(gains), max(gains)) if gains else (np.nan, np.nan)
-            setting = f"{len(gains)} pairs, η_ℓ = {at_l:g}, η_u = {at_u:g}"
-            for claim in claims():
-                if (claim["eta_l"], claim["eta_u"]) != (eta_l, eta_u):
-                    continue
-                claimed = [float(claim[end] or "nan") for end in ("gain_low", "gain_high")]
-                difference = "other data and networks"
-                if data == claim["dataset"]:
-                    difference = _range([m - c for m, c in zip(measured, claimed, strict=True)])
-                    difference += ", of other networks"
-                best = f"{claim['best_teacher']} → {claim['best_student']}"
-                rows.append(
-                    (
-                        claim["dataset"],
-                        f"({eta_l}, {eta_u})",
-                        f"{_range(claimed)} percent",
-                        best if claim["best_student"] else BLANK,
-                        f"{claim['status']}, not verified",
-                        data,
-                        f"{_range(measured)} points, {setting}",
-                        difference,
-                    )
-                )
+            if gains:
+                where = f"{len(gains)} pairs, η_ℓ = {at_l:g}, η_u = {at_u:g}"
+                rows += [_compared(c, data, gains, where) for c in claims() if _at(c) == setting]
     text = (
         "Improvement of selective retraining over W2S on average accuracy: LDL25's, quoted and not "
         "verified (lowest and highest over its pairs of networks, means over its n and N, percent "
         "of an unstated kind), and ours (lowest and highest over the pairs run here, means over "
         "seeds, in percentage points; each pair with its interval is above). Ranges over other "
-        "networks say whether signs and sizes are alike, no more; a difference of the ends stands "
-        "only where the data are the same, and reads percent as points."
+        "networks show whether signs and sizes are alike, no more; a difference of the ends is "
+        "given only where the data are the same, and reads percent as points."
     )
     header = (
         "claimed on",
@@ -125,7 +114,36 @@ def beside_the_paper(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list
         "measured",
         "difference",
     )
-    return [Section("Beside the paper", (text,), header=header, rows=tuple(rows))]
+    if not rows:
+        return []
+    return [Section("Comparison with the paper", (text,), header=header, rows=tuple(rows))]
+
+
+def _at(claim: Mapping[str, str]) -> tuple[str, str]:
+    return claim["eta_l"], claim["eta_u"]
+
+
+def _compared(
+    claim: Mapping[str, str], data: str, gains: Sequence[float], where: str
+) -> tuple[str, ...]:
+    """The row of one claim and the gains, in percentage points, of the pairs run here."""
+    claimed = [float(claim[end] or "nan") for end in ("gain_low", "gain_high")]
+    measured = (min(gains), max(gains))
+    difference = "other data and networks"
+    if data == claim["dataset"]:
+        difference = _range([m - c for m, c in zip(measured, claimed, strict=True)])
+        difference += ", of other networks"
+    best = f"{claim['best_teacher']} → {claim['best_student']}"
+    return (
+        claim["dataset"],
+        f"({claim['eta_l']}, {claim['eta_u']})",
+        f"{_range(claimed)} percent",
+        best if claim["best_student"] else BLANK,
+        f"{claim['status']}, not verified",
+        data,
+        f"{_range(measured)} points, {where}",
+        difference,
+    )
 
 
 def _range(ends: Sequence[float]) -> str:
@@ -147,7 +165,7 @@ def _improvements(grids: Sequence[Grid], point: tuple[float, float]) -> list[flo
 def over(
     grid: Grid, metric: str, method: str, other: str, point: tuple[float, float]
 ) -> Interval | None:
-    """Paired difference of two methods at a point; None where one of them or the point lacks."""
+    """Paired difference of two methods at a point; None without one of them or the point."""
     m, o = grid.index(method), grid.index(other)
     if m is None or o is None or point not in grid.points:
         return None

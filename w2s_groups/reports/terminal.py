@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from w2s_groups.core.text import WIDTH, count, wrapped
 from w2s_groups.reports.comparisons import smallest
-from w2s_groups.reports.markdown import pairs_at, widest_interval
 from w2s_groups.reports.verdict import sentences
-from w2s_groups.results.format import BLANK
+from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.stats import accuracy_interval, mean_interval
 
 PER_BLOCK = 5  # methods side by side
 _ASCII = {
@@ -36,7 +39,7 @@ def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
         f"(eta_t = 1/2)/worst-group accuracy ({smallest(grid)})",
         *_table(grid),
         "",
-        *([widest_interval(grid)] if len(grid.seeds) > 1 else []),  # the verdict says it of one
+        *([_widest(grid)] if len(grid.seeds) > 1 else []),  # the verdict says it of one
         *of_settings,
         *sentences(grid),
     ]
@@ -48,7 +51,7 @@ def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
 
 def _table(grid: Grid) -> Iterator[str]:
     """Lines of a block for every PER_BLOCK methods: names, then a line a point."""
-    pairs = [pairs_at(grid, p) for p in range(len(grid.points))]
+    pairs = [_pairs(grid, p) for p in range(len(grid.points))]
     for start in range(0, len(grid.methods), PER_BLOCK):
         block = slice(start, start + PER_BLOCK)
         yield ""
@@ -74,3 +77,25 @@ def _shown(line: str) -> str:
         line = line.replace(mark, plain)
     is_sentence = not line.startswith(" ") and len(line) > WIDTH
     return wrapped(line) if is_sentence else line
+
+
+def _pairs(grid: Grid, p: int) -> list[tuple[str, str]]:
+    """(average, worst group) of each method at one point, means over seeds."""
+    values = [grid.metric(name)[p] for name in ("average", "worst_group")]
+    means = [mean_interval(value).mean for value in values]
+    return [
+        (fixed(float(means[0][m])), fixed(float(means[1][m]))) for m in range(len(grid.methods))
+    ]
+
+
+def _widest(grid: Grid) -> str:
+    """The widest interval of a table whose numbers have none of their own, as a sentence."""
+    half = []
+    for name in ("average", "worst_group"):
+        interval = accuracy_interval(grid.metric(name), grid.step())
+        each = np.maximum(interval.high - interval.mean, interval.mean - interval.low)
+        widths = each[np.isfinite(each)]
+        half.append(float(widths.max()) if widths.size else math.nan)
+    if math.isnan(half[0]) and math.isnan(half[1]):
+        return "One seed: no intervals."
+    return f"95 % intervals over seeds: at most ±{fixed(half[0])} / ±{fixed(half[1])}."

@@ -1,1 +1,1 @@
-"""Stored cells, the long table of results, its arrays, and their statistics."""
+"""Stored results: cells, the long table, statistics, ranks and choices among variants."""

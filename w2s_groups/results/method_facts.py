@@ -15,14 +15,8 @@ REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 
-# Okabe and Ito's palette: its colours differ under the common colour-vision deficiencies.
-COLOURS = {
-    "teacher": "#000000",
-    "w2s": "#0072B2",
-    "selective": "#D55E00",
-    "baseline": "#009E73",
-    "ceiling": "#808080",
-}
+# Okabe and Ito's palette, whose colours differ under the common colour-vision deficiencies.
+COLOURS = {name: kind.colour for name, kind in METHODS.items() if kind.colour}
 
 _FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
 _LAST = ("baseline", "dfr", "group_dro", "ceiling")

@@ -118,7 +118,7 @@ class Config:
         folder_name("experiment_name", self.experiment_name)
         if hasattr(self.data, "name"):
             folder_name("data.name", self.data.name)
-        if hasattr(self.data, "NETWORKS"):
+        if getattr(self.data, "NETWORKS", ()):
             self.teacher, self.student = self.data.NETWORKS
         for name in ("teacher", "student"):
             setattr(self, name, names(name, getattr(self, name)))
@@ -187,9 +187,9 @@ class Config:
                 "set head=ridge or drop l2_path"
             )
         if self.head is HeadKind.ridge:
-            self._refuse_methods("by_ridge", "head=ridge, whose scores are no probabilities")
+            self._refuse_methods("ridge", "head=ridge")
         if self.head is HeadKind.mlp:
-            self._refuse_methods("by_mlp", "head=mlp: they are about a linear layer")
+            self._refuse_methods("mlp", "head=mlp")
         if self.tuned:
             self._check_finetune()
 
@@ -216,17 +216,20 @@ class Config:
                         f"{how} needs networks, and {side}={name} is a file of features; name a "
                         "network, or set finetune=none"
                     )
-        self._refuse_methods(
-            "by_finetune", f"{how}: they are about a last layer or need l2 to hold a fit back"
-        )
+        self._refuse_methods("finetune", how)
 
-    def _refuse_methods(self, flag: str, what: str) -> None:
-        """InputError for methods whose flag says that they cannot be fitted so."""
-        unfit = [name for name, method in self.methods.items() if not getattr(method, flag)]
+    def _refuse_methods(self, kind: str, setting: str) -> None:
+        """InputError for methods that `kind` of head or training does not fit, with the reasons."""
+        unfit = {
+            name: method.unsupported[kind]
+            for name, method in self.methods.items()
+            if kind in method.unsupported
+        }
         if unfit:
+            reasons = "; ".join(f"{name} {reason}" for name, reason in unfit.items())
             rest = ",".join(name for name in self.methods if name not in unfit)
             raise InputError(
-                f"methods={' and '.join(unfit)} cannot be fitted by {what}; "
+                f"methods={' and '.join(unfit)} cannot be fitted with {setting} ({reasons}); "
                 f"leave out: methods=[{rest}]"
             )
 

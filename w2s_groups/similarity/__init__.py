@@ -1,0 +1,1 @@
+"""Intrinsic and correlation dimensions of two networks, over all samples and within groups."""

@@ -7,12 +7,12 @@ Correlation dimension d_sw, two estimators that measure different things:
 - sketch (DLLL25's own): overlap of principal subspaces in *feature* space, the wider features first
   sketched to the narrower width r. Coordinates of two networks have no common meaning, so unless
   the features share coordinates it returns what two random subspaces of R^r do, d_w d_s / r. The
-  five published UTKFace values equal that chance level (r = 512 or 768) to 0.3; report it only
-  beside it.
+  five published UTKFace values equal that chance level (r = 512 or 768) to 0.3, so report it only
+  together with that level.
 - canonical: Σ squared canonical correlations of the principal subspaces in *sample* space, the
-overlap
-  of the two function spaces and what the theorem's d_sw means. Unchanged by rotating or scaling
-  either features; at fraction = 1, where nothing is truncated, by any invertible linear change.
+  overlap of the two function spaces, which is the d_sw of the theorem. Unchanged by rotating or
+  scaling either features; at fraction = 1, where nothing is truncated, by any invertible linear
+  change.
 
 A sample inflates the canonical sum V. Two spaces that share x directions and are independent
 otherwise have, in R^n, E V = x + (d_s − x)(d_w − x)/(n − x), d_w d_s / n at x = 0; solved for x,
@@ -24,8 +24,10 @@ two spaces meet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,24 +52,14 @@ class Moments:
     s: Array
 
     def __sub__(self, other: Moments) -> Moments:
-        return Moments(
-            self.n - other.n,
-            self.ww - other.ww,
-            self.ss - other.ss,
-            self.ws - other.ws,
-            self.w - other.w,
-            self.s - other.s,
-        )
+        return self._combined(other, operator.sub)
 
     def __add__(self, other: Moments) -> Moments:
-        return Moments(
-            self.n + other.n,
-            self.ww + other.ww,
-            self.ss + other.ss,
-            self.ws + other.ws,
-            self.w + other.w,
-            self.s + other.s,
-        )
+        return self._combined(other, operator.add)
+
+    def _combined(self, other: Moments, combine: Callable[[Any, Any], Any]) -> Moments:
+        names = (field.name for field in fields(self))
+        return Moments(*(combine(getattr(self, name), getattr(other, name)) for name in names))
 
 
 @dataclass(frozen=True)
@@ -82,7 +74,7 @@ class Overlap:
 
 
 def check_features(name: str, features: Features, n: int | None = None) -> None:
-    """InputError unless features is a floating (n >= 2, d >= 1) matrix; n: samples it must have."""
+    """InputError unless features is a finite (n >= 2, d >= 1) matrix; n: samples it must have."""
     shape = features.shape
     if len(shape) != 2 or shape[1] < 1 or not np.issubdtype(features.dtype, np.floating):
         raise InputError(
@@ -98,6 +90,11 @@ def check_features(name: str, features: Features, n: int | None = None) -> None:
             f"{name} has {shape[0]} samples, features_w {n}: both need the same samples in the "
             "same order; select common rows"
         )
+    for k, block in enumerate(blocks(features)):
+        finite = np.isfinite(block).all(1)
+        if not finite.all():
+            row = k * ROWS + int(np.argmin(finite))
+            raise InputError(f"{name} row {row} is not finite; drop the sample or recompute it")
 
 
 def check_fraction(fraction: float) -> None:
@@ -108,21 +105,17 @@ def check_fraction(fraction: float) -> None:
         )
 
 
-def blocks(name: str, features: Features) -> Iterator[Array]:
-    """Consecutive rows (at most ROWS, d) in float64; InputError for a value that is not finite."""
+def blocks(features: Features) -> Iterator[Array]:
+    """Consecutive rows (at most ROWS, d) in float64."""
     for start in range(0, features.shape[0], ROWS):
-        block = np.asarray(features[start : start + ROWS], dtype=np.float64)
-        if not np.isfinite(block).all():
-            row = start + int(np.flatnonzero(~np.isfinite(block).all(1))[0])
-            raise InputError(f"{name} row {row} is not finite; drop the sample or recompute it")
-        yield block
+        yield np.asarray(features[start : start + ROWS], dtype=np.float64)
 
 
-def narrowed(name: str, features: Features) -> Features:
+def narrowed(features: Features) -> Features:
     """Features of at most n columns with the same inner products between samples (an isometry)."""
     if features.shape[1] <= features.shape[0]:
         return features
-    whole = np.concatenate(list(blocks(name, features)))
+    whole = np.concatenate(list(blocks(features)))
     factor = np.asarray(np.linalg.qr(whole.T, mode="r")).T
     return factor
 
@@ -132,7 +125,7 @@ def moments(features_w: Features, features_s: Features) -> Moments:
     d_w, d_s = features_w.shape[1], features_s.shape[1]
     ww, ss, ws = np.zeros((d_w, d_w)), np.zeros((d_s, d_s)), np.zeros((d_w, d_s))
     w, s = np.zeros(d_w), np.zeros(d_s)
-    pairs = zip(blocks("features_w", features_w), blocks("features_s", features_s), strict=True)
+    pairs = zip(blocks(features_w), blocks(features_s), strict=True)
     for block_w, block_s in pairs:
         ww += block_w.T @ block_w
         ss += block_s.T @ block_s
@@ -157,17 +150,6 @@ def principal(name: str, second: Array, fraction: float) -> tuple[Array, Array]:
     return values[:d], vectors[:, :d]
 
 
-def intrinsic_dimension(features: Features, fraction: float = 0.99) -> int:
-    """Fewest eigenvalues of the uncentred second moment that reach `fraction` of its trace."""
-    check_fraction(fraction)
-    check_features("features", features)
-    narrow = narrowed("features", features)
-    second = np.zeros((narrow.shape[1], narrow.shape[1]))
-    for block in blocks("features", narrow):
-        second += block.T @ block
-    return int(principal("features", second, fraction)[0].size)
-
-
 def overlap(sums: Moments, fraction: float) -> Overlap:
     """Canonical correlation dimension from moments; see the module's text."""
     values_w, vectors_w = principal("features_w", sums.ww, fraction)
@@ -177,17 +159,6 @@ def overlap(sums: Moments, fraction: float) -> Overlap:
     raw = float(np.sum(correlations**2))
     corrected = (n * raw - d_w * d_s) / (n + raw - d_w - d_s) if n > d_w + d_s else float("nan")
     return Overlap(d_w, d_s, raw, corrected, d_w * d_s / n)
-
-
-def correlation_dimension_canonical(
-    features_w: Features, features_s: Features, fraction: float = 0.99
-) -> Overlap:
-    """Overlap of the two principal function spaces. features_w: (n, D_w); features_s: (n, D_s)."""
-    check_fraction(fraction)
-    check_features("features_w", features_w)
-    check_features("features_s", features_s, features_w.shape[0])
-    sums = moments(narrowed("features_w", features_w), narrowed("features_s", features_s))
-    return overlap(sums, fraction)
 
 
 def sketch_overlap(
@@ -202,7 +173,7 @@ def sketch_overlap(
             draw = stream(seed, "correlation_dimension/sketch")
             sketch = draw.standard_normal((features.shape[1], r)) / np.sqrt(r)
         second = np.zeros((r, r))
-        for block in blocks(name, features):
+        for block in blocks(features):
             seen = block if sketch is None else block @ sketch
             second += seen.T @ seen
         bases.append(principal(name, second, 1.0)[1][:, :d])
@@ -215,23 +186,11 @@ def sketch_chance(features_w: Features, features_s: Features, d_w: int, d_s: int
     return float(min(d_w, r) * min(d_s, r) / r)
 
 
-def correlation_dimension_sketch(
-    features_w: Features, features_s: Features, seed: int, fraction: float = 0.99
-) -> tuple[float, float]:
-    """DLLL25's estimator and its chance level d_w d_s / r, r = min(D_w, D_s).
-
-    d_w and d_s are those of the unsketched features, capped at the rank after sketching. `seed`
-    draws the Gaussian sketch; equal widths need none.
-    """
-    check_features("features_s", features_s, features_w.shape[0])
-    d_w = intrinsic_dimension(features_w, fraction)
-    d_s = intrinsic_dimension(features_s, fraction)
-    value = sketch_overlap(features_w, features_s, d_w, d_s, seed)
-    return value, sketch_chance(features_w, features_s, d_w, d_s)
-
-
 def cka(sums: Moments) -> float:
-    """Linear CKA from moments (centred); see `linear_cka`."""
+    """Linear centred kernel alignment in [0, 1]: 1 for features equal up to rotation and scale.
+
+    Source: Kornblith et al., ICML 2019, eq. 3.
+    """
     ww = sums.ww - np.outer(sums.w, sums.w) / sums.n
     ss = sums.ss - np.outer(sums.s, sums.s) / sums.n
     ws = sums.ws - np.outer(sums.w, sums.s) / sums.n
@@ -241,13 +200,3 @@ def cka(sums: Moments) -> float:
                 f"{name} are the same for every sample: CKA needs variation; check them"
             )
     return float(np.sum(ws**2) / (np.linalg.norm(ww) * np.linalg.norm(ss)))
-
-
-def linear_cka(features_w: Features, features_s: Features) -> float:
-    """Linear centred kernel alignment in [0, 1]: 1 for features equal up to rotation and scale.
-
-    Source: Kornblith et al., ICML 2019, eq. 3.
-    """
-    check_features("features_w", features_w)
-    check_features("features_s", features_s, features_w.shape[0])
-    return cka(moments(narrowed("features_w", features_w), narrowed("features_s", features_s)))

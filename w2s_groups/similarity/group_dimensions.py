@@ -1,10 +1,9 @@
 """p_w, p_s and p_sw of measured features, and the report of dimensions of one backbone pair.
 
 In LDL25's model φ = z ⊗ ψ, ψ_w = [1; Wᵀξ]: p_w counts *all* of ξ the teacher sees, while group
-labels show only what μ_ξ moves. No estimator from labels alone can therefore find p; what
-identifies it is
-dimensions: d_w = p_w d_z, d_s = p_s d_z, and, for one group g at a time, where ξ is isotropic about
-its mean, the function spaces overlap in exactly d_z (1 + ‖Ξ‖_F²) = d_z p_sw. Hence
+labels show only what μ_ξ moves, so no estimator from labels can find p. Dimensions identify it:
+d_w = p_w d_z, d_s = p_s d_z, and, for one group g at a time, where ξ is isotropic about its mean,
+the function spaces overlap in exactly d_z (1 + ‖Ξ‖_F²) = d_z p_sw. Hence
 
     p_w = Σ_g (n_g/n) d_w^(g) / d_z,   p_s alike,   p_sw = Σ_g (n_g/n) d_sw^(g) / d_z,
 
@@ -26,7 +25,9 @@ the model is. Derived here, not in either paper.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +41,10 @@ from w2s_groups.similarity.dimensions import Array, Features, Moments
 FOLDS = 10  # of the jackknife
 PERMUTATIONS = 19  # largest of 19: level 1/20
 SKETCHES = 5
-NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Measurement:
     """A value and its standard error (NaN where there is none)."""
 
     value: float
@@ -63,29 +63,20 @@ class PairReport:
     n: int
     fraction: float
     seed: int
-    d_w: Estimate
-    d_s: Estimate
-    d_sw_sketch: Estimate
+    d_w: Measurement
+    d_s: Measurement
+    d_sw_sketch: Measurement
     chance_sketch: float
-    d_sw_canonical: Estimate
-    d_sw_corrected: Estimate
+    d_sw_canonical: Measurement
+    d_sw_corrected: Measurement
     chance_canonical: float
-    cka: Estimate
+    cka: Measurement
     d_z: int
     d_z_w: int
     d_z_s: int
-    p_w: Estimate
-    p_s: Estimate
-    p_sw: Estimate
-
-
-def _check_groups(n: int, minority: NDArray[np.bool_], classes: NDArray[np.int64]) -> None:
-    for name, values in (("minority", minority), ("classes", classes)):
-        if values.shape != (n,):
-            raise InputError(
-                f"{name} has shape {values.shape}, the features {n} samples: one value per sample; "
-                "select the same rows"
-            )
+    p_w: Measurement
+    p_s: Measurement
+    p_sw: Measurement
 
 
 def core_dimension(
@@ -93,24 +84,21 @@ def core_dimension(
     minority: NDArray[np.bool_],
     classes: NDArray[np.int64],
     seed: int,
-    fraction: float = 0.99,
+    fraction: float,
 ) -> int:
     """d_z: directions in which the minority's second moment exceeds the pooled one beyond chance.
 
-    minority: (n,) mask; classes: (n,) labels, within which the null permutes the mask, so that a
-    minority share that differs by class is not taken for a group effect. 0: nothing detected, also
-    where a group is absent. One more than nothing turns up by chance in 1 of 20 data sets.
+    features: (n, D <= n); minority: (n,) mask; classes: (n,) labels, within which the null permutes
+    the mask, so that a minority share that differs by class is not taken for a group effect. 0:
+    nothing detected, also where a group is absent. In 1 of 20 data sets without an effect, chance
+    gives at least one direction.
     """
-    dimensions.check_fraction(fraction)
-    dimensions.check_features("features", features)
-    _check_groups(features.shape[0], minority, classes)
     if not (minority.any() and (~minority).any()):
         return 0
-    narrow = np.asarray(dimensions.narrowed("features", features))
-    second = dimensions.moments(narrow, narrow[:, :1]).ww
+    second = dimensions.moments(features, features[:, :1]).ww
     values, vectors = dimensions.principal("features", second, fraction)
     white = np.concatenate(
-        [block @ (vectors / np.sqrt(values)) for block in dimensions.blocks("features", narrow)]
+        [block @ (vectors / np.sqrt(values)) for block in dimensions.blocks(features)]
     )
 
     def spectrum(mask: NDArray[np.bool_]) -> Array:
@@ -129,16 +117,6 @@ def core_dimension(
     return int(np.sum(spectrum(minority) > edge * (1 + 1e-9)))
 
 
-def _group_values(parts: list[Moments], d_z: int, fraction: float) -> list[float]:
-    """[p_w, p_s, p_sw]; NaN without d_z or where a group is absent."""
-    if d_z == 0 or any(part.n == 0 for part in parts):
-        return [NAN] * 3
-    overlaps = [dimensions.overlap(part, fraction) for part in parts]
-    shares = np.array([part.n for part in parts]) / sum(part.n for part in parts) / d_z
-    table = np.array([[o.d_w, o.d_s, o.corrected] for o in overlaps])
-    return [float(value) for value in shares @ table]
-
-
 def pair_report(
     features_w: Features,
     features_s: Features,
@@ -155,6 +133,49 @@ def pair_report(
     larger, since a model that does not see μ_ξ detects none. n >= 20. p's are NaN where d_z is 0,
     a group is absent, or (p_sw) a group has no more than d_w + d_s samples.
     """
+    codes = _checked_codes(features_w, features_s, group_codes, groups, fraction, d_z)
+    minority = groups.is_minority[codes]
+    classes = codes // len(groups.attribute_names)
+    narrow_w = dimensions.narrowed(features_w)
+    narrow_s = dimensions.narrowed(features_s)
+    folds = _fold_moments(narrow_w, narrow_s, minority, seed)
+    d_z_w, d_z_s = (
+        core_dimension(features, minority, classes, seed, fraction)
+        for features in (narrow_w, narrow_s)
+    )
+    core = d_z if d_z is not None else max(d_z_w, d_z_s)
+    d_w, d_s, canonical, corrected, cka, p_w, p_s, p_sw = _jackknife(folds, core, fraction)
+    sizes = int(d_w.value), int(d_s.value)
+    return PairReport(
+        n=len(codes),
+        fraction=fraction,
+        seed=seed,
+        d_w=d_w,
+        d_s=d_s,
+        d_sw_sketch=_sketched(features_w, features_s, *sizes, seed),
+        chance_sketch=dimensions.sketch_chance(features_w, features_s, *sizes),
+        d_sw_canonical=canonical,
+        d_sw_corrected=corrected,
+        chance_canonical=sizes[0] * sizes[1] / len(codes),
+        cka=cka,
+        d_z=core,
+        d_z_w=d_z_w,
+        d_z_s=d_z_s,
+        p_w=p_w,
+        p_s=p_s,
+        p_sw=p_sw,
+    )
+
+
+def _checked_codes(
+    features_w: Features,
+    features_s: Features,
+    group_codes: NDArray[np.int64],
+    groups: Groups,
+    fraction: float,
+    d_z: int | None,
+) -> NDArray[np.int64]:
+    """group_codes as an array; InputError for anything that `pair_report` cannot take."""
     dimensions.check_fraction(fraction)
     dimensions.check_features("features_w", features_w)
     n = features_w.shape[0]
@@ -169,76 +190,66 @@ def pair_report(
             f"group_codes must be {n} codes in 0..{groups.n_groups - 1}, one per sample; "
             "make them with Groups.codes"
         )
-    minority = groups.is_minority[codes]
-    classes = codes // len(groups.attribute_names)
+    return codes
 
-    narrow_w = dimensions.narrowed("features_w", features_w)
-    narrow_s = dimensions.narrowed("features_s", features_s)
-    fold = np.empty(n, dtype=np.int64)
+
+def _fold_moments(
+    features_w: Features, features_s: Features, minority: NDArray[np.bool_], seed: int
+) -> list[list[Moments]]:
+    """[majority, minority][fold] moments, with each group spread evenly over the folds."""
+    fold = np.empty(len(minority), dtype=np.int64)
     draw = stream(seed, "pair_report/folds")
     order = np.concatenate([draw.permutation(np.flatnonzero(minority == g)) for g in (False, True)])
-    fold[order] = np.arange(n) % FOLDS
-
-    cells = {
-        (g, k): dimensions.moments(narrow_w[rows], narrow_s[rows])
-        for g in (0, 1)
-        for k in range(FOLDS)
-        for rows in [np.flatnonzero((minority == bool(g)) & (fold == k))]
-    }
-    parts = []
-    for g in (0, 1):
-        total = cells[g, 0]
-        for k in range(1, FOLDS):
-            total = total + cells[g, k]
-        parts.append(total)
-
-    found = [
-        core_dimension(features, minority, classes, seed, fraction)
-        for features in (narrow_w, narrow_s)
+    fold[order] = np.arange(len(minority)) % FOLDS
+    return [
+        [
+            dimensions.moments(features_w[rows], features_s[rows])
+            for k in range(FOLDS)
+            for rows in [np.flatnonzero((minority == g) & (fold == k))]
+        ]
+        for g in (False, True)
     ]
-    core = d_z if d_z is not None else max(found)
 
-    def statistics(pieces: list[Moments]) -> Array:
-        pooled = pieces[0] + pieces[1]
-        whole = dimensions.overlap(pooled, fraction)
-        return np.array(
-            [
-                *(whole.d_w, whole.d_s, whole.raw, whole.corrected, dimensions.cka(pooled)),
-                *_group_values(pieces, core, fraction),
-            ]
-        )
 
-    values = statistics(parts)
-    left_out = np.array(
-        [statistics([parts[g] - cells[g, k] for g in (0, 1)]) for k in range(FOLDS)]
-    )
+def _jackknife(folds: list[list[Moments]], d_z: int, fraction: float) -> list[Measurement]:
+    """`_statistics` of all samples, with delete-a-fold standard errors."""
+    totals = [reduce(operator.add, of_group) for of_group in folds]
+    without = [
+        [total - of_group[k] for total, of_group in zip(totals, folds, strict=True)]
+        for k in range(FOLDS)
+    ]
+    left_out = np.array([_statistics(parts, d_z, fraction) for parts in without])
     errors = np.sqrt((FOLDS - 1) / FOLDS * np.sum((left_out - left_out.mean(0)) ** 2, axis=0))
-    d_w, d_s, canonical, corrected, cka, p_w, p_s, p_sw = (
-        Estimate(float(value), float(error)) for value, error in zip(values, errors, strict=True)
+    values = _statistics(totals, d_z, fraction)
+    return [Measurement(float(v), float(e)) for v, e in zip(values, errors, strict=True)]
+
+
+def _statistics(parts: list[Moments], d_z: int, fraction: float) -> Array:
+    """(8,) d_w, d_s, canonical and corrected d_sw, CKA, p_w, p_s, p_sw from moments by group.
+
+    The p's are NaN without d_z or where a group is absent.
+    """
+    pooled = parts[0] + parts[1]
+    whole = dimensions.overlap(pooled, fraction)
+    of_groups = np.full(3, np.nan)
+    if d_z > 0 and all(part.n > 0 for part in parts):
+        overlaps = [dimensions.overlap(part, fraction) for part in parts]
+        shares = np.array([part.n for part in parts]) / sum(part.n for part in parts) / d_z
+        of_groups = shares @ np.array([[o.d_w, o.d_s, o.corrected] for o in overlaps])
+    return np.array(
+        [whole.d_w, whole.d_s, whole.raw, whole.corrected, dimensions.cka(pooled), *of_groups]
     )
-    sizes = int(d_w.value), int(d_s.value)
-    needed = SKETCHES if features_w.shape[1] != features_s.shape[1] else 1
-    sketches = np.array(
-        [dimensions.sketch_overlap(features_w, features_s, *sizes, seed + k) for k in range(needed)]
+
+
+def _sketched(
+    features_w: Features, features_s: Features, d_w: int, d_s: int, seed: int
+) -> Measurement:
+    """Mean and standard deviation over sketches; equal widths need no sketch and have no error."""
+    count = SKETCHES if features_w.shape[1] != features_s.shape[1] else 1
+    values = np.array(
+        [
+            dimensions.sketch_overlap(features_w, features_s, d_w, d_s, seed + k)
+            for k in range(count)
+        ]
     )
-    return PairReport(
-        n=n,
-        fraction=fraction,
-        seed=seed,
-        d_w=d_w,
-        d_s=d_s,
-        d_sw_sketch=Estimate(
-            float(sketches.mean()), float(sketches.std(ddof=1)) if needed > 1 else 0.0
-        ),
-        chance_sketch=dimensions.sketch_chance(features_w, features_s, *sizes),
-        d_sw_canonical=canonical,
-        d_sw_corrected=corrected,
-        chance_canonical=sizes[0] * sizes[1] / n,
-        cka=cka,
-        d_z=core,
-        d_z_w=found[0],
-        d_z_s=found[1],
-        p_w=p_w,
-        p_s=p_s,
-        p_sw=p_sw,
-    )
+    return Measurement(float(values.mean()), float(values.std(ddof=1)) if count > 1 else 0.0)

@@ -1,4 +1,4 @@
-"""One question: what is the W2S gain, where is it zero, which η_u is best? Exact beside printed."""
+"""The W2S gain at one η_u, the η_u where it is zero and the best η_u: exact and as printed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from w2s_groups.theory import expansions
 from w2s_groups.theory.limits import exact_limits
 from w2s_groups.theory.model import Array, GroupModel
 from w2s_groups.theory.phase import best_eta_u_exact, risk_map
+from w2s_groups.theory.regime import Regime
 
 ZERO_GRID = 101
 ZERO_TOL = 1e-7  # in η_u
@@ -33,12 +34,13 @@ class Reading:
 
     @property
     def gain(self) -> float:
+        """Risk of the teacher less that of the student: positive where W2S happens."""
         return self.teacher - self.student
 
 
 @dataclass(frozen=True)
 class MixAnswer:
-    """Answers at eta_t: exact; printed by LDL25 (location law, whatever the model's law).
+    """Answers at eta_t: exact; printed by LDL25 (location law, for a model of either law).
 
     first_order_gain: the model's own law to first order; nan for ridge, as printed is.
     best_gain: exact gain at the exact best η_u.
@@ -61,52 +63,22 @@ class Answer:
 
 def answer(
     model: GroupModel,
+    regime: Regime,
     *,
-    gamma_z: float,
-    nu_z: float,
     eta_l: float,
     eta_u: float,
     eta_t: Sequence[float] = (0.0, 0.5, 1.0),
-    alpha_w: float = 0.0,
-    alpha_s: float = 0.0,
 ) -> Answer:
     """Gain at eta_u, its zeros in η_u and the best η_u, at every eta_t. Errors as exact_limits."""
-    limits = exact_limits(
-        model,
-        gamma_z=gamma_z,
-        nu_z=nu_z,
-        eta_l=eta_l,
-        eta_u=eta_u,
-        alpha_w=alpha_w,
-        alpha_s=alpha_s,
-        rtol=RTOL,
-    )
-    labelled = np.array([float(eta_l)])
+    limits = exact_limits(model, regime, eta_l=eta_l, eta_u=eta_u, rtol=RTOL)
+    labelled, nan = np.array([float(eta_l)]), float("nan")
 
     def exact_curve(axis: Array) -> Array:
-        grid = risk_map(
-            model,
-            gamma_z=gamma_z,
-            nu_z=nu_z,
-            eta_l=labelled,
-            eta_u=axis,
-            eta_t=eta_t,
-            alpha_w=alpha_w,
-            alpha_s=alpha_s,
-            rtol=RTOL,
-        )
+        """(T, U) exact gain over the teacher's risk."""
+        grid = risk_map(model, regime, eta_l=labelled, eta_u=axis, eta_t=eta_t, rtol=RTOL)
         return grid.gain[:, 0] / grid.teacher
 
-    best = best_eta_u_exact(
-        model,
-        gamma_z=gamma_z,
-        nu_z=nu_z,
-        eta_l=labelled,
-        eta_t=eta_t,
-        alpha_w=alpha_w,
-        alpha_s=alpha_s,
-    )[:, 0]
-    ridgeless = alpha_w == alpha_s == 0
+    best = best_eta_u_exact(model, regime, eta_l=labelled, eta_t=eta_t)[:, 0]
     mixes = []
     for t, test in enumerate(float(e) for e in eta_t):
         exact = Reading(
@@ -117,14 +89,10 @@ def answer(
         )
         at = eta_u if np.isnan(best[t]) else float(best[t])
         best_gain = float(exact_curve(np.array([at]))[t, 0]) * exact.teacher
-        printed, first = _NOTHING, float("nan")
-        if ridgeless:
-            printed = _printed(model, gamma_z, nu_z, eta_l, eta_u, test)
-            first = expansions.teacher_first_order(
-                model, gamma_z=gamma_z, eta_l=eta_l, eta_t=test
-            ) - expansions.student_first_order(
-                model, gamma_z=gamma_z, nu_z=nu_z, eta_l=eta_l, eta_u=eta_u, eta_t=test
-            )
+        printed, first = Reading(nan, nan, (), nan), nan
+        if regime.ridgeless:
+            printed = _printed(model, regime, eta_l, eta_u, test)
+            first = _first_order_gain(model, regime, eta_l, eta_u, test)
         mixes.append(MixAnswer(test, exact, printed, first, best_gain))
     return Answer(tuple(mixes), limits.error)
 
@@ -160,29 +128,33 @@ def text(result: Answer) -> str:
     return "\n".join(lines)
 
 
-_NOTHING = Reading(float("nan"), float("nan"), (), float("nan"))
-
-
 def _shown(gain: float, risk: float) -> float:
     """The gain, or 0 where only rounding is left of it."""
     return 0.0 if abs(gain) <= 1e-12 * abs(risk) else gain
 
 
 def _printed(
-    model: GroupModel, gamma_z: float, nu_z: float, eta_l: float, eta_u: float, eta_t: float
+    model: GroupModel, regime: Regime, eta_l: float, eta_u: float, eta_t: float
 ) -> Reading:
-    teacher = expansions.teacher_location(model, gamma_z=gamma_z, eta_l=eta_l, eta_t=eta_t)
+    teacher = expansions.teacher_location(model, regime, eta_l=eta_l, eta_t=eta_t)
 
     def student(at: float) -> float:
-        return expansions.student_location(
-            model, gamma_z=gamma_z, nu_z=nu_z, eta_l=eta_l, eta_u=at, eta_t=eta_t
-        )
+        return expansions.student_location(model, regime, eta_l=eta_l, eta_u=at, eta_t=eta_t)
 
     return Reading(
         teacher,
         student(eta_u),
         _zeros(lambda axis: np.array([1 - student(float(at)) / teacher for at in axis])),
-        expansions.best_eta_u_location(model, nu_z=nu_z, eta_l=eta_l, eta_t=eta_t),
+        expansions.best_eta_u_location(model, regime, eta_l=eta_l, eta_t=eta_t),
+    )
+
+
+def _first_order_gain(
+    model: GroupModel, regime: Regime, eta_l: float, eta_u: float, eta_t: float
+) -> float:
+    teacher = expansions.teacher_first_order(model, regime, eta_l=eta_l, eta_t=eta_t)
+    return teacher - expansions.student_first_order(
+        model, regime, eta_l=eta_l, eta_u=eta_u, eta_t=eta_t
     )
 
 

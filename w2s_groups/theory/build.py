@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.theory.model import GroupModel, Law, check_p, check_range
+from w2s_groups.theory.model import Array, GroupModel, Law, check_p, check_range
 
 MATCH_TOL = 1e-9
 
@@ -41,7 +41,7 @@ def model_with_overlap(
 ) -> GroupModel:
     """Model with principal cosines `cos` (p_s - 1 of them), ‖Wᵀμ‖ = mu_w and ‖Sᵀμ‖ = mu_s.
 
-    For a wanted p_sw alone take cos = equal_cosines(p_w, p_s, p_sw). With a = Wᵀμ and b = Ξ Sᵀμ,
+    For a wanted p_sw only take cos = equal_cosines(p_w, p_s, p_sw). With a = Wᵀμ and b = Ξ Sᵀμ,
     b lies along the first principal direction, and `alignment` = aᵀb / (‖a‖ ‖b‖) in [-1, 1];
     None moves just as much of a (of Sᵀμ) as consistency of the two norms asks onto a direction that
     only the teacher (only the student) sees, where there is one, and none else. InputError states
@@ -53,13 +53,27 @@ def model_with_overlap(
     for field, norm, dim, k in (("mu_w", mu_w, "p_w", k_w), ("mu_s", mu_s, "p_s", k_s)):
         if norm > 0 and k == 0:
             raise InputError(f"{field}={norm} needs {dim} >= 2: with {dim}=1 no ξ is seen; set 0")
-    size = k_w + k_s
-    cosine = np.zeros(max(size, 1))
+    cosine = np.zeros(max(k_w + k_s, 1))
     cosine[:k_s] = cos
+    a, s = _seen(cosine, k_w, k_s, mu_w, mu_s, alignment)
+    return GroupModel.from_cosines(
+        cos,
+        p_w=p_w,
+        mu_xi=_mean(cosine, k_w, k_s, a, s),
+        sigma_xi=sigma_xi,
+        sigma_y=sigma_y,
+        beta_norm=beta_norm,
+        law=law,
+    )
+
+
+def _seen(
+    cosine: Array, k_w: int, k_s: int, mu_w: float, mu_s: float, alignment: float | None
+) -> tuple[Array, Array]:
+    """Wᵀμ and Sᵀμ, padded with zeros: on the first principal direction and one of their own."""
     first = float(cosine[0])
     private_w = next((j for j in range(1, k_w) if cosine[j] == 0), None)
     private_s = next((j for j in range(1, k_s) if cosine[j] == 0), None)
-    a, s = np.zeros(max(size, 1)), np.zeros(max(size, 1))
     if alignment is not None:
         t, u = _explicit(alignment, first, mu_w, mu_s, k_w), 1.0
         if abs(t) < 1 and private_w is None:
@@ -68,36 +82,38 @@ def model_with_overlap(
         t = _share(mu_s, abs(first) * mu_w) if private_w is not None else 1.0
         u = _share(mu_w, abs(first) * mu_s) if private_s is not None else 1.0
         t = float(np.copysign(t, first))
-    if k_w:
-        a[0] = mu_w * t
-        if private_w is not None:
-            a[private_w] = mu_w * np.sqrt(1 - t * t)
-    if k_s:
-        s[0] = mu_s * u
-        if private_s is not None:
-            s[private_s] = mu_s * np.sqrt(1 - u * u)
-    mu = np.zeros(size)
+    size = cosine.size
+    return _split(size, k_w, mu_w, t, private_w), _split(size, k_s, mu_s, u, private_s)
+
+
+def _split(size: int, k: int, norm: float, part: float, private: int | None) -> Array:
+    """(size,) vector of a norm: `part` of it on axis 0, the rest on axis `private`, if any."""
+    vector = np.zeros(size)
+    if k:
+        vector[0] = norm * part
+        if private is not None:
+            vector[private] = norm * np.sqrt(1 - part * part)
+    return vector
+
+
+def _mean(cosine: Array, k_w: int, k_s: int, a: Array, s: Array) -> Array:
+    """μ with Wᵀμ = a and Sᵀμ = s; InputError where a direction seen in full by both forbids it."""
+    mu = np.zeros(k_w + k_s)
     mu[:k_w] = a[:k_w]
     for j in range(k_s):
         c = float(cosine[j])
         missing = s[j] - c * a[j]
         if abs(c) < 1:
             mu[k_w + j] = missing / np.sqrt(1 - c * c)
-        elif abs(missing) > MATCH_TOL * max(mu_w, mu_s):
+            continue
+        mu_w, mu_s = float(np.linalg.norm(a)), float(np.linalg.norm(s))
+        if abs(missing) > MATCH_TOL * max(mu_w, mu_s):
             raise InputError(
                 f"mu_w={mu_w:g}, mu_s={mu_s:g} are infeasible with cos[{j}]={c:g}: on a direction "
                 "that both models see in full, Wᵀμ and Sᵀμ coincide; lower the cosine, or take "
                 "mu_s <= mu_w with a direction that only the teacher sees"
             )
-    return GroupModel.from_cosines(
-        cos,
-        p_w=p_w,
-        mu_xi=mu,
-        sigma_xi=sigma_xi,
-        sigma_y=sigma_y,
-        beta_norm=beta_norm,
-        law=law,
-    )
+    return mu
 
 
 def _share(other: float, needed: float) -> float:
@@ -107,7 +123,9 @@ def _share(other: float, needed: float) -> float:
 
 def _explicit(alignment: float, first: float, mu_w: float, mu_s: float, k_w: int) -> float:
     if not -1 <= alignment <= 1:
-        raise InputError(f"alignment={alignment} is no cosine: give a number in [-1, 1], or none")
+        raise InputError(
+            f"alignment={alignment} is not a cosine: give a number in [-1, 1], or none"
+        )
     if first == 0 or mu_w == 0 or mu_s == 0:
         raise InputError(
             f"alignment={alignment} is undefined: Wᵀμ and Ξ Sᵀμ must both be non-zero, so it needs "

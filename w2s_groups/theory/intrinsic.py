@@ -1,12 +1,11 @@
-"""Weak-to-strong risk from intrinsic dimensions: DLLL25 as printed, and exact for Gaussian
-features.
+"""Weak-to-strong risk from intrinsic dimensions: as DLLL25 prints it, and exact.
 
 Ridgeless regression on two feature spaces: the teacher sees the d_w directions W of x ~ N(0, I),
 the student the d_s directions S; y = xᵀβ + ε with Var ε = σ². The printed forms count label noise
-alone.
-The exact ones add what they leave out: a model that misses part of the target sees that part as
-noise (Gaussian coordinates it cannot see are independent of those it can), so σ² becomes σ² + ρ,
-and the student's finite N enters as 1/(N − d_s − 1). They are derived here, not in the paper:
+only. The exact ones, for Gaussian features, add what they leave out: a model that misses part of
+the target sees that part as noise (Gaussian coordinates it cannot see are independent of those it
+can), so σ² becomes σ² + ρ, and the student's finite N enters as 1/(N − d_s − 1). They are derived
+here, not in the paper:
 
 teacher  θ_w = P_wβ + δ,  E δδᵀ = τ²/(n − d_w − 1) P_w,  τ² = σ² + ρ_w
 student  θ_s = P_sθ_w + noise of variance ‖(I − P_s)θ_w‖²/(N − d_s − 1) per direction of S.
@@ -19,22 +18,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.theory.model import Array
 
-Array = NDArray[np.float64]
 MODELS = ("teacher", "w2s", "baseline", "ceiling")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What the risks need to know of a teacher, a student and a target β.
+    """The numbers of a teacher, a student and a target β that their risks depend on.
 
     d_w, d_s: ranks. d_sw: tr(P_wP_s), in [0, min(d_w, d_s)].
     rho_w, rho_s: ‖(I − P_w)β‖², ‖(I − P_s)β‖², target energy outside each span (DLLL25's ρ).
-    inherited: ‖P_s(I − P_w)β‖², what the student could see but its teacher does not tell it.
-    leaked: ‖(I − P_s)P_wβ‖², what the teacher tells and the student can only take as noise.
+    inherited: ‖P_s(I − P_w)β‖², what the student could see but its teacher cannot pass on.
+    leaked: ‖(I − P_s)P_wβ‖², what the teacher passes on and the student can only take as noise.
     Energies in units of y²; InputError outside these ranges.
     """
 
@@ -62,30 +61,6 @@ class Pair:
                     f"{field}={getattr(self, field)} must be a finite energy >= 0; "
                     "pass squared norms"
                 )
-
-
-def pair_of(W: ArrayLike, S: ArrayLike, beta: ArrayLike) -> Pair:
-    """The Pair of orthonormal bases W (d, d_w), S (d, d_s) and a target beta (d,)."""
-    w, s, b = (np.asarray(v, dtype=np.float64) for v in (W, S, beta))
-    for name, basis in (("W", w), ("S", s)):
-        if basis.ndim != 2 or basis.shape[0] != b.size:
-            raise InputError(
-                f"{name} has shape {basis.shape}, beta {b.shape}: one row per coordinate of beta; "
-                "transpose or trim it"
-            )
-        if not np.allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-8):
-            raise InputError(f"{name}: columns must be orthonormal; use numpy.linalg.qr({name})[0]")
-    seen = w @ (w.T @ b)
-    unseen = b - seen
-    return Pair(
-        d_w=w.shape[1],
-        d_s=s.shape[1],
-        d_sw=float(min(np.sum((s.T @ w) ** 2), w.shape[1], s.shape[1])),
-        rho_w=float(unseen @ unseen),
-        rho_s=float(np.sum((b - s @ (s.T @ b)) ** 2)),
-        inherited=float(np.sum((s.T @ unseen) ** 2)),
-        leaked=float(np.sum((seen - s @ (s.T @ seen)) ** 2)),
-    )
 
 
 def _above(field: str, value: ArrayLike, bound: int, bound_name: str) -> Array:

@@ -7,7 +7,7 @@ squares.
 Three things make this cheap, none of them an approximation:
 - coordinates beyond d_star and both models enter neither labels nor features, and are independent
   of the others, so they are never drawn;
-- least squares depends on a sample through its Gram matrix alone, which is Wishart, and Bartlett's
+- least squares depends on a sample only through its Gram matrix, which is Wishart, and Bartlett's
   triangular factor draws it with no sample: cost independent of n and N;
 - least squares does not change when features are rescaled, so the feature spectrum 1/i drops out.
 Excess risk is ‖θ − β‖² since x is isotropic: no test sample.
@@ -19,17 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.theory.intrinsic import MODELS, Pair
-
-Array = NDArray[np.float64]
+from w2s_groups.theory.model import Array
 
 
 @dataclass(frozen=True)
-class Setting:
+class Sizes:
     """Sizes of the synthetic problem; the target lives on the first d_star of d coordinates."""
 
     d: int
@@ -61,7 +58,7 @@ class Setting:
         return 1 / (np.arange(1, self.d_star + 1) * self.d)
 
     def pair(self, d_sw: int) -> Pair:
-        """What the closed forms need. Spans are coordinates: the energies are sums of 1/(i d)."""
+        """Numbers for the closed forms. Spans are coordinates: the energies are sums of 1/(i d)."""
         teacher, energy = self.teacher(d_sw), self.energy
         seen = np.zeros(self.d_star, dtype=bool)
         seen[teacher] = True
@@ -89,8 +86,8 @@ def gram(rng: np.random.Generator, samples: int, dim: int, trials: int) -> Array
     return factor @ factor.transpose(0, 2, 1)
 
 
-def simulate(
-    setting: Setting,
+def simulate_risks(
+    sizes: Sizes,
     d_sw: Sequence[int],
     n: int,
     N: int,
@@ -103,67 +100,57 @@ def simulate(
     All d_sw, σ² and models of a trial share its samples, so their differences are paired. Memory:
     about 5 trials·(dimension)² float64. InputError where a mean risk would not be finite.
     """
-    if not n > max(setting.d_w, setting.d_s) + 1:
+    _check_finite(sizes, n, N, sigma2)
+    teachers = [sizes.teacher(shared) for shared in d_sw]
+    strong = slice(0, sizes.d_s)
+    dim = max(sizes.d_star, sizes.d_s, *(teacher.stop for teacher in teachers))
+
+    target = np.zeros((trials, dim + 1, len(sigma2)))  # the last coordinate carries the noise
+    signs = rng.choice([-1.0, 1.0], (trials, sizes.d_star))
+    target[:, : sizes.d_star] = (signs * np.sqrt(sizes.energy))[:, :, None]
+    target[:, dim] = np.sqrt(sigma2)
+    labelled = gram(rng, n, dim + 1, trials)
+    unlabelled = gram(rng, N, dim + 1, trials)
+    beta = target[:, :dim]
+
+    out = np.empty((trials, len(teachers), len(sigma2), len(MODELS)))
+    for name, moments in (("baseline", labelled), ("ceiling", labelled + unlabelled)):
+        coef = _fit(moments, target, strong)
+        out[..., MODELS.index(name)] = _risk(coef, beta, strong)[:, None]
+    for k, weak in enumerate(teachers):
+        theta_w = _fit(labelled, target, weak)
+        pseudo = unlabelled[:, strong, weak] @ theta_w
+        theta_s = np.asarray(np.linalg.solve(unlabelled[:, strong, strong], pseudo), np.float64)
+        out[:, k, :, MODELS.index("teacher")] = _risk(theta_w, beta, weak)
+        out[:, k, :, MODELS.index("w2s")] = _risk(theta_s, beta, strong)
+    return out
+
+
+def _fit(moments: Array, target: Array, seen: slice) -> Array:
+    """(trials, seen, noise levels) least squares on the coordinates `seen`, from Gram matrices."""
+    coef = np.linalg.solve(moments[:, seen, seen], moments[:, seen] @ target)
+    return np.asarray(coef, dtype=np.float64)
+
+
+def _risk(coef: Array, beta: Array, seen: slice) -> Array:
+    """(trials, noise levels) ‖θ − β‖² of coefficients on the coordinates `seen`."""
+    outside = (beta**2).sum(1) - (beta[:, seen] ** 2).sum(1)
+    return np.asarray(((coef - beta[:, seen]) ** 2).sum(1) + outside, dtype=np.float64)
+
+
+def _check_finite(sizes: Sizes, n: int, N: int, sigma2: Sequence[float]) -> None:
+    fewest = max(sizes.d_w, sizes.d_s) + 1
+    if not n > fewest:
         raise InputError(
-            f"n={n} with alpha=0 needs n > max(d_w, d_s) + 1 = "
-            f"{max(setting.d_w, setting.d_s) + 1}, below which the mean risk is not finite; raise n"
+            f"n={n} with alpha=0 needs n > max(d_w, d_s) + 1 = {fewest}, below which the mean risk "
+            "is not finite; raise n"
         )
-    if not setting.d_s + 1 < N:
+    if not sizes.d_s + 1 < N:
         raise InputError(
-            f"N={N} with alpha=0 needs N > d_s + 1 = {setting.d_s + 1}, below which the mean risk "
+            f"N={N} with alpha=0 needs N > d_s + 1 = {sizes.d_s + 1}, below which the mean risk "
             "is not finite; raise N"
         )
     if not all(0 <= value < np.inf for value in sigma2):
         raise InputError(
             f"sigma2={list(sigma2)} must be finite variances >= 0; square the noise scale"
         )
-    teachers = [setting.teacher(shared) for shared in d_sw]
-    strong = slice(0, setting.d_s)
-    dim = max(setting.d_star, setting.d_s, *(teacher.stop for teacher in teachers))
-
-    target = np.zeros((trials, dim + 1, len(sigma2)))  # the last coordinate carries the noise
-    signs = rng.choice([-1.0, 1.0], (trials, setting.d_star))
-    target[:, : setting.d_star] = (signs * np.sqrt(setting.energy))[:, :, None]
-    target[:, dim] = np.sqrt(sigma2)
-    labelled = gram(rng, n, dim + 1, trials)
-    unlabelled = gram(rng, N, dim + 1, trials)
-    both = labelled + unlabelled
-    beta = target[:, :dim]
-
-    def risk(coef: Array, seen: slice) -> Array:
-        outside = (beta**2).sum(1) - (beta[:, seen] ** 2).sum(1)
-        return np.asarray(((coef - beta[:, seen]) ** 2).sum(1) + outside, dtype=np.float64)
-
-    def fit(moments: Array, seen: slice) -> Array:
-        coef = np.linalg.solve(moments[:, seen, seen], moments[:, seen] @ target)
-        return np.asarray(coef, dtype=np.float64)
-
-    out = np.empty((trials, len(teachers), len(sigma2), len(MODELS)))
-    out[..., MODELS.index("baseline")] = risk(fit(labelled, strong), strong)[:, None]
-    out[..., MODELS.index("ceiling")] = risk(fit(both, strong), strong)[:, None]
-    for k, weak in enumerate(teachers):
-        theta_w = fit(labelled, weak)
-        pseudo = unlabelled[:, strong, weak] @ theta_w
-        theta_s = np.asarray(np.linalg.solve(unlabelled[:, strong, strong], pseudo), np.float64)
-        out[:, k, :, MODELS.index("teacher")] = risk(theta_w, weak)
-        out[:, k, :, MODELS.index("w2s")] = risk(theta_s, strong)
-    return out
-
-
-def interval(values: Array, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and t-interval of (trials,) values."""
-    half = stats.t.ppf((1 + level) / 2, values.size - 1) * stats.sem(values)
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
-
-
-def ratio_interval(top: Array, bottom: Array, level: float = 0.95) -> tuple[float, float, float]:
-    """Ratio of means of paired (trials,) values and its delete-one jackknife t-interval.
-
-    The closed forms are ratios of mean risks, not means of ratios, hence this estimate.
-    """
-    trials = top.size
-    left_out = (top.sum() - top) / (bottom.sum() - bottom)
-    ratio = float(top.sum() / bottom.sum())
-    error = np.sqrt((trials - 1) / trials * np.sum((left_out - left_out.mean()) ** 2))
-    half = float(stats.t.ppf((1 + level) / 2, trials - 1) * error)
-    return ratio, ratio - half, ratio + half

@@ -8,7 +8,7 @@ student z ⊗ [1; Sᵀξ]. Source: LDL25 (arXiv 2509.24005), Section 3; docs/the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -130,14 +130,17 @@ class GroupModel:
 
     @property
     def p(self) -> int:
+        """Dimension of ξ."""
         return int(self.mu_xi.size)
 
     @property
     def p_w(self) -> int:
+        """Features ψ_w that the teacher sees, the constant counted."""
         return int(self.W.shape[1]) + 1
 
     @property
     def p_s(self) -> int:
+        """Features ψ_s that the student sees, the constant counted."""
         return int(self.S.shape[1]) + 1
 
     @property
@@ -152,7 +155,7 @@ class GroupModel:
 
     @property
     def note(self) -> str:
-        """What a reader should know about where this model stands in the paper; "" if nothing."""
+        """A sentence where the model is outside of what the paper assumes; "" otherwise."""
         if self.p_s > self.p_w:
             return (
                 f"p_s={self.p_s} > p_w={self.p_w}: LDL25 assumes p_s <= p_w; the exact limits hold "
@@ -172,22 +175,20 @@ class GroupModel:
 
     def second_moment(self, side: Side, eta: float) -> Array:
         """(p_side, p_side) E_η[ψψᵀ], the A_t of the excess risk tr(A_t E Eᵀ) at η = η_t."""
-        columns = self.side(side)
-        return self._moment(columns, columns, eta)
-
-    def cross_moment(self, eta: float) -> Array:
-        """(p_w, p_s) E_η[ψ_w ψ_sᵀ]."""
-        return self._moment(self.W, self.S, eta)
-
-    def _moment(self, left: Array, right: Array, eta: float) -> Array:
         check_eta("eta", eta)
-        a, b = left.T @ self.mu_xi, right.T @ self.mu_xi
+        columns = self.side(side)
+        a = columns.T @ self.mu_xi
         weight = eta if self.law == "mixture" else eta * eta
-        moment = np.empty((a.size + 1, b.size + 1))
+        moment = np.empty((a.size + 1, a.size + 1))
         moment[0, 0] = 1.0
-        moment[0, 1:], moment[1:, 0] = eta * b, eta * a
-        moment[1:, 1:] = self.sigma_xi**2 * (left.T @ right) + weight * np.outer(a, b)
+        moment[0, 1:] = moment[1:, 0] = eta * a
+        moment[1:, 1:] = self.sigma_xi**2 * (columns.T @ columns) + weight * np.outer(a, a)
         return moment
+
+    def test_moments(self, side: Side, eta_t: Sequence[float] | Array) -> Array:
+        """(T, p_side, p_side) A_t at each eta_t (T,); InputError for one outside [0, 1]."""
+        etas = [check_eta("eta_t", float(eta)) for eta in eta_t]
+        return np.stack([self.second_moment(side, eta) for eta in etas])
 
     def beta_star(self, d_z: int) -> Array:
         """(d_z,) β* = ‖β*‖ 1/sqrt(d_z): z is isotropic, so no risk depends on its direction."""
@@ -196,7 +197,7 @@ class GroupModel:
     def draw_xi(
         self, n: int, eta: float, rng: np.random.Generator
     ) -> tuple[Array, NDArray[np.int64] | None]:
-        """xi (n, p) of D(η) and group labels g (n,); g is None under law="location", 0 < η < 1."""
+        """Draw xi (n, p) of D(η) and groups g (n,); g is None under law="location", 0 < η < 1."""
         check_eta("eta", eta)
         xi = self.sigma_xi * rng.standard_normal((n, self.p))
         if self.law == "location" and 0 < eta < 1:
@@ -212,7 +213,7 @@ class GroupModel:
         rng: np.random.Generator,
         task: Task = "regression",
     ) -> Draw:
-        """n samples of D(η) at finite d_z. y = zᵀβ* + ε, or its sign (±1) for classification."""
+        """Draw n samples of D(η) at finite d_z; y = zᵀβ* + ε, or its sign for classification."""
         if task not in get_args(Task):
             raise unknown_name("task", str(task), get_args(Task))
         for field, size in (("n", n), ("d_z", d_z)):
@@ -226,14 +227,6 @@ class GroupModel:
     def features(self, side: Side, z: Array, xi: Array) -> Array:
         """(n, p_side d_z) φ = z ⊗ ψ, block k holding ψ_k z: for moderate sizes only."""
         return (self.psi(side, xi)[:, :, None] * z[:, None, :]).reshape(len(z), -1)
-
-    def swapped(self) -> GroupModel:
-        """The same world with minority and majority renamed: ξ -> ξ - μ_ξ, μ_ξ -> -μ_ξ, η -> 1 - η.
-
-        Translation keeps the span of ψ, so every ridgeless risk at (η) equals this model's at
-        (1 - η); ridge is not invariant to it.
-        """
-        return replace(self, mu_xi=-self.mu_xi)
 
 
 def check_p(field: str, value: int) -> int:

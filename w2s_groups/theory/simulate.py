@@ -12,17 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.stats import t as student_t
 from torch import Tensor
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.theory.limits import test_moments
-from w2s_groups.theory.model import GroupModel, Side, check_eta
-from w2s_groups.theory.solver import DrawnRows, Rows, predict, solve
+from w2s_groups.theory.model import Array, GroupModel, Side, check_eta
+from w2s_groups.theory.rows import DrawnRows, Rows
+from w2s_groups.theory.solver import product_ridge, product_values
 
-Array = NDArray[np.float64]
 SIDES: tuple[Side, Side] = ("teacher", "student")
 
 
@@ -51,15 +48,6 @@ class Case:
     eta_l: tuple[float, ...]
 
 
-def mean_interval(values: Array, level: float = 0.95) -> tuple[Array, Array]:
-    """Mean over axis 0 (independent replicates) and half-width of its Student-t interval."""
-    count = len(values)
-    if count < 2:
-        raise InputError(f"replicates={count} give no interval: take at least 2")
-    standard_error = values.std(axis=0, ddof=1) / np.sqrt(count)
-    return values.mean(axis=0), student_t.ppf(0.5 + level / 2, count - 1) * standard_error
-
-
 def excess_risk(theta: Tensor, beta: Tensor, moments: Array) -> Array:
     """(..., T) tr(A_t E Eᵀ), E = Θ − e₁β*ᵀ. theta: (..., p, d_z); beta: (d_z,); moments: (T, p, p).
 
@@ -72,126 +60,114 @@ def excess_risk(theta: Tensor, beta: Tensor, moments: Array) -> Array:
     return risks
 
 
-def simulate(
-    model: GroupModel,
-    *,
-    d_z: int,
-    n: int,
-    N: int,
-    eta_l: Sequence[float],
-    eta_u: Sequence[float],
-    eta_t: Sequence[float],
-    alpha_w: float = 0.0,
-    alpha_s: float = 0.0,
-    seed: int,
-    replicates: Sequence[int],
-    tol: float = 1e-4,
-    memory: float = 2**31,
-    device: str = "cpu",
-) -> Risks:
-    """Risks of ridge teachers on n labels and ridge students on N pseudolabels, per replicate.
+@dataclass(frozen=True)
+class Simulation:
+    """Sizes and fractions that all cases of a simulation share, and how it is computed.
 
-    replicates: their numbers; each draws from streams of its own, so a run can be cut into parts.
     tol: relative error of every Θ, which moves a risk by at most 2 tol ‖Θ‖/sqrt(risk) of itself:
     far below the Monte Carlo error. memory: bytes of Z to hold, beyond which Z is drawn again at
-    each pass. InputError for etas outside [0, 1], sizes < 1, or a problem the solver cannot do.
+    each pass.
     """
-    return simulate_cases(
-        [Case(model, N, tuple(eta_l))],
-        d_z=d_z,
-        n=n,
-        eta_u=eta_u,
-        eta_t=eta_t,
-        alpha_w=alpha_w,
-        alpha_s=alpha_s,
-        seed=seed,
-        replicates=replicates,
-        tol=tol,
-        memory=memory,
-        device=device,
-    )[0]
+
+    d_z: int
+    n: int
+    eta_u: tuple[float, ...]
+    eta_t: tuple[float, ...]
+    seed: int
+    alpha_w: float = 0.0
+    alpha_s: float = 0.0
+    tol: float = 1e-4
+    memory: float = 2**31
+    device: str = "cpu"
+
+    def rows(self, name: str, n: int) -> Rows:
+        """Z (n, d_z) of the streams "<name>/z"."""
+        return DrawnRows(
+            self.seed, f"{name}/z", n, self.d_z, memory=self.memory, device=self.device
+        )
+
+    def psi(self, model: GroupModel, side: Side, n: int, eta: float, name: str) -> Tensor:
+        """ψ (n, p_side), from the same draw of ξ at every eta and on both sides."""
+        xi, _ = model.draw_xi(n, eta, stream(self.seed, f"{name}/xi"))
+        return torch.from_numpy(model.psi(side, xi))
+
+    def beta(self, model: GroupModel) -> Tensor:
+        """(d_z,) β* of a model, on the device."""
+        return torch.from_numpy(model.beta_star(self.d_z)).to(self.device)
 
 
-def simulate_cases(
-    cases: Sequence[Case],
-    *,
-    d_z: int,
-    n: int,
-    eta_u: Sequence[float],
-    eta_t: Sequence[float],
-    alpha_w: float,
-    alpha_s: float,
-    seed: int,
-    replicates: Sequence[int],
-    tol: float,
-    memory: float,
-    device: str,
-) -> list[Risks]:
-    """What `simulate` gives for each case, on the same draws and in as few solves as they allow.
+Teachers = dict[tuple[GroupModel, float], Tensor]
 
-    InputError also where the cases' models differ in p_w or p_s.
+
+def simulate(cases: Sequence[Case], run: Simulation, replicates: Sequence[int]) -> list[Risks]:
+    """Risks of ridge teachers on n labels and ridge students on N pseudolabels, for each case.
+
+    Cases share draws, and as few solves as that allows. replicates: their numbers; each draws from
+    streams of its own, so a run can be cut into parts. InputError for fractions outside [0, 1],
+    sizes < 1, cases whose models differ in p_w or p_s, or a problem the solver cannot do.
     """
-    _check_cases(cases, eta_u, eta_t)
-    U = len(eta_u)
-    settings = list(dict.fromkeys((case.model, eta) for case in cases for eta in case.eta_l))
-    teacher: list[list[Array]] = [[] for _ in cases]
-    student: list[list[Array]] = [[] for _ in cases]
+    _check_cases(cases, run)
+    parts: list[list[tuple[Array, Array]]] = [[] for _ in cases]
     for k in replicates:
-        name = f"gaussian/replicate {k}/labelled"
-        rows: Rows = DrawnRows(seed, f"{name}/z", n, d_z, memory=memory, device=device)
-        noise = torch.from_numpy(stream(seed, f"{name}/epsilon").standard_normal((n, 1)))
-        psi_w, y = [], []
-        clean: dict[float, Tensor] = {}  # by ‖β*‖: each is a pass over Z in float64
-        for model, eta in settings:
-            if model.beta_norm not in clean:
-                beta = _beta(model, d_z, device)[None, None, None]
-                clean[model.beta_norm] = predict(rows, torch.ones(1, n, 1), beta)[0]
-            y.append(clean[model.beta_norm] + (model.sigma_y * noise).to(device))
-            psi_w.append(_psi(model, "teacher", n, eta, seed, f"{name}/xi"))
-        theta = solve(rows, torch.stack(psi_w), torch.stack(y), alpha_w, tol=tol).theta[:, 0]
-        del rows  # at most one Z at a time
-        fitted = dict(zip(settings, theta, strict=True))
-
-        name = f"gaussian/replicate {k}/unlabelled"
+        teachers = _teachers(cases, run, f"gaussian/replicate {k}/labelled")
         for size in sorted({case.N for case in cases}):
-            rows = DrawnRows(seed, f"{name}/z", size, d_z, memory=memory, device=device)
             of_size = [i for i, case in enumerate(cases) if size == case.N]
-            for L in sorted({len(cases[i].eta_l) for i in of_size}):
-                batch = [i for i in of_size if len(cases[i].eta_l) == L]
-                psi = {
-                    side: torch.stack(
-                        [
-                            _psi(cases[i].model, side, size, eta, seed, f"{name}/xi")
-                            for i in batch
-                            for eta in eta_u
-                        ]
-                    )
-                    for side in SIDES
-                }
-                teachers = [
-                    torch.stack([fitted[cases[i].model, eta] for eta in cases[i].eta_l])
-                    for i in batch
-                ]
-                y_u = predict(rows, psi["teacher"], torch.stack(teachers).repeat_interleave(U, 0))
-                theta = solve(rows, psi["student"], y_u, alpha_s, tol=tol).theta
-                theta = theta.view(len(batch), U, L, -1, d_z).transpose(1, 2)
-                for of_teacher, of_student, i in zip(teachers, theta, batch, strict=True):
-                    model = cases[i].model
-                    beta = _beta(model, d_z, device)
-                    moments = test_moments(model, "teacher", eta_t)
-                    teacher[i].append(excess_risk(of_teacher, beta, moments))
-                    moments = test_moments(model, "student", eta_t)
-                    student[i].append(excess_risk(of_student, beta, moments))
-            del rows
-    return [Risks(np.stack(w), np.stack(s)) for w, s in zip(teacher, student, strict=True)]
+            name = f"gaussian/replicate {k}/unlabelled"
+            risks = _of_size([cases[i] for i in of_size], teachers, run, name)
+            for i, found in zip(of_size, risks, strict=True):
+                parts[i].append(found)
+    return [Risks(*(np.stack(side) for side in zip(*part, strict=True))) for part in parts]
 
 
-def _check_cases(cases: Sequence[Case], eta_u: Sequence[float], eta_t: Sequence[float]) -> None:
-    etas: list[tuple[str, Sequence[float]]] = [("eta_l", case.eta_l) for case in cases] + [
-        ("eta_u", eta_u),
-        ("eta_t", eta_t),
-    ]
-    for field, values in etas:
+def _teachers(cases: Sequence[Case], run: Simulation, name: str) -> Teachers:
+    """Θ (p_w, d_z) of the teacher of every model and eta_l, from one draw of n labelled samples."""
+    settings = list(dict.fromkeys((case.model, eta) for case in cases for eta in case.eta_l))
+    rows, n = run.rows(name, run.n), run.n
+    noise = torch.from_numpy(stream(run.seed, f"{name}/epsilon").standard_normal((n, 1)))
+    psi, y = [], []
+    clean: dict[float, Tensor] = {}  # by ‖β*‖: each is a pass over Z in float64
+    for model, eta in settings:
+        if model.beta_norm not in clean:
+            beta = run.beta(model)[None, None, None]
+            clean[model.beta_norm] = product_values(rows, torch.ones(1, n, 1), beta)[0]
+        y.append(clean[model.beta_norm] + (model.sigma_y * noise).to(run.device))
+        psi.append(run.psi(model, "teacher", n, eta, name))
+    solution = product_ridge(rows, torch.stack(psi), torch.stack(y), run.alpha_w, tol=run.tol)
+    return dict(zip(settings, solution.theta[:, 0], strict=True))
+
+
+def _of_size(
+    cases: Sequence[Case], teachers: Teachers, run: Simulation, name: str
+) -> list[tuple[Array, Array]]:
+    """Risks (L, T) of the teachers and (L, U, T) of the students of cases with the same N."""
+    size = cases[0].N
+    rows = run.rows(name, size)  # freed on return: at most one Z at a time
+    found: dict[int, tuple[Array, Array]] = {}
+    for L in sorted({len(case.eta_l) for case in cases}):
+        batch = [i for i, case in enumerate(cases) if len(case.eta_l) == L]
+        taught = [torch.stack([teachers[cases[i].model, e] for e in cases[i].eta_l]) for i in batch]
+        psi_w, psi_s = (
+            torch.stack(
+                [run.psi(cases[i].model, side, size, e, name) for i in batch for e in run.eta_u]
+            )
+            for side in SIDES
+        )
+        y = product_values(rows, psi_w, torch.stack(taught).repeat_interleave(len(run.eta_u), 0))
+        theta = product_ridge(rows, psi_s, y, run.alpha_s, tol=run.tol).theta
+        theta = theta.view(len(batch), len(run.eta_u), L, -1, run.d_z).transpose(1, 2)
+        for i, teacher, student in zip(batch, taught, theta, strict=True):
+            model = cases[i].model
+            beta = run.beta(model)
+            found[i] = (
+                excess_risk(teacher, beta, model.test_moments("teacher", run.eta_t)),
+                excess_risk(student, beta, model.test_moments("student", run.eta_t)),
+            )
+    return [found[i] for i in range(len(cases))]
+
+
+def _check_cases(cases: Sequence[Case], run: Simulation) -> None:
+    etas = [("eta_l", case.eta_l) for case in cases]
+    for field, values in (*etas, ("eta_u", run.eta_u), ("eta_t", run.eta_t)):
         if not len(values):
             raise InputError(f"{field}=[] is empty: give at least one value")
         for eta in values:
@@ -203,13 +179,3 @@ def _check_cases(cases: Sequence[Case], eta_u: Sequence[float], eta_t: Sequence[
                 f"{field}={sizes} differ: models on shared draws need one {field}; "
                 "simulate them one by one"
             )
-
-
-def _beta(model: GroupModel, d_z: int, device: str) -> Tensor:
-    return torch.from_numpy(model.beta_star(d_z)).to(device)
-
-
-def _psi(model: GroupModel, side: Side, n: int, eta: float, seed: int, name: str) -> Tensor:
-    """ψ (n, p_side), from the same draw of ξ at every eta and on both sides."""
-    xi, _ = model.draw_xi(n, eta, stream(seed, name))
-    return torch.from_numpy(model.psi(side, xi))

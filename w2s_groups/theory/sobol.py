@@ -12,24 +12,20 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from w2s_groups.core.errors import InputError
-from w2s_groups.theory.limits import test_moments
-from w2s_groups.theory.model import Array, GroupModel, check_eta
+from w2s_groups.theory.model import Array, GroupModel, Side, check_eta
+from w2s_groups.theory.regime import Regime
 
 MAX_SWEEPS = 10_000
 
 
 def sobol_risks(
     model: GroupModel,
+    regime: Regime,
     *,
-    gamma_z: float,
-    nu_z: float,
     eta_l: float,
     eta_u: float,
     eta_t: Sequence[float],
     rng: np.random.Generator,
-    alpha_w: float = 0.0,
-    alpha_s: float = 0.0,
     log2_nodes: int = 14,
     scramblings: int = 8,
 ) -> Array:
@@ -38,23 +34,23 @@ def sobol_risks(
     Their standard deviation / sqrt(scramblings) is the standard error of their mean. InputError
     where plain iteration finds no fixed point. Source: docs/theory.md, section 2.
     """
-    A_w, A_s = (test_moments(model, side, eta_t) for side in ("teacher", "student"))
+    A_w, A_s = (model.test_moments(side, eta_t) for side in ("teacher", "student"))
     b2, e_w, e_s = model.beta_norm**2, np.eye(model.p_w)[0], np.eye(model.p_s)[0]
     out = np.empty((scramblings, 2, len(A_w)))
     for row in range(scramblings):
         psi_w, _, weight = _nodes(model, check_eta("eta_l", eta_l), log2_nodes, rng)
-        M_w, c = _fixed_point("gamma_z", psi_w, weight, gamma_z, alpha_w)
-        b_w = e_w - alpha_w * M_w[:, 0]
+        M_w, c = _fixed_point("teacher", psi_w, weight, regime)
+        b_w = e_w - regime.alpha_w * M_w[:, 0]
         noise = model.sigma_y**2 + b2 * (1 - psi_w @ b_w) ** 2
-        V_w = _noise(M_w, psi_w, weight * c**2, gamma_z, noise)
+        V_w = _noise(M_w, psi_w, weight * c**2, regime.gamma_z, noise)
         K = V_w + b2 * np.outer(b_w, b_w)
 
         psi_w, psi_s, weight = _nodes(model, check_eta("eta_u", eta_u), log2_nodes, rng)
-        M_s, c = _fixed_point("nu_z", psi_s, weight, nu_z, alpha_s)
+        M_s, c = _fixed_point("student", psi_s, weight, regime)
         B = M_s @ (psi_s * (weight * c)[:, None]).T @ psi_w
         residual = psi_w - psi_s @ B
         r = np.einsum("ni,ij,nj->n", residual, K, residual)
-        V_s = _noise(M_s, psi_s, weight * c**2, nu_z, r)
+        V_s = _noise(M_s, psi_s, weight * c**2, regime.nu_z, r)
         error_w, error_s = b_w - e_w, B @ b_w - e_s
         out[row, 0] = np.einsum("tij,ij->t", A_w, V_w + b2 * np.outer(error_w, error_w))
         out[row, 1] = np.einsum(
@@ -82,16 +78,10 @@ def _nodes(
     return model.psi("teacher", xi), model.psi("student", xi), weight
 
 
-def _fixed_point(
-    ratio: str, psi: Array, weight: Array, scale: float, alpha: float
-) -> tuple[Array, Array]:
+def _fixed_point(side: Side, psi: Array, weight: Array, regime: Regime) -> tuple[Array, Array]:
     """M (p, p) and c (n,) by plain iteration. Source: docs/theory.md 2.1."""
     p = psi.shape[1]
-    if alpha == 0 and scale * p >= 1:
-        raise InputError(
-            f"{ratio}={scale:g} with {p} features and no ridge has no limit: {ratio} times their "
-            f"number must stay below 1; lower {ratio} or set alpha > 0"
-        )
+    scale, alpha = regime.of(side, p)
     c: Array = np.ones(len(psi))
     M: Array = np.zeros((p, p))
     for _ in range(MAX_SWEEPS):
@@ -101,7 +91,7 @@ def _fixed_point(
             return moved, c
         M = moved
         c = 1 / (1 + scale * np.einsum("ni,ij,nj->n", psi, M, psi))
-    raise InputError(f"{ratio}={scale:g}: plain iteration did not settle; raise alpha")
+    raise regime.not_reached(side, f"{MAX_SWEEPS} plain iterations")
 
 
 def _noise(M: Array, psi: Array, weight: Array, scale: float, source: Array) -> Array:

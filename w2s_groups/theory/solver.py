@@ -4,102 +4,24 @@
 every ψ that share Z, in two matrix products per block of rows. What makes it fast: coordinates in
 which the normal matrix is the identity up to sampling noise (condition number of a
 Marchenko-Pastur law, about (1 + sqrt(g))²/(1 - sqrt(g))² at g = p d_z / n), float32 passes, and
-float64 residuals around them (iterative refinement), which alone decide when to stop.
+float64 residuals around them (iterative refinement), and only these decide when to stop.
 Source: docs/theory.md, section 5.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.seeds import stream
+from w2s_groups.theory.rows import Rows
 
-CHUNK_ROWS = 1024  # rows per named stream of DrawnRows: part of what a seed means
 BLOCK_ROWS = 512  # rows of one product: a block of Z stays in cache between its two products
 SINGLE_FLOOR = 1e-6  # relative residual that a float32 round can be trusted to reach
-
-
-class Rows(Protocol):
-    """Z (n, d_z) as consecutive blocks of rows; read-only."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def d_z(self) -> int: ...
-    @property
-    def device(self) -> torch.device: ...
-    def blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]: ...
-
-
-class HeldRows:
-    """Z from an array or tensor (n, d_z), on `device`, visited `block_rows` rows at a time."""
-
-    def __init__(
-        self, z: Tensor | np.ndarray, *, block_rows: int = 1024, device: str = "cpu"
-    ) -> None:
-        if z.ndim != 2 or block_rows < 1:
-            raise InputError(
-                f"z of shape {tuple(z.shape)} with block_rows={block_rows}: give a matrix (n, d_z) "
-                "and blocks of at least one row"
-            )
-        self._z = torch.as_tensor(z, device=device)
-        if self._z.dtype != torch.float32:
-            self._z = self._z.double()
-        self._single = self._z.float()  # the same storage where Z is float32 already
-        self._block_rows = block_rows
-        self.n, self.d_z = int(self._z.shape[0]), int(self._z.shape[1])
-        self.device = self._z.device
-
-    def blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-        source = self._single if dtype == torch.float32 else self._z
-        for low in range(0, self.n, self._block_rows):
-            rows = slice(low, min(low + self._block_rows, self.n))
-            yield rows, source[rows].to(dtype)
-
-
-class DrawnRows:
-    """Z ~ N(0, I) in float32 values, chunk k of rows from its own stream "<name>/rows k".
-
-    Z is held where it takes at most `memory` bytes (4 n d_z) and drawn again at each pass
-    otherwise, one chunk of 4096 d_z bytes at a time; the numbers are the same, and the first rows
-    of a longer Z are the shorter Z.
-    """
-
-    def __init__(
-        self, seed: int, name: str, n: int, d_z: int, *, memory: float, device: str = "cpu"
-    ) -> None:
-        for field, size in (("n", n), ("d_z", d_z)):
-            if size < 1:
-                raise InputError(f"{field}={size} is not a size: give an integer >= 1")
-        self._seed, self._name = seed, name
-        self.n, self.d_z, self.device = n, d_z, torch.device(device)
-        self._held: list[tuple[slice, Tensor]] | None = None
-        if 4.0 * n * d_z <= memory:
-            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-                self._held = list(pool.map(self._draw, range(0, n, CHUNK_ROWS)))
-
-    def _draw(self, low: int) -> tuple[slice, Tensor]:
-        rows = slice(low, min(low + CHUNK_ROWS, self.n))
-        rng = stream(self._seed, f"{self._name}/rows {low // CHUNK_ROWS}")
-        chunk = rng.standard_normal((rows.stop - low, self.d_z), dtype=np.float32)
-        return rows, torch.from_numpy(chunk).to(self.device)
-
-    def blocks(self, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-        if self._held is None:
-            held: Iterable[tuple[slice, Tensor]] = map(self._draw, range(0, self.n, CHUNK_ROWS))
-        else:
-            held = self._held
-        for rows, chunk in held:
-            yield rows, chunk.to(dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +33,7 @@ class Solution:
     passes: int
 
 
-def predict(rows: Rows, psi: Tensor, theta: Tensor) -> Tensor:
+def product_values(rows: Rows, psi: Tensor, theta: Tensor) -> Tensor:
     """(G, n, m) values ψ_iᵀ(Θ z_i), float64. psi: (G, n, p); theta: (G, m, p, d_z)."""
     G, m, p, d_z = theta.shape
     out = torch.empty(G, rows.n, m, dtype=torch.float64, device=rows.device)
@@ -122,7 +44,7 @@ def predict(rows: Rows, psi: Tensor, theta: Tensor) -> Tensor:
     return out
 
 
-def solve(
+def product_ridge(
     rows: Rows,
     psi: Tensor | np.ndarray,
     y: Tensor | np.ndarray,

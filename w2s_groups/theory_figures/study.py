@@ -1,4 +1,4 @@
-"""What LDL25's theory experiments share: settings, simulated points kept on disk, curve tables.
+"""Shared by LDL25's theory figures: settings, simulated points kept on disk, tables of curves.
 
 A point is one file of work a replicate, written atomically, so a stopped run goes on where it was.
 """
@@ -21,12 +21,19 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.figures import style
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
+from w2s_groups.theory.intervals import mean_interval
 from w2s_groups.theory.model import Array, GroupModel, Law
 from w2s_groups.theory.phase import risk_map
-from w2s_groups.theory.simulate import Case, Risks, mean_interval, simulate_cases
+from w2s_groups.theory.regime import Regime
+from w2s_groups.theory.simulate import Case, Risks, Simulation, simulate
 
 Progress = Callable[[int, int], None]
 LAWS: tuple[Law, ...] = ("mixture", "location")
+_TESTS = {
+    0.5: r"average, $\eta_t=1/2$",
+    1.0: r"worst group, $\eta_t=1$",
+    0.0: r"best group, $\eta_t=0$",
+}
 
 
 @dataclass
@@ -65,7 +72,7 @@ class MonteCarlo:
     memory: float = MISSING
     device: str = MISSING
 
-    def check(self) -> None:
+    def validate(self) -> None:
         """InputError for anything that would fail later."""
         if not (self.d_z >= 1 and self.seed >= 0 and self.memory > 0):
             raise InputError(
@@ -98,42 +105,35 @@ def simulated(
     for k in range(run.replicates):
         for done, point in enumerate(points):
             path = work_dir / _digest(point, run) / f"{point.name.replace('/', '_')}_{k}.npz"
-            if path.exists():
-                with np.load(path) as stored:
-                    of_case = range(len(point.cases))
-                    risks = [Risks(stored[f"w{i}"], stored[f"s{i}"]) for i in of_case]
-            else:
-                risks = simulate_cases(
-                    point.cases,
-                    d_z=run.d_z,
-                    n=point.n,
-                    eta_u=point.eta_u,
-                    eta_t=point.eta_t,
-                    alpha_w=0.0,
-                    alpha_s=0.0,
-                    seed=run.seed,
-                    replicates=[k],
-                    tol=1e-4,
-                    memory=run.memory,
-                    device=run.device,
-                )
-                buffer = io.BytesIO()
-                arrays = {f"w{i}": risk.teacher for i, risk in enumerate(risks)}
-                arrays |= {f"s{i}": risk.student for i, risk in enumerate(risks)}
-                np.savez(buffer, allow_pickle=False, **arrays)
-                write_atomic(path, buffer.getvalue())
-            parts[point.name].append(risks)
+            parts[point.name].append(_replicate(point, run, k, path))
             progress(k * len(points) + done + 1, total)
     return {
         name: [
             Risks(
-                np.concatenate([risks[m].teacher for risks in of_point]),
-                np.concatenate([risks[m].student for risks in of_point]),
+                np.concatenate([risks.teacher for risks in of_case]),
+                np.concatenate([risks.student for risks in of_case]),
             )
-            for m in range(len(of_point[0]))
+            for of_case in zip(*of_point, strict=True)
         ]
         for name, of_point in parts.items()
     }
+
+
+def _replicate(point: Point, run: MonteCarlo, k: int, path: Path) -> list[Risks]:
+    """Risks of replicate k of a point, one a case: from `path`, or simulated and kept there."""
+    if path.exists():
+        with np.load(path) as stored:
+            return [Risks(stored[f"w{i}"], stored[f"s{i}"]) for i in range(len(point.cases))]
+    shared = Simulation(
+        run.d_z, point.n, point.eta_u, point.eta_t, run.seed, memory=run.memory, device=run.device
+    )
+    found = simulate(point.cases, shared, [k])
+    arrays = {f"w{i}": risks.teacher for i, risks in enumerate(found)}
+    arrays |= {f"s{i}": risks.student for i, risks in enumerate(found)}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_atomic(path, buffer.getvalue())
+    return found
 
 
 def exact_risks(point: Point, d_z: int) -> list[tuple[Array, Array]]:
@@ -141,8 +141,7 @@ def exact_risks(point: Point, d_z: int) -> list[tuple[Array, Array]]:
     maps = [
         risk_map(
             case.model,
-            gamma_z=d_z / point.n,
-            nu_z=d_z / case.N,
+            Regime(d_z / point.n, d_z / case.N),
             eta_l=np.array(case.eta_l),
             eta_u=np.array(point.eta_u),
             eta_t=point.eta_t,
@@ -183,15 +182,22 @@ def _digest(point: Point, run: MonteCarlo) -> str:
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
 
 
+def mix_label(eta_t: float) -> str:
+    """Label of a test mix: average, worst group or best group where it is one of these."""
+    return _TESTS.get(eta_t, rf"$\eta_t={eta_t:g}$")
+
+
 def check_folders(out_dir: Path, work_dir: Path) -> None:
     """InputError where one of the folders cannot be written."""
     check_writable(out_dir, "out_dir")
     check_writable(work_dir, "work_dir")
 
 
-def write(out_dir: Path, stem: str, table: pd.DataFrame, figure: Figure) -> None:
-    """<stem>.csv, .pdf and .png into out_dir."""
-    csv = table.to_csv(index=False, float_format="%.6g")
+def write_figure(
+    out_dir: Path, stem: str, table: pd.DataFrame, figure: Figure, float_format: str | None = "%.6g"
+) -> None:
+    """Write <stem>.csv, .pdf and .png into out_dir. float_format: None gives every digit."""
+    csv = table.to_csv(index=False, float_format=float_format)
     write_atomic(out_dir / f"{stem}.csv", csv.encode())
     write_atomic(out_dir / f"{stem}.pdf", style.pdf(figure))
     write_atomic(out_dir / f"{stem}.png", style.png(figure))

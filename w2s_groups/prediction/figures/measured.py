@@ -1,4 +1,4 @@
-"""Predicted against measured accuracy of teacher and student: one dot a cell, a panel a pair."""
+"""Predicted against measured accuracy of teacher and student: one panel for each pair."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from w2s_groups.figures import style
 from w2s_groups.prediction.storage import short
-from w2s_groups.prediction.table import match
+from w2s_groups.prediction.table import agreement
 
 PER_ROW = 3
-NAMES = {"teacher": "teacher", "w2s": "student"}
+LABELS = {"teacher": "teacher", "w2s": "student"}
 
 
 def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
-    """Figure of one metric. cells: rows of prediction/table.py's `compare`, any number of pairs.
+    """Figure of one metric. cells: rows of table.compare, any number of pairs.
 
     Bars are 95 % ranges over draws, of what is predicted (across) and of what was measured (up).
     """
@@ -55,24 +55,24 @@ def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
 
 
 def _panel(ax: Axes, part: pd.DataFrame) -> None:
-    ends = part[part["method"].isin(NAMES)][["predicted", "measured"]].to_numpy()
+    ends = part[part["method"].isin(LABELS)][["predicted", "measured"]].to_numpy()
     low, high = float(np.nanmin(ends)) - 0.02, float(np.nanmax(ends)) + 0.02
     ax.plot([low, high], [low, high], color=style.MUTED, linewidth=1.0, label="equal")
     notes = []
-    for method, name in NAMES.items():
+    for method, name in LABELS.items():
         rows = part[part["method"] == method]
         if rows.empty:
             continue
         x, y = rows["predicted"].to_numpy(), rows["measured"].to_numpy()
         ax.errorbar(
             x, y,
-            xerr=_spread(rows, "predicted"), yerr=_spread(rows, "measured"),
+            xerr=_bars(rows, "predicted"), yerr=_bars(rows, "measured"),
             linestyle="", marker=style.MARKERS[0 if method == "teacher" else 1], markersize=4,
             color=style.colour(method, ()), elinewidth=0.6, alpha=0.75, label=name,
         )  # fmt: skip
-        found = match(rows)
+        fit = agreement(rows)
         notes.append(
-            f"{name}: R² {found.r2:.3f}, 95 % band holds {100 * found.coverage:.0f} % of draws"
+            f"{name}: R² {fit.r2:.3f}, {100 * fit.coverage:.0f} % of draws in 95 % interval"
         )
     ax.text(
         0.03, 0.97, "\n".join(notes), transform=ax.transAxes, va="top", fontsize=7.5,
@@ -82,7 +82,7 @@ def _panel(ax: Axes, part: pd.DataFrame) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
 
 
-def _spread(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
+def _bars(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:
     mean = rows[name].to_numpy()
     ends = [mean - rows[f"{name}_low"].to_numpy(), rows[f"{name}_high"].to_numpy() - mean]
     return np.asarray(np.clip(np.stack(ends), 0, None))

@@ -1,4 +1,4 @@
-"""Predicted gain against n_l and against n_u, at the corners of the (eta_l, eta_u) grid."""
+"""Predicted gain against n_l and against n_u, at the corners of the map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from w2s_groups.figures import style
 
 METRICS = {"average": "average", "worst_group": "worst group"}
-SIZES = {"n_l": r"labelled {noun}s $n_\ell$", "n_u": r"unlabelled {noun}s $n_u$"}
+SIZES = {"n_l": ("labelled", r"$n_\ell$"), "n_u": ("unlabelled", "$n_u$")}
 
 
 def draw(cells: pd.DataFrame, at: dict[str, int], noun: str = "image") -> Figure:
@@ -18,20 +18,19 @@ def draw(cells: pd.DataFrame, at: dict[str, int], noun: str = "image") -> Figure
 
     noun: what one sample is called.
     """
-    sizes = {size: label.replace("{noun}", noun) for size, label in SIZES.items()}
     figure = style.new_figure(9.2, 6.4)
     axes = figure.subplots(len(METRICS), len(SIZES), sharex="col", sharey="row", squeeze=False)
     gains = cells[cells["method"] == "gain"]
     for row, (metric, name) in enumerate(METRICS.items()):
-        for column, (size, label) in enumerate(sizes.items()):
+        for column, (size, (kind, symbol)) in enumerate(SIZES.items()):
             other = "n_u" if size == "n_l" else "n_l"
             part = gains[(gains["metric"] == metric) & (gains[other] == at[other])]
             ax = axes[row, column]
             _panel(ax, part, size)
             if row == 0:
-                ax.set_title(f"{sizes[other].split(' $')[0]}: {at[other]:,}", fontsize=10)
+                ax.set_title(f"{SIZES[other][0]} {noun}s: {at[other]:,}", fontsize=10)
             if row == len(METRICS) - 1:
-                ax.set_xlabel(label)
+                ax.set_xlabel(f"{kind} {noun}s {symbol}")
             if column == 0:
                 ax.set_ylabel(f"predicted gain, {name}")
             style.dress(ax)
@@ -54,7 +53,7 @@ def _panel(ax: Axes, part: pd.DataFrame, size: str) -> None:
         ax.plot(
             line[size], line["mean"], color=shade, marker=style.MARKERS[k % len(style.MARKERS)],
             markersize=4, linewidth=1.5,
-            label=rf"$\eta_\ell={eta_l:g}$, $\eta_u={eta_u:g}$ (band: 95 % of draws)",
+            label=rf"$\eta_\ell={eta_l:g}$, $\eta_u={eta_u:g}$ (95 % of draws)",
         )  # fmt: skip
     values = sorted(part[size].unique())
     ax.set_xscale("log")

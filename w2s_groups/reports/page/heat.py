@@ -63,7 +63,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """The points of one eta_l, None where there is no number."""
+    """The points of one eta_l, None where the number is missing."""
 
     eta: str
     cells: list[Cell | None]

@@ -1,0 +1,76 @@
+"""How a command ends: one sentence and exit status 2 for a user's mistake or a stop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from w2s_groups.core.errors import InputError, unknown_name
+
+MISTAKE = 2  # exit status
+
+
+def status_of(command: Callable[[], int], stopped: str) -> int:
+    """The exit status of a command; 2 after `error: ...` on stderr for InputError and Ctrl-C.
+
+    stopped: what Ctrl-C leaves and how to go on, for its sentence.
+    """
+    try:
+        return command()
+    except InputError as mistake:
+        return _refused(str(mistake))
+    except KeyboardInterrupt:
+        return _refused(f"stopped; {stopped}")
+    except SystemExit as end:  # of argparse's help, and of Hydra and its callbacks
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the command from within a job of Hydra, which adds lines of its own to an exception."""
+    sys.exit(_refused(sentence))
+
+
+def _refused(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return MISTAKE
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose refusals are an InputError, with near matches for options and choices."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError in place of usage and exit."""
+        raise InputError(f"{message}; `{self.prog} --help` lists every option")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but nothing unknown is left over."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is None:  # else the parser of the command knows its options
+            refuse_unknown(words, self._option_string_actions)
+        parsed, rest = super().parse_known_args(words, namespace)
+        if rest:
+            self.error(f"{rest[0]!r} is one word too many")
+        return parsed, rest
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            name = action.option_strings[-1] if action.option_strings else action.dest
+            raise unknown_name(name, str(value), map(str, action.choices))
+
+
+def refuse_unknown(words: Sequence[str], known: Iterable[str]) -> None:
+    """InputError for the first --option that is not known, with near matches."""
+    options = list(known)
+    for word in words:
+        name = word.partition("=")[0]
+        if name == "--":
+            return
+        if name.startswith("--") and name not in options:
+            raise unknown_name("option", name, [o for o in options if o.startswith("--")])

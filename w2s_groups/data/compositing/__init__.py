@@ -1,0 +1,1 @@
+"""Cut-outs pasted on backgrounds: which images are made, how, and from which sources."""

@@ -1,0 +1,1 @@
+"""Files that datasets come in: archives, downloads, packages, tables, and the cache."""
