@@ -1,4 +1,4 @@
-"""The main job as a user meets it: a repeat with everything cached, and one more cell.
+"""The main job as a user meets it, a repeat with everything cached; and how soon help answers.
 
 The first run, installation included, is `time make leaderboard` on a fresh clone: too slow and too
 dependent on the network for a benchmark that is repeated.
@@ -37,3 +37,24 @@ def test_repeat_of_the_leaderboard(benchmark: Any, tmp_path: Path) -> None:
         {"seconds with heads solved anew": heads_anew, "ratio": heads_anew / repeat}
     )
     assert repeat < 25
+
+
+def test_help_and_version(benchmark: Any) -> None:
+    """Against the import of torch, for which a page of help need not wait."""
+
+    def answer(*words: str) -> None:
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+
+    start = time.perf_counter()
+    answer("-c", "import torch")
+    torch = time.perf_counter() - start
+
+    def pages() -> None:
+        for words in (["--help"], ["--version"], ["run", "--help"]):
+            answer("-m", "w2s_groups", *words)
+
+    benchmark.pedantic(pages, rounds=5)
+    seconds = benchmark.stats.stats.min / 3
+    benchmark.extra_info.update({"seconds of one page": seconds, "ratio": torch / seconds})
+    assert seconds < 1.5
+    assert seconds < torch / 3

@@ -24,8 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
-from w2s_groups.experiment.block import run_block
-from w2s_groups.experiment.job import at_once
+from w2s_groups.experiment.block import at_once, run_block
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.outputs import predict_proba
@@ -34,7 +33,7 @@ from w2s_groups.heads.solve import KERNELS, iterate, plan
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
-from w2s_groups.schema.config import Cell
+from w2s_groups.schema.cells import Cell
 
 L2, TOL, MEMORY = 1e-3, 1e-8, 4 * 2**30
 N_L, N_U, SAMPLE = 500, 2_000, 2

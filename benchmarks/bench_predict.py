@@ -56,9 +56,9 @@ def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
     data, etas = features(), np.linspace(0.025, 0.5, 20)
     if device == "cuda":
         predicted(data, etas[:2], device)  # a GPU's libraries load on their first use
-    found = benchmark.pedantic(predicted, (data, etas, device), rounds=1)
+    prediction = benchmark.pedantic(predicted, (data, etas, device), rounds=1)
     ours = benchmark.stats["min"]
-    assert np.isfinite(found.student).all()
+    assert np.isfinite(prediction.student).all()
     start = time.perf_counter()
     grid(data, etas, DRAWS // 10, device)
     trained = 10 * (time.perf_counter() - start)
@@ -105,8 +105,8 @@ def test_retraining_on_a_map(device: str, benchmark: Any) -> None:
     data, etas = features(), np.linspace(0.05, 0.5, 4)
     if device == "cuda":
         predicted(data, etas[:2], device)
-    found = benchmark.pedantic(predicted, (data, etas, device, Selection(0.5)), rounds=1)
-    assert found.retrained is not None
+    prediction = benchmark.pedantic(predicted, (data, etas, device, Selection(0.5)), rounds=1)
+    assert prediction.retrained is not None
     start = time.perf_counter()
     predicted(data, etas, device)
     without = time.perf_counter() - start

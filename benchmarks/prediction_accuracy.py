@@ -24,8 +24,7 @@ from scipy.stats import spearmanr
 
 from w2s_groups.cli import hydra_config
 from w2s_groups.design.sampling import Request, draw, group_counts
-from w2s_groups.experiment import inputs
-from w2s_groups.experiment.pool import make_pool
+from w2s_groups.experiment.prepare import prepare
 from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
@@ -42,6 +41,7 @@ from measured_draws import compared_with_draws
 NETWORKS = [
     f"packaged/{name}" for name in ("squeezenet1_1", "efficientnet_lite0", "efficientnet_lite2")
 ]
+SIDES = ("teacher", "student")
 ALPHAS = (1e-3, 1e-2, 1e-1)  # and logistic heads' l2
 ETAS = (0.05, 0.15, 0.25, 0.35, 0.5)
 
@@ -53,9 +53,7 @@ def load(data: str, extra: list[str]):
         composed = hydra_compose(
             "config", [f"data={data}", f"teacher=[{names}]", f"student=[{names}]", *extra]
         )
-    cfg = hydra_config.from_hydra(composed)
-    dataset = inputs.load_dataset(cfg)
-    return cfg, dataset, *inputs.load_features(dataset, cfg)[:2]
+    return prepare(hydra_config.from_hydra(composed))
 
 
 def most_confident(head, X, rows, keep):
@@ -166,19 +164,18 @@ def main() -> None:
     data, head = given.pop("data", "birds_mammals"), given.pop("head", "ridge")
     keep = float(given.pop("keep")) if "keep" in given else None
     etas = [float(eta) for eta in given.pop("etas").split(",")] if "etas" in given else ETAS
-    cfg, dataset, matrices, usable = load(data, [f"{k}={v}" for k, v in given.items()])
+    prepared = load(data, [f"{k}={v}" for k, v in given.items()])
+    n_l, n_u = prepared.cfg.n_l[0], prepared.cfg.n_u[0]
     head_line = "alpha metric      part      near  cover  rms    most   rho   signs"
     print(f"{'teacher -> student':56} {head_line}")
     for teacher, student in pairs:
-        sides = {"teacher": matrices["teacher", teacher], "student": matrices["student", student]}
-        pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
+        pool = prepared.pair(teacher, student).pool
         part = {
-            rows: [pool.features[side][at] for side in sides] + [pool.codes[at]]
+            rows: [pool.features[side][at] for side in SIDES] + [pool.codes[at]]
             for rows, at in (("pool", pool.drawable), ("test", pool.test))
         }
         people, seen = population(*part["pool"], pool.groups), points(*part["test"], pool.groups)
-        d_w, d_s = (pool.features[side].shape[1] for side in sides)
-        n_l, n_u = cfg.n_l[0], cfg.n_u[0]
+        d_w, d_s = (pool.features[side].shape[1] for side in SIDES)
         counts_l, counts_u = (
             np.stack([group_counts(pool.groups, pool.priors, n, eta) for eta in etas])
             for n in (n_l, n_u)
@@ -208,8 +205,8 @@ def main() -> None:
                 people, counts_l, counts_u, alpha, alpha, points=seen, samples=samples
             )
             show(label, alpha, own, fitted, pool)
-            for guide, found in ridge.items():
-                show(f"{label} guide {guide:g}", alpha, found, fitted, pool)
+            for guide, prediction in ridge.items():
+                show(f"{label} guide {guide:g}", alpha, prediction, fitted, pool)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [*TOP, *GUIDES, *sorted((ROOT / "data").glob("*/README.md"))]
 WIDTH = 100
 # Pages that are not wrapped yet: take a page out when it is.
-WIDER = {"adding-a-backbone.md", "adding-a-dataset.md", "prediction.md", "theory.md"}
+WIDER = {"adding-a-backbone.md", "adding-a-dataset.md", "theory.md"}
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 

@@ -20,7 +20,7 @@ from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.selective import Init, Labels, Targets
-from w2s_groups.schema.config import Cell
+from w2s_groups.schema.cells import Cell
 
 GROUPS = Groups(("mammal", "bird"), ("land", "water"))
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ import pytest
 from w2s_groups.cli import plan
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
+from w2s_groups.experiment.plan import more
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.prediction import Addition
 
@@ -33,12 +34,12 @@ def places(out: Path) -> tuple[str, ...]:
 
 def test_options_add_what_they_say() -> None:
     prior = np.array([0.25, 0.75])
-    at_mix = plan.more(GROUPS, prior, Addition(labelled=40), "labelled", 0.1)
+    at_mix = more(GROUPS, prior, Addition(labelled=40), "labelled", 0.1)
     assert at_mix.sum() == 40
     assert at_mix[GROUPS.is_minority].sum() == 4
-    only = plan.more(GROUPS, prior, Addition(labelled_minority=40), "labelled", 0.1)
+    only = more(GROUPS, prior, Addition(labelled_minority=40), "labelled", 0.1)
     np.testing.assert_array_equal(only, [0, 10, 30, 0])
-    none = plan.more(GROUPS, prior, Addition(labelled_minority=40), "unlabelled", 0.1)
+    none = more(GROUPS, prior, Addition(labelled_minority=40), "unlabelled", 0.1)
     np.testing.assert_array_equal(none, [0, 0, 0, 0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from w2s_groups.cli import predict
 from w2s_groups.core.errors import InputError
+from w2s_groups.experiment import predict as questions
+from w2s_groups.experiment.inputs import load_dataset
 from w2s_groups.prediction import report
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.storage import load as load_found
@@ -148,7 +151,7 @@ def test_logistic_heads_are_predicted_where_they_are_trained(
         (("n_u=5000",), "the pool has"),
         (("alpha=[]",), "alpha=\\[\\] is empty"),
         (("alpha=-1",), "alpha=-1 must be a number"),
-        (("keep=0.5", "head=logistic"), "keep=0.5 with head=logistic: refits are predicted"),
+        (("keep=0.5", "head=logistic"), "keep=0.5 with head=logistic: retraining is predicted"),
         (("keep=2",), "keep=2 must be a number"),
         (("keep=[0.2,0.5]",), "a map has one keep"),
         (("read_from=test", "data.n_test=1"), "need test images of every group"),
@@ -170,7 +173,43 @@ def test_a_map_over_one_value_is_refused_first(load: Load, tmp_path: Path) -> No
 
 def test_a_prediction_is_renewed_by_its_own_question_only() -> None:
     old = {"data": "d", "n_l": 300, "alpha": 0.1}
-    assert predict.question("11", old) == predict.question("11", old | {"alpha": 1})
+    assert questions.question("11", old) == questions.question("11", old | {"alpha": 1})
     named = old | {"asked": "22"}
-    assert predict.question("11", old) != predict.question("11", named)
-    assert predict.question("22", old) == predict.question("11", named)
+    assert questions.question("11", old) != questions.question("11", named)
+    assert questions.question("22", old) == questions.question("11", named)
+
+
+def test_a_page_over_pairs_is_renewed_by_its_own_pairs_only(
+    run: tuple[Path, str], load: Load, tmp_path: Path
+) -> None:
+    found = load_found(run[0])
+    dataset = load_dataset(load(*SMALL, *places(tmp_path)))
+
+    def written(*networks: str) -> tuple[Path, str]:
+        names = ",".join(networks)
+        asked = (f"teacher=[{names}]", f"student=[{names}]", *places(tmp_path))
+        cfg = load("data=colored_digits", *asked, of="predict")
+        pages = [
+            questions.Page(
+                replace(found, settings=found.settings | {"teacher": t, "student": s}),
+                run[0],
+                "",
+                0,
+            )
+            for t, s in cfg.pairs
+        ]
+        together = questions.write_together(cfg, dataset, pages)  # type: ignore[arg-type]
+        assert together is not None
+        return together
+
+    first, sentence = written("net/a", "net/b")
+    assert first == tmp_path / "reports/predict/gaussian"
+    assert sentence == ""
+    before = {path: path.read_bytes() for path in first.iterdir()}
+    other, sentence = written("net/a", "net/c")
+    assert other != first
+    assert sentence.startswith(f"{first}/ is kept: its report has other settings (teacher, student")
+    assert "# Predicted against measured on gaussian" in (other / "README.md").read_text()
+    assert {path: path.read_bytes() for path in first.iterdir()} == before
+    assert written("net/b", "net/a") == (first, "")
+    assert questions.write_together(load(*SMALL, of="predict"), dataset, []) is None  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
-from w2s_groups.experiment.block import Solver, levels, run_block
+from w2s_groups.experiment.block import Solver, run_block
+from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
 from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared, one_hot
@@ -24,7 +25,7 @@ from w2s_groups.methods.base import Draws, Fitted, Steps
 from w2s_groups.methods.selective import Init, Labels, Selective, Targets
 from w2s_groups.methods.teacher import Teacher
 from w2s_groups.results.stats import Interval, mean_interval
-from w2s_groups.schema.config import Cell
+from w2s_groups.schema.cells import Cell
 
 GROUPS = Groups(("mammal", "bird"), ("land", "water"))
 SELECTIVE = Selective(1e-2, 0.5, 0.7, Init.zero, Labels.teacher, Targets.hard)

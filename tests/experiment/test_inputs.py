@@ -13,10 +13,9 @@ from squares import make_folder, places
 
 from w2s_groups.cli import run
 from w2s_groups.core.errors import InputError
+from w2s_groups.data.base import ImageDataset
 from w2s_groups.design.sampling import draw
-from w2s_groups.experiment import inputs
-from w2s_groups.experiment.pool import make_pool
-from w2s_groups.schema import config
+from w2s_groups.experiment.prepare import prepare
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
@@ -61,12 +60,11 @@ def overrides(folder: Path, tmp_path: Path) -> tuple[str, ...]:
 
 def drawn(cfg: Config) -> tuple[set[str], set[str]]:
     """Names of the labelled and the unlabelled images of the first cell."""
-    dataset = inputs.load_dataset(cfg)
-    matrices, usable, *_ = inputs.load_features(dataset, cfg)
-    sides = {side: matrix for (side, name), matrix in matrices.items() if name == cfg.student[0]}
-    pool = make_pool(dataset, sides, usable, cfg.class_balance.value)
-    cell = config.cells(cfg, 0.5)[0]
+    prepared = prepare(cfg)
+    dataset, cell = prepared.dataset, prepared.cells[0]
+    pool = prepared.pair(*cfg.pairs[0]).pool
     rows = draw(pool.groups, pool.codes[pool.drawable], pool.priors, cell.request, cell.seed)
+    assert isinstance(dataset, ImageDataset)
     names = [dataset.files[row] for row in pool.drawable]
     return {names[row] for row in rows.labelled}, {names[row] for row in rows.unlabelled}
 

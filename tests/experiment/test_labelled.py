@@ -14,14 +14,15 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
 from w2s_groups.experiment import labelled
-from w2s_groups.experiment.block import levels, run_block
+from w2s_groups.experiment.block import run_block
+from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
 from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Problem, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Draws, Fitted
-from w2s_groups.schema.config import Cell
+from w2s_groups.schema.cells import Cell
 
 GROUPS = Groups(("mammal", "bird"), ("land", "water"))
 RNG = stream(0, "test/labelled")

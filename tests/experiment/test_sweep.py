@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from multirun import SMALL, arguments, cells, command, environment, places, run
+from multirun import SMALL, arguments, cells, command, environment, places
+from multirun import run as multirun
 
+from w2s_groups.cli import run as command_run
 from w2s_groups.cli.threads import share_of
-from w2s_groups.experiment import job, sweep
+from w2s_groups.core.roles import plain
+from w2s_groups.experiment import identity, job, sweep_report
 from w2s_groups.reports import rebuild
 from w2s_groups.results import committed, compaction, failures, store
 from w2s_groups.results.format import noun_of
-from w2s_groups.schema.config import Config, plain
+from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
 
 
 def test_a_multirun_is_one_report_and_goes_on_past_what_it_cannot_run(tmp_path: Path) -> None:
-    done = run(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
+    done = multirun(tmp_path, "eta_l=0.25", "eta_u=0.25,0.5", "n_u=100,100000", "seeds=0,1")
     assert done.returncode == 1
     assert "0 of 4 cells failed and 4 of 8 jobs were refused" in done.stdout
     assert "refused: " in done.stdout
@@ -60,7 +63,7 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
         return real(block, *args)
 
     monkeypatch.setattr(job, "run_block", lacking)
-    assert len(run.run(load(*overrides)).failed) == 1
+    assert len(command_run.run(load(*overrides)).failed) == 1
     printed = capsys.readouterr().out
     assert printed.rstrip().endswith("1 of 4 cells failed; run the same command to try them again")
     (row,) = failures.load(tmp_path / "results/leaderboard")
@@ -71,15 +74,15 @@ def test_a_cell_that_fails_is_a_row_and_the_others_go_on(
     assert "## Cells that failed" in page
     assert "MemoryError: no room for 3 GiB" in page
     with pytest.raises(MemoryError):
-        run.run(load(*overrides, "fail_fast=true"))
+        command_run.run(load(*overrides, "fail_fast=true"))
 
     monkeypatch.setattr(job, "run_block", real)
-    assert run.run(load(*overrides)).failed == []
+    assert command_run.run(load(*overrides)).failed == []
     assert failures.load(tmp_path / "results/leaderboard") == []
     page = (tmp_path / "reports/leaderboard/gaussian/leaderboard.md").read_text()
     assert "Cells that failed" not in page
     alone = cells(tmp_path)
-    run.run(load(*overrides, *places(tmp_path / "again")))
+    command_run.run(load(*overrides, *places(tmp_path / "again")))
     assert cells(tmp_path / "again") == alone
 
 
@@ -93,12 +96,12 @@ def test_dimensions_that_cannot_be_measured_cost_no_report(
 
     with monkeypatch.context() as patch:
         patch.setattr(job, "pair_report", failing)
-        run.run(load(*overrides))
+        command_run.run(load(*overrides))
     assert "cannot be measured (LinAlgError: no convergence): left blank" in caplog.text
     folder = tmp_path / "reports/leaderboard/gaussian"
     assert "W2S" in (folder / "leaderboard.md").read_text()
     assert rebuild.differences(tmp_path) == []
-    run.run(load(*overrides))  # measured now, in the same report
+    command_run.run(load(*overrides))  # measured now, in the same report
     assert "intrinsic dimension, teacher" in (folder / "leaderboard.md").read_text()
 
 
@@ -106,12 +109,12 @@ def test_compacted_cells_are_not_made_again(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     overrides = (*SMALL, "eta_l=0.25", "eta_u=[0.25,0.5]", "seeds=[0]", *places(tmp_path))
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     before = (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes()
     compaction.compact(tmp_path / "results/leaderboard")
     assert cells(tmp_path) == {}
     caplog.set_level("INFO")
-    run.run(load(*overrides))
+    command_run.run(load(*overrides))
     assert "2 cells, 2 of them stored already" in caplog.text
     assert cells(tmp_path) == {}
     assert (tmp_path / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes() == before
@@ -121,10 +124,10 @@ def test_other_code_is_said_and_not_mixed(
     load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overrides = (*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
-    run.run(load(*overrides))
-    monkeypatch.setattr(job, "NUMERICS", job.NUMERICS + 1)
-    run.run(load(*overrides))
-    assert f"1 cells of this configuration are stored by other code (v{job.NUMERICS - 1}" in (
+    command_run.run(load(*overrides))
+    monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
+    command_run.run(load(*overrides))
+    assert f"1 cells of this configuration are stored by other code (v{identity.NUMERICS - 1}" in (
         caplog.text
     )
     assert len(store.keys(tmp_path / "results/leaderboard")) == 2
@@ -146,27 +149,27 @@ def test_jobs_that_differ_in_the_grid_share_a_report() -> None:
         record(student=["c"], data={"name": "digits"}),
         {"experiment": "e", "keys": [], "refused": "no", "overrides": []},
     ]
-    (alike,) = sweep.groups(records)
-    settings = sweep.merged(alike)
+    (alike,) = sweep_report.groups(records)
+    settings = sweep_report.merged(alike)
     assert settings["eta_u"] == [0.25, 0.5]
     assert settings["seeds"] == [0, 1]
     assert settings["student"] == ["b", "c"]
     assert settings["data"] == {"name": "birds, digits", "birds.size": 9}
     assert [pair["data"] for pair in settings["pair"]] == ["birds", "digits"]
-    assert sweep.report_name(alike, records) == "birds+digits"
+    assert sweep_report.report_name(alike, records) == "birds+digits"
 
 
 def test_data_of_several_kinds_keep_their_words_and_their_files() -> None:
     birds = record(files={"birds": "11"})
     talk = record(data={"name": "talk"}, noun="text", files={"talk": "22"})
-    (alike,) = sweep.groups([birds, talk])
-    settings = sweep.merged(alike)
+    (alike,) = sweep_report.groups([birds, talk])
+    settings = sweep_report.merged(alike)
     assert settings["files"] == {"birds": "11", "talk": "22"}
     assert noun_of(settings, "birds") == "image"
     assert noun_of(settings, "talk") == "text"
     assert noun_of(settings) == "sample"
-    assert noun_of(sweep.merged([talk, talk])) == "text"
-    assert "noun" not in sweep.merged([birds, birds])
+    assert noun_of(sweep_report.merged([talk, talk])) == "text"
+    assert "noun" not in sweep_report.merged([birds, birds])
 
 
 def test_what_sets_jobs_apart_is_said_once(load: Load) -> None:
@@ -176,7 +179,7 @@ def test_what_sets_jobs_apart_is_said_once(load: Load) -> None:
         return record(**kept)
 
     records = [job_of(f"l2={l2}", f"tol={tol}") for l2 in (1e-3, 1e-2) for tol in (1e-6, 1e-5)]
-    names = [sweep.report_name([one], records) for one in records]
+    names = [sweep_report.report_name([one], records) for one in records]
     assert names == [
         f"birds,l2={l2},tol={tol}" for l2 in ("0.001", "0.01") for tol in ("1e-06", "1e-05")
     ]
@@ -184,9 +187,9 @@ def test_what_sets_jobs_apart_is_said_once(load: Load) -> None:
 
 def test_jobs_that_differ_elsewhere_do_not() -> None:
     records = [record(), record(l2=1.0), record(data={"name": "birds", "size": 20})]
-    found = sweep.groups(records)
+    found = sweep_report.groups(records)
     assert [len(alike) for alike in found] == [1, 1, 1]
-    names = [sweep.report_name(alike, records) for alike in found]
+    names = [sweep_report.report_name(alike, records) for alike in found]
     assert names == ["birds,size=9,l2=0.1", "birds,size=9,l2=1.0", "birds,size=20,l2=0.1"]
 
 
@@ -197,23 +200,23 @@ def read_from(files: str, **settings: Any) -> dict[str, Any]:
 def test_jobs_that_read_other_files_do_not_and_it_is_said() -> None:
     old, new = read_from("old"), read_from("new", eta_u=[0.25])
     records = [old, new, read_from("old", eta_u=[0.1])]
-    found = sweep.groups(records)
+    found = sweep_report.groups(records)
     assert found == [[old, records[2]], [new]]
-    assert sweep.changed(records) == ["birds"]
-    names = [sweep.report_name(alike, records) for alike in found]
+    assert sweep_report.changed(records) == ["birds"]
+    names = [sweep_report.report_name(alike, records) for alike in found]
     assert len(set(names)) == 2
     assert all(name.startswith("birds,files=") for name in names)
     # Other settings read other things: no file has changed.
     records = [read_from("old", image_size=32), read_from("new", image_size=64)]
-    assert sweep.changed(records) == []
-    assert [sweep.report_name([r], records) for r in records] == [
+    assert sweep_report.changed(records) == []
+    assert [sweep_report.report_name([r], records) for r in records] == [
         "birds,image_size=32",
         "birds,image_size=64",
     ]
     other = {**read_from("x"), "content": {"teacher c": "x"}}
-    assert len(sweep.groups([old, other])) == 1
+    assert len(sweep_report.groups([old, other])) == 1
     # A record of a version that did not keep what was read.
-    assert len(sweep.groups([old, record()])) == 1
+    assert len(sweep_report.groups([old, record()])) == 1
 
 
 @pytest.mark.parametrize(
@@ -244,10 +247,10 @@ def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
         "from w2s_groups.cli import main\n"
         "from w2s_groups.experiment import inputs\n"
         "load = inputs.load_features\n"
-        "def failing(dataset, cfg):\n"
+        "def failing(dataset, cfg, check):\n"
         "    if cfg.n_u == [60]:\n"
         "        raise OSError('the disk went away')\n"
-        "    return load(dataset, cfg)\n"
+        "    return load(dataset, cfg, check)\n"
         "inputs.load_features = failing\n"
         "main()\n"
     )

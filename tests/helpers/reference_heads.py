@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.heads.checks import check, check_features, check_init
 from w2s_groups.heads.newton import Q_STEPS
 from w2s_groups.heads.problem import (
     GCE,
@@ -20,9 +21,6 @@ from w2s_groups.heads.problem import (
     Head,
     Problem,
     Squared,
-    check,
-    check_features,
-    check_init,
     constant_head,
     linear,
     n_logits,

@@ -28,19 +28,21 @@ def test_metrics_are_those_of_risks() -> None:
 
 
 def test_the_worst_group_is_taken_draw_by_draw() -> None:
-    found = metric_estimates(Prediction(TEACHER, STUDENT, np.full(4, 10)), "worst_group", TWO)
-    np.testing.assert_allclose(found.teacher.mean, [0.55])
+    estimates = metric_estimates(Prediction(TEACHER, STUDENT, np.full(4, 10)), "worst_group", TWO)
+    np.testing.assert_allclose(estimates.teacher.mean, [0.55])
     # The worst of the groups' means would be 0.6: the worst group is not the same one each time.
     assert TEACHER.mean(axis=1).min() == pytest.approx(0.6)
-    np.testing.assert_allclose(found.gain.mean, [[0.05]])
-    np.testing.assert_allclose(found.gain_probability, [[0.75]])  # 0 in one draw, 0.1 in the other
+    np.testing.assert_allclose(estimates.gain.mean, [[0.05]])
+    np.testing.assert_allclose(
+        estimates.gain_probability, [[0.75]]
+    )  # 0 in one draw, 0.1 in the other
 
 
 def test_intervals_of_few_samples_hold_their_share_on_average() -> None:
     rng = np.random.default_rng(0)
     values, new = rng.standard_normal((4000, 64)), rng.standard_normal(4000)
-    found = interval_estimate(values)
-    share = ((new >= found.low) & (new <= found.high)).mean()
+    interval = interval_estimate(values)
+    share = ((new >= interval.low) & (new <= interval.high)).mean()
     assert share == pytest.approx(0.95, abs=4 * np.sqrt(0.95 * 0.05 / 4000))
 
 
@@ -58,13 +60,13 @@ def test_comparisons_count_cells_signs_and_draws() -> None:
     teacher = np.full((3, 1, 4), 0.7)
     student = np.stack([np.full((1, 2, 4), value) for value in (0.79, 0.8, 0.81)])
     student[:, :, 1] -= 0.12  # measured 0.68: a loss where a gain was predicted
-    found = compared_with_draws(P, teacher, student, "average", TWO)
-    assert found.teacher.near.tolist() == [True]
-    assert found.teacher.covered.tolist() == [1.0]
-    assert found.student.near.tolist() == [[True, False]]
-    np.testing.assert_allclose(found.student.covered, [[1 / 3, 0]])
-    assert found.clear.tolist() == [[True, True]]
-    assert found.right.tolist() == [[True, False]]
+    comparison = compared_with_draws(P, teacher, student, "average", TWO)
+    assert comparison.teacher.near.tolist() == [True]
+    assert comparison.teacher.covered.tolist() == [1.0]
+    assert comparison.student.near.tolist() == [[True, False]]
+    np.testing.assert_allclose(comparison.student.covered, [[1 / 3, 0]])
+    assert comparison.clear.tolist() == [[True, True]]
+    assert comparison.right.tolist() == [[True, False]]
 
 
 def test_a_level_outside_0_to_1_is_refused() -> None:

@@ -185,14 +185,14 @@ def test_accuracies_of_fitted_heads(pool: Population, request_: Request, l2: flo
     P = predict_logistic(pool, counts_l, counts_u, l2, l2, points=points(*at, TWO), samples=100)
     t, s = fitted(images(SIZE, TWO, "pool"), at, TWO, request_, l2, draws, CrossEntropy())
     for metric in ("average", "minority", "worst_group"):
-        found = compared_with_draws(P, t[:, None], s[:, None, None], metric, TWO)
-        for part in (found.teacher, found.student, found.gain):
+        comparison = compared_with_draws(P, t[:, None], s[:, None, None], metric, TWO)
+        for part in (comparison.teacher, comparison.student, comparison.gain):
             # 27 comparisons: three standard errors, not two.
             far = np.maximum(0.01, 3 * part.error)
             assert (abs(part.predicted - part.measured) < far).all(), (metric, part)
             # Share of independent draws inside a band that holds 95 %: four standard errors.
             assert abs(part.covered - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / draws)
-    assert bool((found.right == found.clear).all())
+    assert bool((comparison.right == comparison.clear).all())
 
 
 def test_the_same_seed_gives_the_same_samples_whatever_else_is_asked(pool: Population) -> None:

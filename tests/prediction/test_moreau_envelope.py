@@ -30,9 +30,9 @@ def test_a_drawn_row_is_at_its_proximal_point() -> None:
     target = torch.tensor([0.0, 1.0, 0.3, 0.9])[:, None].double()
     without = torch.linspace(-30, 30, 13).double()
     for delta in (0.1, 5.0, 1e3):
-        found = proximal_slope(without, target, torch.tensor(delta).double(), logistic)
-        z = without - delta * found
-        np.testing.assert_allclose(found, torch.sigmoid(z) - target, atol=1e-9)
+        slope = proximal_slope(without, target, torch.tensor(delta).double(), logistic)
+        z = without - delta * slope
+        np.testing.assert_allclose(slope, torch.sigmoid(z) - target, atol=1e-9)
 
 
 @pytest.mark.parametrize(("delta", "sd", "p"), ROWS)
@@ -52,14 +52,14 @@ def test_logistic_slope(delta: float, sd: float, p: float) -> None:
     known = torch.tensor([[-1.0, 3.0]]).double()
     envelope = moreau_envelope(known, *tensors, logistic)
     value, _ = envelope.at(known)
-    for k, found in zip(known[0].tolist(), value[0].tolist(), strict=True):
+    for k, got in zip(known[0].tolist(), value[0].tolist(), strict=True):
 
         def gap(v: float, k: float = k) -> float:
             return v - p * delta * mean(v) - k
 
         v = brentq(gap, k - 1, k + p * delta + 1, xtol=1e-7)
         # Seven nodes; a logistic curve as steep as the normal law is wide is the hardest for them.
-        assert found == pytest.approx(mean(v), abs=2e-3)
+        assert got == pytest.approx(mean(v), abs=2e-3)
     step = 1e-5
     up, down = (envelope.at(known + sign * step)[0] for sign in (1, -1))
     np.testing.assert_allclose((up - down) / (2 * step), envelope.at(known)[1], rtol=1e-5)

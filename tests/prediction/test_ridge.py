@@ -14,6 +14,7 @@ from w2s_groups.prediction.estimates import metric_estimates
 from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.ridge import predict
+from w2s_groups.prediction.ridge_retraining import Selection
 
 L2 = 0.05
 
@@ -47,14 +48,14 @@ def test_accuracies_of_fitted_heads(groups: Groups, request_: Request, draws: in
     pool, at = images(150, groups, "pool"), images(200, groups, "points")
     t, s = fitted(pool, at, groups, request_, L2, draws)
     for metric in ("average", "minority", "worst_group"):
-        found = compared_with_draws(P, t[:, None], s[:, None, None], metric, groups)
-        for part in (found.teacher, found.student, found.gain):
+        comparison = compared_with_draws(P, t[:, None], s[:, None, None], metric, groups)
+        for part in (comparison.teacher, comparison.student, comparison.gain):
             # 27 comparisons: three standard errors, not two.
             far = np.maximum(0.01, 3 * part.error)
             assert (abs(part.predicted - part.measured) < far).all(), (metric, part)
             # Share of independent draws inside a band that holds 95 %: four standard errors.
             assert abs(part.covered - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / draws)
-    assert bool((found.right == found.clear).all())
+    assert bool((comparison.right == comparison.clear).all())
 
 
 def test_rows_of_the_pool_stand_for_new_images() -> None:
@@ -81,12 +82,26 @@ def test_one_network_with_the_labelled_set_of_endless_data_gains_nothing() -> No
 
 def test_the_same_seed_gives_the_same_samples_whatever_else_is_asked() -> None:
     people = population(*images(60, TWO, "pool"), TWO)
-    mixes = np.array([[20, 5, 5, 20], [15, 10, 10, 15]])
-    both = predict(people, mixes, mixes[:1], L2, L2, samples=8)
-    one = predict(people, mixes[1:], mixes[:1], L2, L2, samples=8)
-    np.testing.assert_allclose(both.teacher[1], one.teacher[0], atol=1 / 60 + 1e-12)
+    mixes = np.array([[20, 5, 5, 20], [15, 10, 10, 15], [5, 30, 20, 5]])
+    selection, steps = Selection(0.5), []
+    every = predict(
+        people, mixes[:2], mixes, L2, L2, samples=8, selection=selection,
+        progress=lambda *done: steps.append(done),
+    )  # fmt: skip
+    assert steps == [(k, 8) for k in range(1, 9)]
+    assert every.student.shape == (2, 3, 8, 4)
+    near = 1 / 60 + 1e-12
+    for i, u in np.ndindex(2, 3):
+        one = predict(people, mixes[[i]], mixes[[u]], L2, L2, samples=8, selection=selection)
+        np.testing.assert_allclose(every.teacher[i], one.teacher[0], atol=near)
+        np.testing.assert_allclose(every.student[i, u], one.student[0, 0], atol=near)
+        # One image at the threshold of the selection changes a few decisions of its heads.
+        for name in ("retrained", "kept"):
+            got, want = getattr(every, name)[i, u], getattr(one, name)[0, 0]
+            assert np.abs(got - want).mean() < near
+    assert np.abs(every.student[0, 1] - every.student[1, 0]).max() > 2 * near
     other = predict(people, mixes, mixes[:1], L2, L2, samples=8, seed=1)
-    assert (other.teacher != both.teacher).any()
+    assert (other.teacher[:2] != every.teacher).any()
 
 
 def test_groups_in_another_order_give_the_same_numbers_up_to_their_noise() -> None:

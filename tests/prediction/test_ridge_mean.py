@@ -53,8 +53,8 @@ def test_the_whole_pool_has_one_head_and_no_variance(pool: Population) -> None:
     (head,) = solve.solve(sides, [Problem("student", rows, targets, Squared(), 0.01)], tol=1e-10)
     r = response(pool.student, torch.full((4,), 60), 0.01)
     assert float(residual_covariance(r).amplitude.abs().max()) == 0.0
-    found = mean_head(r, pool.targets)[:, 0].numpy()
-    np.testing.assert_allclose(found, np.append(head.coef[:, 0], head.intercept), atol=1e-7)
+    theta = mean_head(r, pool.targets)[:, 0].numpy()
+    np.testing.assert_allclose(theta, np.append(head.coef[:, 0], head.intercept), atol=1e-7)
 
 
 def test_rows_without_themselves_are_those_of_a_fit_without_them(pool: Population) -> None:

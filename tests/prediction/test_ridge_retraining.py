@@ -63,7 +63,7 @@ def test_the_whole_pool_has_one_retrained_student(
     taught = TWO.class_of[pool[2]][:, None] * 0.4 + 0.3 + 0.2 * rng.standard_normal((240, 2))
     seen, whole = points(*at, TWO).student, torch.full((4,), 60)
     selection = Selection(0.4, hard)
-    found = retrained(people, whole, torch.as_tensor(taught)[..., None], selection, seen)
+    samples = retrained(people, whole, torch.as_tensor(taught)[..., None], selection, seen)
     every = np.arange(240)
     for k in range(2):
         targets = np.column_stack([1 - taught[:, k], taught[:, k]])
@@ -75,13 +75,13 @@ def test_the_whole_pool_has_one_retrained_student(
             {"student": wide}, [Problem("student", rows, labels[rows], Squared(), L2)], tol=1e-10
         )
         np.testing.assert_allclose(
-            found.at_points[:, k, 0], predict_proba(head, at[1])[:, 1], atol=1e-4
+            samples.at_points[:, k, 0], predict_proba(head, at[1])[:, 1], atol=1e-4
         )
         share = np.bincount(pool[2][rows], minlength=4) / 60
-        np.testing.assert_allclose(found.kept[k], share, atol=1e-12)
+        np.testing.assert_allclose(samples.kept[k], share, atol=1e-12)
         outside = np.setdiff1d(every, rows)
         own = predict_proba(head, wide[outside])[:, 1]
-        np.testing.assert_allclose(found.loo[outside, k, 0], own, atol=1e-4)
+        np.testing.assert_allclose(samples.loo[outside, k, 0], own, atol=1e-4)
     # Leverages are those of the mean over samples: exact where all have selected the same.
     same = torch.as_tensor(taught[:, [1, 1]])[..., None]
     alone = retrained(people, whole, same, selection, seen)
@@ -104,7 +104,7 @@ def test_endless_data_give_the_retrained_student_of_the_population(
     people = population(narrow, wide, codes, TWO, sizes=np.full(4, np.inf))
     mix = np.array([1, 2, 2, 3])
     taught = people.targets[:, None].expand(-1, 2, -1)
-    found = retrained(
+    samples = retrained(
         people, torch.as_tensor(mix) * 10**10, taught, Selection(0.5), people.student.x
     )
     x, y = people.student.x.numpy(), people.targets[:, 0].numpy()
@@ -117,7 +117,7 @@ def test_endless_data_give_the_retrained_student_of_the_population(
     mask[order[np.cumsum(weight[order]) - weight[order] / 2 < 0.5]] = 2 * weight[0]
     mask = np.where(mask > 0, 2 * weight, 0)
     theta = np.linalg.solve(x.T @ (mask[:, None] * x) + penalty, x.T @ (mask * y))
-    np.testing.assert_allclose(found.at_points[:, 0, 0], x @ theta, atol=1e-3)
+    np.testing.assert_allclose(samples.at_points[:, 0, 0], x @ theta, atol=1e-3)
 
 
 def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,11 +130,11 @@ def test_without_noise_all_images_give_the_mean_student(monkeypatch: pytest.Monk
     targets = t[:, None].expand(-1, 2, -1)
     still = StudentSamples(targets, targets, torch.zeros(240, 2, dtype=torch.float64))
     covariance, every = residual_covariance(r), Selection(1.0, hard=False)
-    [found] = retrained_samples(covariance, counts, l2, [still], every, features.x)
+    [samples] = retrained_samples(covariance, counts, l2, [still], every, features.x)
     mean = features.x @ (r.Q @ (features.x.T @ (r.w[:, None] * t)))
-    np.testing.assert_allclose(found.at_points[:, 0], mean, atol=1e-4)
+    np.testing.assert_allclose(samples.at_points[:, 0], mean, atol=1e-4)
     without = t - (t - mean) / covariance.loo_divisor[:, None]
-    np.testing.assert_allclose(found.loo[:, 0], without, atol=1e-4)
+    np.testing.assert_allclose(samples.loo[:, 0], without, atol=1e-4)
 
 
 def run(groups: Groups, request: Request, selection: Selection, l2: float = L2) -> Prediction:
@@ -178,7 +178,7 @@ def measured(
         right = predict_proba(head, at).argmax(axis=1) == groups.class_of[there]
         return [right[there == g].mean() for g in range(G)]
 
-    found = []
+    runs = []
     for seed in range(draws):
         d = draw(groups, codes, np.full(C, 1 / C), request, seed)
         taught = predict_proba(
@@ -192,8 +192,8 @@ def measured(
         share = [
             np.bincount(codes[rows], minlength=G) for rows in (d.unlabelled[kept], d.unlabelled)
         ]
-        found.append([accuracy(student), accuracy(again), share[0] / share[1]])
-    students, retrained_, shares = np.array(found).transpose(1, 0, 2)
+        runs.append([accuracy(student), accuracy(again), share[0] / share[1]])
+    students, retrained_, shares = np.array(runs).transpose(1, 0, 2)
     return students, retrained_, shares
 
 
@@ -207,12 +207,14 @@ def test_retrained_fitted_heads(groups: Groups, request_: Request, draws: int) -
     students, again, shares = measured(groups, request_, 0.5, draws)
     pair = P.retraining()
     for metric in ("average", "minority", "worst_group"):
-        found = compared_with_draws(pair, students[:, None], again[:, None, None], metric, groups)
-        for part in (found.student, found.gain):
+        comparison = compared_with_draws(
+            pair, students[:, None], again[:, None, None], metric, groups
+        )
+        for part in (comparison.student, comparison.gain):
             far = np.maximum(0.01, 3 * part.error)
             assert (abs(part.predicted - part.measured) < far).all(), (metric, part)
             assert abs(part.covered - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / draws)
-        assert bool((found.right == found.clear).all())
+        assert bool((comparison.right == comparison.clear).all())
     error = shares.std(axis=0, ddof=1) / np.sqrt(draws)
     assert P.kept is not None
     off = P.kept[0, 0].mean(axis=0) - shares.mean(axis=0)

@@ -12,9 +12,9 @@ import pytest
 from tables import grid_table
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.experiment import job
+from w2s_groups.experiment import settings as of_report
 from w2s_groups.reports import leaderboard, places, rebuild
-from w2s_groups.schema import config
+from w2s_groups.schema.cells import cells
 from w2s_groups.schema.config import Config
 
 METHODS = {"teacher": {"l2": 0.001}, "w2s": {"l2": 0.001}, "selective": {"l2": 0.001, "keep": 0.5}}
@@ -169,7 +169,7 @@ def test_the_experiments_as_shipped_go_on_in_their_committed_folders(
     experiment, data = page.parts[-3:-1]
     cfg = load(f"experiment={experiment}", f"data={data}")
     original = 0.5 if cfg.eta_o is None else cfg.eta_o
-    now = job._settings(cfg, config.cells(cfg, original), original) | {"class_priors": None}
+    now = of_report.asked(cfg, cells(cfg, original), original) | {"class_priors": None}
     there = places.held(page.parent)
     assert there
     assert places.apart(places.question(now), places.question(there)) == {}

@@ -16,6 +16,7 @@ from w2s_groups.data import DATASETS
 from w2s_groups.finetuning import TUNINGS
 from w2s_groups.methods import METHODS
 from w2s_groups.schema import config
+from w2s_groups.schema.cells import cells
 
 Load = Callable[..., config.Config]
 
@@ -24,12 +25,12 @@ def test_the_default_is_whole(load: Load) -> None:
     cfg = load()
     assert cfg.data.name == "birds_mammals"
     assert list(cfg.methods) == ["teacher", "w2s", "selective", "baseline", "ceiling"]
-    assert len(config.cells(cfg, 0.5)) == 2 * 4 * 10
+    assert len(cells(cfg, 0.5)) == 2 * 4 * 10
 
 
 def test_lists_cross_inside_one_run_and_scalars_are_lists_of_one(load: Load) -> None:
     cfg = load("eta_l=[0.05,0.5]", "eta_u=0.2", "n_l=[100,200]", "seeds=[3]")
-    requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in config.cells(cfg, 0.5)]
+    requests = [(c.request.n_l, c.request.eta_l, c.seed) for c in cells(cfg, 0.5)]
     assert requests == [(100, 0.05, 3), (100, 0.5, 3), (200, 0.05, 3), (200, 0.5, 3)]
 
 
@@ -47,10 +48,10 @@ def test_lists_of_networks_give_every_pair_of_different_ones(load: Load) -> None
 
 def test_original_is_the_fraction_that_it_is_given_or_the_datas_own(load: Load) -> None:
     cfg = load("eta_l=[original,0.5]", "eta_u=original")
-    etas = {(c.request.eta_l, c.request.eta_u) for c in config.cells(cfg, 0.03)}
+    etas = {(c.request.eta_l, c.request.eta_u) for c in cells(cfg, 0.03)}
     assert etas == {(0.03, 0.03), (0.5, 0.03)}
     with pytest.raises(InputError, match=r"eta_l.*repeats"):
-        config.cells(cfg, 0.5)
+        cells(cfg, 0.5)
 
 
 def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> None:
@@ -267,8 +268,8 @@ def test_every_registered_name_has_its_yaml_and_no_yaml_is_left_over(group: str)
 )
 def test_every_experiment_composes(load: Load, experiment: str) -> None:
     cfg = load(f"experiment={experiment}")
-    cells = config.cells(cfg, 0.02)
-    assert all(math.isfinite(cell.request.eta_l) for cell in cells)
+    grid = cells(cfg, 0.02)
+    assert all(math.isfinite(cell.request.eta_l) for cell in grid)
 
 
 def test_the_conf_folder_is_found() -> None:

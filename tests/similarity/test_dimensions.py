@@ -120,6 +120,21 @@ def test_group_dimensions_of_the_model_are_recovered() -> None:
     assert abs(found.p_sw.value - p_sw) < max(4 * found.p_sw.error, 0.05)
 
 
+def test_a_report_has_the_overlap_of_all_samples_and_the_scatter_of_repeated_ones() -> None:
+    """The jackknife's standard error of CKA against the scatter over 40 independent samples."""
+    reports = []
+    for seed in range(40):
+        w, s = features(200, 4, 3, 1, seed)
+        codes = np.arange(200) % 4
+        reports.append(pair_report(w, s + 0.3 * w[:, :3], codes, GROUPS, seed=0, fraction=1.0))
+        whole = canonical(w, s + 0.3 * w[:, :3])
+        assert reports[-1].d_sw_canonical.value == pytest.approx(whole.raw)
+        assert reports[-1].d_sw_corrected.value == pytest.approx(whole.corrected)
+        assert reports[-1].chance_canonical == whole.chance == 4 * 3 / 200
+    scatter = np.std([report.cka.value for report in reports], ddof=1)
+    assert np.mean([report.cka.error for report in reports]) == pytest.approx(scatter, rel=0.4)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -8,10 +8,11 @@ import torch
 from scipy.stats import binom
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.intervals import mean_interval
 from w2s_groups.theory.limits import Limits, exact_limits
-from w2s_groups.theory.model import GroupModel
+from w2s_groups.theory.model import GroupModel, Side
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.simulate import Case, Risks, Simulation, excess_risk, simulate
 
@@ -115,6 +116,38 @@ def test_same_span_student_is_its_teacher_at_finite_size():
     shared = Simulation(20, 200, (0.0, 0.4), ETA_T, 0, tol=1e-9)
     risks = one_case(model, 150, (0.1, 0.5), shared, [0, 1])
     assert np.abs(risks.gain).max() < 1e-7 * risks.teacher.max()
+
+
+def test_a_replicate_is_ridge_regression_on_its_draws():
+    model = model_with_overlap(p_w=3, cos=[0.5], mu_w=1.0, mu_s=0.5, sigma_xi=0.7, sigma_y=0.9)
+    d_z, n, N, eta_l, eta_u = 8, 60, 50, 0.1, 0.3
+    shared = Simulation(d_z, n, (eta_u,), ETA_T, 4, alpha_w=0.3, alpha_s=0.02, tol=1e-10)
+    risks = one_case(model, N, (eta_l,), shared, [2])
+
+    def features(part: str, side: Side, size: int, eta: float) -> tuple[np.ndarray, np.ndarray]:
+        name = f"gaussian/replicate 2/{part}"
+        z = torch.cat([z for _, z in shared.rows(name, size).blocks(torch.float64)]).numpy()
+        psi = shared.psi(model, side, size, eta, name).numpy()
+        return z, (psi[:, :, None] * z[:, None, :]).reshape(size, -1)
+
+    def ridge(phi: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+        return np.linalg.solve(
+            phi.T @ phi / len(y) + alpha * np.eye(phi.shape[1]), phi.T @ y / len(y)
+        )
+
+    z, phi = features("labelled", "teacher", n, eta_l)
+    noise = stream(4, "gaussian/replicate 2/labelled/epsilon").standard_normal(n)
+    teacher = ridge(phi, z @ model.beta_star(d_z) + model.sigma_y * noise, 0.3)
+    pseudo = features("unlabelled", "teacher", N, eta_u)[1] @ teacher
+    student = ridge(features("unlabelled", "student", N, eta_u)[1], pseudo, 0.02)
+    for side, theta, ran in (
+        ("teacher", teacher, risks.teacher[0, 0]),
+        ("student", student, risks.student[0, 0, 0]),
+    ):
+        error = theta.reshape(-1, d_z)
+        error[0] -= model.beta_star(d_z)
+        expected = [np.sum(A * (error @ error.T)) for A in model.test_moments(side, ETA_T)]
+        np.testing.assert_allclose(ran, expected, rtol=1e-8)
 
 
 def test_p_w_1_has_its_closed_form_at_finite_size():

@@ -19,7 +19,8 @@ from w2s_groups.cli.errors import refuse_unknown
 from w2s_groups.cli.hydra_config import conf_dir
 from w2s_groups.cli.refusals import missing_extra, sentence
 from w2s_groups.core.errors import InputError, unknown_name
-from w2s_groups.schema.config import CROSSED, Config
+from w2s_groups.core.roles import CROSSED, names
+from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
 
 _FOLDERS = ("experiment_name", "data.name")
@@ -194,7 +195,7 @@ def _several(override: Override, is_group: bool, config_name: str) -> InputError
     value = text.partition("=")[2]
     in_one_job = {f.name for f in fields(Config) if f.type == "Any"} | {"methods"}
     takes_list = "." in key or key not in {f.name for f in fields(Config)} or key in in_one_job
-    if config_name == "plan" and key in CROSSED:
+    if config_name == "plan" and key in names(Config, *CROSSED):
         takes_list = False
     also = ""
     if takes_list and not is_group and isinstance(override.value(), ChoiceSweep):

@@ -1,4 +1,4 @@
-"""The one exception that a user's mistake raises, and the wording of its commonest form."""
+"""The exception that a user's mistake raises, and the wording of its commonest forms."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ class InputError(ValueError):
 
 
 _ALIKE = str.maketrans("1I0O", "lloo")  # characters that are easily read as another
+
+
+class MemoryLimitError(InputError):
+    """A limit on working memory is too small for one step. limit, need: bytes.
+
+    what: the step, such as "one student head on 300 rows needs".
+    """
+
+    def __init__(self, limit: int, what: str, need: int) -> None:
+        super().__init__(
+            f"memory_limit={limit} bytes is too small: {what} {need}; raise it to at least that"
+        )
+        self.what, self.need = what, need
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:

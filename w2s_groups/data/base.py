@@ -170,16 +170,12 @@ def check_fraction(field: str, value: float) -> None:
         raise InputError(f"{field}={value} must lie between 0 and 1; change it")
 
 
-# Metadata of a field that says where data are on this machine, or how they are checked there: it
-# plays no part in what the data are, so that no key and no report holds it.
-LOCAL = {"role": "local"}
-
-
 @dataclass
 class DatasetConfig(ABC):
     """Settings of a dataset: the fields of a subclass are its keys under `data`.
 
-    name: of the dataset, in results and reports.
+    name: of the dataset, in results and reports. A field that says where data are on this machine,
+    or how they are checked there, has that role (core.roles): no key and no report holds it.
     """
 
     name: str = MISSING
@@ -200,8 +196,3 @@ class DatasetConfig(ABC):
         None where there is no such setting, or it is set already.
         """
         return None
-
-    @classmethod
-    def local_fields(cls) -> tuple[str, ...]:
-        """Names of the fields that differ between machines."""
-        return tuple(part.name for part in fields(cls) if part.metadata == LOCAL)

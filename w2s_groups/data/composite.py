@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from w2s_groups.data.base import LOCAL, ImageDataset
+from w2s_groups.core.roles import Role, role
+from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.compositing.dataset import Settings, compose
 from w2s_groups.data.compositing.sources import sources_in
 from w2s_groups.data.files.cache import Progress, silent
@@ -21,8 +22,8 @@ class Composite(Settings):
     minority: (y, a) pairs; empty means a != y.
     """
 
-    cutouts: dict[str, str] = field(default=MISSING, metadata=LOCAL)
-    backgrounds: dict[str, str] = field(default=MISSING, metadata=LOCAL)
+    cutouts: dict[str, str] = role(Role.place)
+    backgrounds: dict[str, str] = role(Role.place)
     minority: list[list[int]] = MISSING
 
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:

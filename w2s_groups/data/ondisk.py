@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.roles import Role, role
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import (
-    LOCAL,
     TEST,
     TRAIN,
     VAL,
@@ -57,12 +57,12 @@ class OnDisk(DatasetConfig):
     shared: what to do about test images that are also in the pool, under any name.
     """
 
-    root: str | None = field(default=MISSING, metadata=LOCAL)
-    archive: str | None = field(default=MISSING, metadata=LOCAL)
+    root: str | None = role(Role.place)
+    archive: str | None = role(Role.place)
     pool: Pool = MISSING
     split_seed: int = MISSING
     test_fraction: float = MISSING
-    shared: Shared = field(default=MISSING, metadata=LOCAL)
+    shared: Shared = role(Role.conduct)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
 

@@ -18,12 +18,15 @@ from w2s_groups.prediction.population import Points, points, population
 from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
 from w2s_groups.prediction.table import Mix
-from w2s_groups.schema.config import HeadKind
+from w2s_groups.schema.choices import HeadKind
 
 
 class Engine:
-    """samples: of each cell's draws. device: where the products run. head: logistic or else ridge,
-    that are predicted."""
+    """Predicts heads on the samples of one pool.
+
+    samples: of each cell's draws. device: where the products run. head: logistic heads are
+    predicted as such, others as ridge heads.
+    """
 
     def __init__(self, pool: Pool, samples: int, device: str, head: HeadKind) -> None:
         self.pool, self.samples, self.device = pool, samples, device
@@ -35,7 +38,7 @@ class Engine:
         )  # fmt: skip
 
     def test(self) -> Points:
-        """The test images as points that accuracies are read from."""
+        """The test images, as points at which accuracies are predicted."""
         pool, rows = self.pool, self.pool.test
         return points(
             pool.features["teacher"][rows], pool.features["student"][rows], pool.codes[rows],
@@ -72,12 +75,14 @@ class Engine:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            found = run(
+            predicted = run(
                 self.population, self._counts(labelled), self._counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
                 samples=finer * self.samples, progress=progress,
             )  # fmt: skip
-        rows = table.predictions(found, labelled, unlabelled, self.pool.groups, self.pool.priors)
+        rows = table.predictions(
+            predicted, labelled, unlabelled, self.pool.groups, self.pool.priors
+        )
         return rows.assign(alpha=alpha)
 
     def _counts(self, mixes: Iterable[Mix]) -> NDArray[np.int64]:

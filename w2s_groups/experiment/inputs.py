@@ -1,4 +1,4 @@
-"""From a configuration to arrays: dataset, features of every network, pool."""
+"""From a configuration to arrays: the dataset, and features of every network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,11 @@ from w2s_groups.data.shared import sentences
 from w2s_groups.features import extraction, precomputed, texts
 from w2s_groups.schema.config import Config
 
-Side = tuple[str, str]  # "teacher" or "student", and the network
+Network = tuple[str, str]  # "teacher" or "student", and the network's name
 Extract = Callable[[], extraction.Features]
+Check = Callable[[Callable[[str, str], int]], None]  # of what gives the width by side and name
+
+_FILE = "the features of"  # in the sentence on shared samples, where those of a file are compared
 
 log = logging.getLogger("w2s_groups")
 
@@ -56,13 +60,13 @@ def load_dataset(cfg: Config) -> Dataset:
     Images and texts are sorted by what they are: a table that lists the same ones in another order
     gives the same features, draws, folds and keys.
     """
-    with alone(cfg, f"data {cfg.data.name}"), Steps() as steps:
+    with one_at_a_time(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
     return dataset.in_order()
 
 
 @contextmanager
-def alone(cfg: Config, what: str) -> Iterator[None]:
+def one_at_a_time(cfg: Config, what: str) -> Iterator[None]:
     """One process at a time builds `what` below the cache; the others wait, then find it there.
 
     The system frees the lock of a process that dies.
@@ -82,60 +86,126 @@ def alone(cfg: Config, what: str) -> Iterator[None]:
         lock.release()
 
 
-def load_features(
-    dataset: Dataset, cfg: Config
-) -> tuple[dict[Side, NDArray[np.float32]], NDArray[np.bool_], dict[Side, str], str]:
-    """Features by (side, network), the rows that could be read, a key for their content, and how
-    many test samples are also in the pool ("" for none). InputError for them if data.shared=stop.
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Features of every network. matrices: (side, network) -> (N, d); content: -> key of its own.
+
+    usable: (N,) samples that could be read. shared: sentence on the test samples that are also in
+    the pool, "" for none.
     """
-    usable = np.ones(len(dataset.y), dtype=bool)
+
+    matrices: dict[Network, NDArray[np.float32]]
+    usable: NDArray[np.bool_]
+    content: dict[Network, str]
+    shared: str
+
+
+def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: None) -> Loaded:
+    """Features of every network of cfg, computed where the cache lacks them.
+
+    check: called before any is computed, with what gives the width of a side's network. Raises
+    InputError if data.shared=stop and test samples are also in the pool.
+    """
     if isinstance(dataset, FeatureDataset):
-        if len(cfg.pairs) > 1:
-            raise InputError(
-                f"data={dataset.name} brings the features of one teacher and one student: "
-                f"teacher={cfg.teacher}, student={cfg.student} name more; give one of each"
-            )
-        own = {
-            (side, name): dataset.features[side]
-            for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
-        }
-        return own, usable, {key: f"{dataset.key} {key[0]}" for key in own}, ""
+        return _own_features(dataset, cfg, check)
     assert isinstance(dataset, Listed)
-    names = dict.fromkeys(name for pair in cfg.pairs for name in pair)
-    # All are looked up before any is used: a wrong name must not wait for the others' features.
+    sources = _sources(dataset, cfg)
+    sentence = _shared(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
+    check(lambda side, name: sources.width(name))
+    usable = np.ones(len(dataset.y), dtype=bool)
+    matrices, content = {}, {}
+    for name in _names(cfg):
+        with one_at_a_time(cfg, f"features {name} of {dataset.name}"):
+            features = sources.ready.get(name) or sources.extract[name]()
+        for side in ("teacher", "student"):
+            matrices[side, name], content[side, name] = features.matrix, features.key
+        usable[[index for index, *_ in features.bad]] = False
+    if not usable.all():
+        left_out = (~usable).sum()
+        log.warning("%d unreadable %ss are left out of every draw", left_out, dataset.NOUN)
+        sentence = _shared(dataset, cfg, sources, usable)
+    if sentence:
+        log.warning("%s, %s", *sentence)
+    return Loaded(matrices, usable, content, sentence[0] if sentence else "")
+
+
+def _names(cfg: Config) -> list[str]:
+    """Every network of a pair, once."""
+    return list(dict.fromkeys(name for pair in cfg.pairs for name in pair))
+
+
+def _own_features(dataset: FeatureDataset, cfg: Config, check: Check) -> Loaded:
+    """Features that the data are."""
+    if len(cfg.pairs) > 1:
+        raise InputError(
+            f"data={dataset.name} brings the features of one teacher and one student: "
+            f"teacher={cfg.teacher}, student={cfg.student} name more; give one of each"
+        )
+    own = {
+        (side, name): dataset.features[side]
+        for side, (name,) in (("teacher", cfg.teacher), ("student", cfg.student))
+    }
+    check(lambda side, name: own[side, name].shape[1])
+    usable = np.ones(len(dataset.y), dtype=bool)
+    return Loaded(own, usable, {key: f"{dataset.key} {key[0]}" for key in own}, "")
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Where the features of each network come from. ready: read from a file of features.
+
+    networks: those that compute them, by `extract`. hashes: of the samples, None of one that
+    cannot be read; of: which those are, in the sentence on shared samples.
+    """
+
+    ready: dict[str, extraction.Features]
+    networks: Mapping[str, backbones.Backbone | backbones.TextEncoder]
+    extract: Mapping[str, Extract]
+    hashes: list[str | None]
+    of: str
+
+    def width(self, name: str) -> int:
+        """Features of a network. Loads it, unless they come from a file."""
+        ready = self.ready.get(name)
+        return self.networks[name].width if ready is None else ready.matrix.shape[1]
+
+
+def _sources(dataset: Listed, cfg: Config) -> _Sources:
+    """All are looked up before any is used: a wrong name must not wait for the others' features."""
     ready = {
         name: precomputed.read(
             name, dataset.files, cfg.on_bad_image.value, noun=dataset.NOUN, listed=dataset.listed
         )
-        for name in names
+        for name in _names(cfg)
         if precomputed.is_features(name)
     }
-    extract, hashes = _extractors(dataset, cfg, [name for name in names if name not in ready])
-    what = ""
-    if hashes is None:
-        (first, *_), what = ready.values(), "the features of"
-        hashes = _row_hashes(first.matrix)
-    found_in_pool = sentences(dataset, hashes, what)
-    if found_in_pool and isinstance(cfg.data, OnDisk) and cfg.data.shared is Shared.stop:
+    wanted = [name for name in _names(cfg) if name not in ready]
+    networks: dict[str, backbones.Backbone | backbones.TextEncoder] = {
+        name: backbones.get_encoder(name)
+        if isinstance(dataset, TextDataset)
+        else backbones.get_backbone(name, cfg.image_size)
+        for name in wanted
+    }
+    if not networks:
+        return _Sources(ready, {}, {}, _row_hashes(next(iter(ready.values())).matrix), _FILE)
+    return _Sources(ready, networks, *_extractors(dataset, cfg, networks), "")
+
+
+def _shared(
+    dataset: Listed, cfg: Config, sources: _Sources, usable: NDArray[np.bool_]
+) -> tuple[str, str] | None:
+    """Two parts of a sentence on the usable test samples that are also in the pool, if any are.
+
+    InputError for them if data.shared=stop.
+    """
+    hashes = [known if usable[row] else None for row, known in enumerate(sources.hashes)]
+    parts = sentences(dataset, hashes, sources.of)
+    if parts and isinstance(cfg.data, OnDisk) and cfg.data.shared is Shared.stop:
         raise InputError(
-            f"data.shared=stop: {found_in_pool[0]}, {', '.join(found_in_pool[1:])}; take them out "
+            f"data.shared=stop: {parts[0]}, {', '.join(parts[1:])}; take them out "
             "of one of the two, or set data.shared=report"
         )
-    matrices, content = {}, {}
-    for name in names:
-        with alone(cfg, f"features {name} of {dataset.name}"):
-            found = ready.get(name) or extract[name]()
-        for side in ("teacher", "student"):
-            matrices[side, name], content[side, name] = found.matrix, found.key
-        usable[[index for index, *_ in found.bad]] = False
-    if not usable.all():
-        left_out = (~usable).sum()
-        log.warning("%d unreadable %ss are left out of every draw", left_out, dataset.NOUN)
-        hashes = [known if usable[row] else None for row, known in enumerate(hashes)]
-        found_in_pool = sentences(dataset, hashes, what)
-    if found_in_pool:
-        log.warning("%s, %s", *found_in_pool)
-    return matrices, usable, content, found_in_pool[0] if found_in_pool else ""
+    return parts
 
 
 def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
@@ -147,13 +217,13 @@ def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
 
 
 def _extractors(
-    dataset: Listed, cfg: Config, names: Sequence[str]
-) -> tuple[dict[str, Extract], list[str | None] | None]:
-    """What gives the features of each network, and hashes of the images or texts, None without a
-    network to read them. All networks are looked up before any image is read.
-    """
-    cache = Path(cfg.cache_dir).absolute()
+    dataset: Listed,
+    cfg: Config,
+    networks: Mapping[str, backbones.Backbone | backbones.TextEncoder],
+) -> tuple[dict[str, Extract], list[str | None]]:
+    """What computes the features of each network, and hashes of the images or texts."""
     how: dict[str, Any] = {
+        "cache_dir": Path(cfg.cache_dir).absolute(),
         "batch_size": cfg.batch_size,
         "workers": cfg.workers,
         "device": cfg.device,
@@ -162,22 +232,15 @@ def _extractors(
         "progress": True,
     }
     if isinstance(dataset, TextDataset):
-        encoders: dict[str, Extract] = {
-            name: partial(texts.extract_texts, dataset, backbones.get_encoder(name), cache, **how)
-            for name in names
-        }
-        return encoders, _known(texts.contents(dataset))
+        extract: Callable[..., extraction.Features] = partial(texts.extract_texts, dataset, **how)
+        return {name: partial(extract, net) for name, net in networks.items()}, _known(
+            texts.contents(dataset)
+        )
     assert isinstance(dataset, ImageDataset)
-    found = {name: backbones.get_backbone(name, cfg.image_size) for name in names}
-    if not found:
-        return {}, None
     files = dataset.root, dataset.files
-    how["content"] = content = extraction.contents(*files, cfg.workers)
-    extract = extraction.extract
-    ready: dict[str, Extract] = {
-        name: partial(extract, *files, found[name], cache, **how) for name in names
-    }
-    return ready, _known(content)
+    content = extraction.contents(*files, cfg.workers)
+    extract = partial(extraction.extract, *files, content=content, **how)
+    return {name: partial(extract, net) for name, net in networks.items()}, _known(content)
 
 
 def _known(content: Sequence[str]) -> list[str | None]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +30,14 @@ def accuracy(
 
     drawn: the draws of each cell and its seed. heads: method -> its own problem and that head.
     """
-    found: list[dict[str, float]] = [{} for _ in drawn]
+    shares: list[dict[str, float]] = [{} for _ in drawn]
     left: list[tuple[int, str, list[NDArray[np.bool_]]]] = []
     asked: list[Problem] = []
     for i, (draws, seed) in enumerate(drawn):
         fold: NDArray[np.int64] | None = None
         for name, (problem, head) in heads[i].items():
             if not np.isin(draws.labelled, problem.rows).any():
-                found[i][name] = float(_right(head, draws, np.ones(len(draws.labelled), bool)))
+                shares[i][name] = float(_right(head, draws, np.ones(len(draws.labelled), bool)))
                 continue
             fold = folds(draws, seed) if fold is None else fold
             parts = [fold == k for k in range(int(fold.max()) + 1)]
@@ -47,9 +46,9 @@ def accuracy(
     answers = iter(fit(asked) if asked else [])
     for i, name, parts in left:
         draws = drawn[i][0]
-        shares = [_right(next(answers), draws, part) * part.sum() for part in parts]
-        found[i][name] = float(sum(shares) / len(draws.labelled))
-    return found
+        right = [_right(next(answers), draws, part) * part.sum() for part in parts]
+        shares[i][name] = float(sum(right) / len(draws.labelled))
+    return shares
 
 
 def _right(head: Fitted, draws: Draws, part: NDArray[np.bool_]) -> float:
@@ -75,14 +74,3 @@ def without(problem: Problem, rows: NDArray[np.int64]) -> Problem:
     return replace(
         problem, rows=problem.rows[stays], targets=problem.targets[stays], weights=weights
     )
-
-
-def atoms(of_cell: Mapping[str, float], n: int) -> list[dict[str, Any]]:
-    """Rows of the long table, of no group: n labelled images each."""
-    return [
-        {
-            "method": name, "split": "labelled", "metric": "accuracy", "group": "all", "y": -1,
-            "a": -1, "minority": False, "value": value, "n": n,
-        }
-        for name, value in of_cell.items()
-    ]  # fmt: skip

@@ -1,8 +1,8 @@
 """Finished cells to TensorBoard, MLflow or W&B: Hydra callbacks, off unless one is asked for.
 
 `hydra/callbacks=tensorboard` (or mlflow, wandb) writes one run a cell when its job ends, in the
-process that ran it. The store stays the one source: a logger reads it, and what a logger can't
-write is written when the same command is run again.
+process that ran it. The store stays the one source: a logger reads it, and a cell that a logger
+cannot write is written when the same command is run again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIELDS = (*SETUP, *POINT, "seed")
 
 
 class Logger(Callback):
-    """Writes cells somewhere, each once. A subclass says what it needs and how it writes one."""
+    """Writes cells somewhere, each once. A subclass names its module and writes one cell."""
 
     module: ClassVar[str]  # that has to be there; the extra that brings it has its name
 
@@ -41,15 +41,18 @@ class Logger(Callback):
     def write(
         self, experiment: str, key: str, fields: dict[str, Any], values: dict[str, float]
     ) -> None:
-        """Write one cell instead of whatever part of it is there. values: as values_of gives."""
+        """Write one cell in place of any part of it that is there. values: as values_of gives."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse before any work if the package is not installed."""
         self._check()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse before any work if the package is not installed."""
         self._check()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        """Write the cells of a finished job that are not written yet."""
         if job_return.status is not JobStatus.COMPLETED or not job_return.return_value:
             return
         folder = Path(job_return.return_value["folder"])
@@ -74,8 +77,8 @@ class Logger(Callback):
 def values_of(rows: Any) -> dict[str, float]:
     """method/split/metric/group -> value of one cell's rows of the long table; no absent group."""
     names = rows["method"] + "/" + rows["split"] + "/" + rows["metric"] + "/" + rows["group"]
-    found = zip(names, rows["value"], strict=True)
-    return {name: float(value) for name, value in found if value == value}
+    values = zip(names, rows["value"], strict=True)
+    return {name: float(value) for name, value in values if value == value}
 
 
 def _plain(value: Any) -> Any:
@@ -91,11 +94,13 @@ class TensorBoard(Logger):
         self.dir = dir
 
     def place(self) -> str:
+        """See Logger."""
         return str(Path(self.dir).absolute())
 
     def write(
         self, experiment: str, key: str, fields: dict[str, Any], values: dict[str, float]
     ) -> None:
+        """See Logger."""
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
@@ -117,24 +122,26 @@ class MLflow(Logger):
         self.uri = uri
 
     def place(self) -> str:
+        """See Logger."""
         return self.uri
 
     def write(
         self, experiment: str, key: str, fields: dict[str, Any], values: dict[str, float]
     ) -> None:
+        """See Logger."""
         from mlflow import MlflowClient, MlflowException
         from mlflow.entities import Metric, Param
 
         client = MlflowClient(self.uri)
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
+        logged = client.get_experiment_by_name(experiment)
+        if logged is None:
             with suppress(MlflowException):  # another job was faster
                 client.create_experiment(experiment)
-            found = client.get_experiment_by_name(experiment)
-        assert found is not None
-        for part in client.search_runs([found.experiment_id], f"tags.cell = '{key}'"):
+            logged = client.get_experiment_by_name(experiment)
+        assert logged is not None
+        for part in client.search_runs([logged.experiment_id], f"tags.cell = '{key}'"):
             client.delete_run(part.info.run_id)
-        run = client.create_run(found.experiment_id, tags={"cell": key}, run_name=key)
+        run = client.create_run(logged.experiment_id, tags={"cell": key}, run_name=key)
         now = time.time_ns() // 10**6
         # Its names hold no other characters than these.
         metrics = [
@@ -157,11 +164,13 @@ class WandB(Logger):
         self.project, self.mode, self.dir = project, mode, dir
 
     def place(self) -> str:
+        """See Logger."""
         return f"{self.project} {self.mode} {Path(self.dir).absolute()}"
 
     def write(
         self, experiment: str, key: str, fields: dict[str, Any], values: dict[str, float]
     ) -> None:
+        """See Logger."""
         import wandb
 
         Path(self.dir).mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
+from w2s_groups.results import store
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +34,35 @@ class Pool:
 
     @property
     def n_classes(self) -> int:
+        """C, the number of classes."""
         return len(self.groups.class_names)
 
     def width(self, side: str) -> int:
         """Features of a side that vary over the drawable rows; constant ones are 0."""
         return int(self.features[side][self.drawable].any(axis=0).sum())
+
+    def digest(self) -> str:
+        """Stands for the group of each sample, and for which of them may be drawn."""
+        return store.digest([self.codes.tolist(), self.drawable.tolist(), self.test.tolist()])
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A teacher and a student. networks: side -> name; features: -> (N, d); content: -> its key.
+
+    pool: the usable rows, from which cells are drawn. rows: the pool's digest.
+    """
+
+    networks: Mapping[str, str]
+    features: Mapping[str, NDArray[np.float32]]
+    content: Mapping[str, str]
+    pool: Pool
+    rows: str
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Side -> features that vary."""
+        return {side: self.pool.width(side) for side in self.networks}
 
 
 def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -52,7 +77,7 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 def affine(
     matrix: NDArray[np.float32], drawable: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """mean (d,) and scale (d,) of `standardise`: (x - mean) * scale."""
+    """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale."""
     reference = np.asarray(matrix[drawable], dtype=np.float64)
     mean, std = reference.mean(axis=0), reference.std(axis=0)
     # A column that varies by rounding alone carries nothing and must not be blown up.
@@ -66,7 +91,7 @@ def make_pool(
     usable: NDArray[np.bool_],
     class_balance: str,
 ) -> Pool:
-    """The usable rows alone, features (N, d) per side standardised."""
+    """The usable rows, features (N, d) per side standardised."""
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
     return Pool(

@@ -1,9 +1,9 @@
-"""What fits the heads of a run: the one place that knows every kind of head."""
+"""The solver of a run's heads: the one place that knows every kind of head."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups import backbones
-from w2s_groups.core.errors import InputError
+from w2s_groups.core.errors import InputError, MemoryLimitError
 from w2s_groups.core.machine import cores
 from w2s_groups.core.progress import Steps
+from w2s_groups.core.roles import plain
 from w2s_groups.data.base import Dataset, ImageDataset
-from w2s_groups.experiment import inputs
+from w2s_groups.experiment import inputs, memory_limit
 from w2s_groups.experiment.block import Solver
-from w2s_groups.experiment.pool import Pool, affine
+from w2s_groups.experiment.pool import Pair, affine
 from w2s_groups.finetuning.pixels import Pixels
 from w2s_groups.finetuning.solver import Side, Tuner
 from w2s_groups.heads import mlp, solve
 from w2s_groups.heads.kernels import Kernels
+from w2s_groups.heads.problem import Predictor, Problem
 from w2s_groups.heads.training import Schedule
-from w2s_groups.schema.config import Config, HeadKind, plain
+from w2s_groups.schema.choices import HeadKind
+from w2s_groups.schema.config import Config
 
 
 def by_steps(cfg: Config) -> bool:
@@ -51,31 +54,26 @@ def of(
         sides(),
         cfg.tuned,
         Path(cfg.cache_dir).absolute() / "finetuned",
-        partial(inputs.alone, cfg),
+        partial(inputs.one_at_a_time, cfg),
         device,
         cfg.precision.value,
         steps,
     )
 
 
-def sides(
-    cfg: Config,
-    dataset: Dataset,
-    usable: NDArray[np.bool_],
-    pool: Pool,
-    networks: Mapping[str, tuple[str, NDArray[np.float32], str]],
-) -> dict[str, Side]:
-    """The networks of a pair to tune. networks: side -> (name, features (N, d), their key)."""
+def sides(cfg: Config, dataset: Dataset, usable: NDArray[np.bool_], pair: Pair) -> dict[str, Side]:
+    """The networks of a pair to tune. usable: (N,) mask of the samples that can be read."""
     assert isinstance(dataset, ImageDataset)  # by `check`
     files = dataset.only(usable).files
-    # Beside the heads' own memory, each network's images may take a quarter of the limit.
-    limit = int(cfg.memory_limit_gb * 2**30 / 4)
-    found = {}
-    for side, (name, matrix, content) in networks.items():
+    # In addition to the heads' own memory, each network's images may take a quarter of the limit.
+    limit = memory_limit.limit(cfg) // 4
+    tuned = {}
+    for side, name in pair.networks.items():
         backbone = backbones.get_backbone(name, cfg.image_size)
         pixels = Pixels(dataset.root, files, backbone, cfg.workers or cores(), limit)
-        found[side] = Side(backbone, pixels, *affine(matrix[usable], pool.drawable), content)
-    return found
+        standard = affine(pair.features[side][usable], pair.pool.drawable)
+        tuned[side] = Side(backbone, pixels, *standard, pair.content[side])
+    return tuned
 
 
 def check(cfg: Config, dataset: Dataset) -> None:
@@ -100,12 +98,23 @@ def of_heads(cfg: Config, device: str, progress: Callable[[int, int], None]) -> 
             device=device,
             progress=progress,
         )
-    # Linear heads need float64, which Apple's GPUs lack.
-    return partial(
+    limit = memory_limit.limit(cfg)
+    linear = partial(
         solve.solve,
         tol=cfg.tol,
-        memory_limit=int(cfg.memory_limit_gb * 2**30),
+        memory_limit=limit,
+        # Linear heads need float64, which Apple's GPUs lack.
         device="cpu" if device.startswith("mps") else device,
         progress=progress,
-        kernels=Kernels(int(cfg.memory_limit_gb * 2**30 / solve.KERNELS)),
+        kernels=Kernels(limit // solve.KERNELS),
     )
+
+    def solved(
+        features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]
+    ) -> Sequence[Predictor]:
+        try:
+            return linear(features, problems)
+        except MemoryLimitError as error:  # of many ridge heads together: memory_limit.check
+            raise memory_limit.too_small(cfg, error) from error
+
+    return solved

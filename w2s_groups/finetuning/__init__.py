@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
+from w2s_groups.core.roles import Role, role
 from w2s_groups.methods.base import check_range
 
 
@@ -27,7 +28,7 @@ class Tuned:
     epochs: int = MISSING
     batch_size: int = MISSING
     lr: float = MISSING
-    checkpoint_minutes: float = MISSING
+    checkpoint_minutes: float = role(Role.machine)
 
     def __post_init__(self) -> None:
         check_range(self, "epochs", 1, 100_000)

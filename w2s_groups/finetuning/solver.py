@@ -25,6 +25,7 @@ from torch import nn
 
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.roles import HIDDEN, plain
 from w2s_groups.features.extraction import mixed
 from w2s_groups.finetuning import Tuned
 from w2s_groups.finetuning.network import Tunable
@@ -140,7 +141,7 @@ class Tuner:
     @property
     def shown(self) -> dict[str, Any]:
         """Settings that a result depends on."""
-        return {k: v for k, v in vars(self.settings).items() if k != "checkpoint_minutes"}
+        return dict(plain(self.settings, HIDDEN))
 
     def _fit(
         self, problem: Problem, start: Predictor, side: Side, path: Path, name: str

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.errors import InputError
+from w2s_groups.core.errors import MemoryLimitError
 from w2s_groups.heads.lbfgs_batch import HISTORY
 from w2s_groups.heads.problem import (
     Loss,
@@ -215,10 +215,7 @@ def _room(n: int, D: int, K: int, memory_limit: int, side: str) -> int:
     """How many heads on n rows fit into the limit."""
     one, two = block_bytes(n, D, 1, K), block_bytes(n, D, 2, K)
     if one > memory_limit:
-        raise InputError(
-            f"memory_limit={memory_limit} bytes is too small: one {side} head on {n} rows needs "
-            f"{one}; raise it to at least that"
-        )
+        raise MemoryLimitError(memory_limit, f"one {side} head on {n} rows needs", one)
     return 1 + (memory_limit - one) // (two - one)
 
 

@@ -15,13 +15,12 @@ from torch import nn
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.seeds import stream
+from w2s_groups.heads.checks import check, check_features
 from w2s_groups.heads.problem import (
     ABSENT,
     Predictor,
     Problem,
     Squared,
-    check,
-    check_features,
     constant_head,
     n_logits,
     present_classes,

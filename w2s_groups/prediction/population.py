@@ -12,7 +12,11 @@ from torch import Tensor
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
-from w2s_groups.heads.problem import check_features, n_logits, one_hot
+from w2s_groups.heads.checks import check_features
+from w2s_groups.heads.problem import (
+    n_logits,
+    one_hot,
+)
 
 N_LANDMARKS = 2048  # rows, the same number of every group, that represent all in equation 8
 

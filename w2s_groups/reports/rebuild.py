@@ -14,7 +14,7 @@ import pandas as pd
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.prediction import report, storage
-from w2s_groups.reports import leaderboard
+from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import committed
 from w2s_groups.results.columns import to_csv
 
@@ -82,7 +82,8 @@ def _predictions(root: Path) -> Iterator[tuple[Path, str | bytes]]:
                 yield path.parent / name, content.decode() if name.endswith(".md") else content
     for path in sorted((root / "reports").rglob(report.EVERY)):
         every = pd.read_csv(io.StringIO(committed.unpacked(path)))
-        for name, content in report.files_of_all(path.parent.name, every).items():
+        data = str((places.held(path.parent) or {}).get("data", path.parent.name))
+        for name, content in report.files_of_all(data, every).items():
             yield path.parent / name, content.decode() if name.endswith(".md") else content
 
 

@@ -1,4 +1,4 @@
-"""What a field of the configuration may hold: values made into lists, or one clear sentence."""
+"""Values of fields of the configuration: checked and made into lists, or one clear sentence."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def etas(name: str, value: Any) -> list[Any]:
     others = [v for v in values if v != ORIGINAL]
     if len(named) > 1:
         raise InputError(f"{name}={value} repeats a value; list each once")
-    found = iter(numbers(name, others, float, 0.0, 0.5) if others or not named else [])
-    return [v if v == ORIGINAL else next(found) for v in values]
+    checked = iter(numbers(name, others, float, 0.0, 0.5) if others or not named else [])
+    return [v if v == ORIGINAL else next(checked) for v in values]
 
 
 def numbers(name: str, value: Any, kind: type, low: float, high: float) -> list[Any]:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import Enum
 from typing import Any
 
-from omegaconf import MISSING
-
 from w2s_groups.core.errors import InputError, unknown_name
-from w2s_groups.schema.config import Config, HeadKind
+from w2s_groups.core.roles import Role, role
+from w2s_groups.schema.choices import HeadKind, ReadFrom
+from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import etas, numbers
-
-
-class ReadFrom(Enum):
-    """Images that accuracies are predicted for: the pool's own, each as if not drawn, or test.
-
-    auto: test where heads are measured on them, else pool.
-    """
-
-    auto = "auto"
-    pool = "pool"
-    test = "test"
 
 
 @dataclass
@@ -30,18 +18,18 @@ class PredictConfig(Config):
 
     alpha: candidates for the ridge weight of features divided by sqrt(d): l2 = alpha d; with
     head=logistic for l2 itself.
-    keep: share of the unlabelled set on which students are refitted; None: they are not.
+    keep: share of the unlabelled set on which students are retrained; None: they are not.
     measure: train heads at measure_eta too, with `seeds` draws a cell.
     """
 
-    alpha: Any = MISSING
-    keep: Any = MISSING
-    samples: int = MISSING
-    read_from: ReadFrom = MISSING
-    n_l_path: Any = MISSING
-    n_u_path: Any = MISSING
-    measure: bool = MISSING
-    measure_eta: Any = MISSING
+    alpha: Any = role(Role.prediction)
+    keep: Any = role(Role.prediction)
+    samples: int = role(Role.prediction)
+    read_from: ReadFrom = role(Role.prediction)
+    n_l_path: Any = role(Role.prediction)
+    n_u_path: Any = role(Role.prediction)
+    measure: bool = role(Role.prediction)
+    measure_eta: Any = role(Role.prediction)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,8 +41,8 @@ class PredictConfig(Config):
             self.keep = shares[0]
             if self.head is HeadKind.logistic:
                 raise InputError(
-                    f"keep={self.keep:g} with head=logistic: refits are predicted for ridge heads "
-                    "alone; set head=ridge or keep=null"
+                    f"keep={self.keep:g} with head=logistic: retraining is predicted for ridge "
+                    "heads only; set head=ridge or keep=null"
                 )
         _even("samples", self.samples)
         for name in ("n_l_path", "n_u_path"):
@@ -73,7 +61,7 @@ class PredictConfig(Config):
 
 @dataclass
 class Addition:
-    """Images that an option adds, at the present mix, or of minority or majority groups alone."""
+    """Images that an option adds, at the present mix, or of minority or majority groups only."""
 
     labelled: int = 0
     labelled_minority: int = 0
@@ -90,10 +78,10 @@ class PlanConfig(Config):
     options: name -> fields of Addition; None: those of `standard`.
     """
 
-    alpha: Any = MISSING
-    samples: int = MISSING
-    standard: dict[str, Addition] = MISSING
-    options: Any = MISSING
+    alpha: Any = role(Role.prediction)
+    samples: int = role(Role.prediction)
+    standard: dict[str, Addition] = role(Role.prediction)
+    options: Any = role(Role.prediction)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -114,10 +102,10 @@ def _additions(options: Any) -> dict[str, Addition]:
             "{labelled: 200}}'"
         )
     known = [f.name for f in fields(Addition)]
-    found = {}
+    checked = {}
     for name, parts in options.items():
         if isinstance(parts, Addition):  # checked before
-            found[name] = parts
+            checked[name] = parts
             continue
         for part, n in (parts if isinstance(parts, dict) else {}).items():
             if part not in known:
@@ -126,8 +114,8 @@ def _additions(options: Any) -> dict[str, Addition]:
                 raise InputError(f"options.{name}.{part}={n!r} must be a whole number, 0 or more")
         if not isinstance(parts, dict) or not any(parts.values()):
             raise InputError(f"options.{name} adds no image; set one of {', '.join(known)}")
-        found[name] = Addition(**parts)
-    return found
+        checked[name] = Addition(**parts)
+    return checked
 
 
 def _even(name: str, value: int) -> None:

@@ -103,8 +103,8 @@ def core_dimension(
 
     def spectrum(mask: NDArray[np.bool_]) -> Array:
         part = white[mask]
-        spread: Array = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
-        return spread
+        values: Array = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
+        return values
 
     draw = stream(seed, "core_dimension/permutation")
     edge = 0.0
@@ -196,7 +196,7 @@ def _checked_codes(
 def _fold_moments(
     features_w: Features, features_s: Features, minority: NDArray[np.bool_], seed: int
 ) -> list[list[Moments]]:
-    """[majority, minority][fold] moments, with each group spread evenly over the folds."""
+    """[majority, minority][fold] moments, with each group divided evenly over the folds."""
     fold = np.empty(len(minority), dtype=np.int64)
     draw = stream(seed, "pair_report/folds")
     order = np.concatenate([draw.permutation(np.flatnonzero(minority == g)) for g in (False, True)])

@@ -47,17 +47,17 @@ class Limits:
 
     def student_risk(self, eta_t: ArrayLike) -> Array:
         """ER_t(f_s), units of y², shaped as eta_t (fractions in [0, 1])."""
-        spread = self.B @ self.V_w @ self.B.T + self.V_s
-        return self._risk("student", spread, self.B @ self._bias_w + self._bias_s, eta_t)
+        noise = self.B @ self.V_w @ self.B.T + self.V_s
+        return self._risk("student", noise, self.B @ self._bias_w + self._bias_s, eta_t)
 
     def gain(self, eta_t: ArrayLike) -> Array:
         """ΔR = ER_t(f_w) - ER_t(f_s), shaped as eta_t: positive where W2S happens."""
         return self.teacher_risk(eta_t) - self.student_risk(eta_t)
 
-    def _risk(self, side: Side, spread: Array, bias: Array, eta_t: ArrayLike) -> Array:
+    def _risk(self, side: Side, noise: Array, bias: Array, eta_t: ArrayLike) -> Array:
         etas = np.asarray(eta_t, dtype=np.float64)
         A = self.model.test_moments(side, etas.ravel())
-        energy = spread + self.model.beta_norm**2 * np.outer(bias, bias)
+        energy = noise + self.model.beta_norm**2 * np.outer(bias, bias)
         return np.asarray(np.einsum("tij,ij->t", A, energy), dtype=np.float64).reshape(etas.shape)
 
 
@@ -70,8 +70,8 @@ def exact_limits(
     fractions outside [0, 1]. Source: docs/theory.md 2.
     """
     axes = np.array([float(eta_l)]), np.array([float(eta_u)])
-    found = integrate(model, regime, *axes, (0.0, 0.5, 1.0), rtol)
-    teacher, student = found.teacher, found.student
+    integrated = integrate(model, regime, *axes, (0.0, 0.5, 1.0), rtol)
+    teacher, student = integrated.teacher, integrated.student
     return Limits(
         model,
         M_w=teacher.M[0],
@@ -81,7 +81,7 @@ def exact_limits(
         M_s=student.M[0],
         B=student.B[0],
         V_s=student.V(teacher.K)[0],
-        error=found.error,
+        error=integrated.error,
         _bias_w=teacher.bias[0],
         _bias_s=student.bias[0],
     )

@@ -62,8 +62,8 @@ def risk_map(
     rtol: float = 1e-5,
 ) -> RiskMap:
     """Exact risks on a grid, integrated until none moves by more than rtol; errors as limits."""
-    found = integrate(model, regime, eta_l, eta_u, eta_t, rtol)
-    return RiskMap(found.teacher_risk.T, np.moveaxis(found.student_risk, 2, 0), found.error)
+    grid = integrate(model, regime, eta_l, eta_u, eta_t, rtol)
+    return RiskMap(grid.teacher_risk.T, np.moveaxis(grid.student_risk, 2, 0), grid.error)
 
 
 def phase_map(

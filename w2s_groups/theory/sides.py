@@ -91,8 +91,8 @@ class StudentLimits:
         drift = np.einsum("uij,lj->lui", self.B, teacher.bias) + self.bias
         bias = np.einsum("lk,utkm,lm->lut", b, G, b, optimize=True)
         bias += np.einsum("lui,tij,luj->lut", drift, A, drift, optimize=True)
-        spread = np.einsum("utkl,mkl->mut", P, teacher.V, optimize=True)
-        return np.asarray(spread + teacher.beta_norm**2 * bias, dtype=np.float64)
+        noise = np.einsum("utkl,mkl->mut", P, teacher.V, optimize=True)
+        return np.asarray(noise + teacher.beta_norm**2 * bias, dtype=np.float64)
 
 
 def teacher_limits(model: GroupModel, regime: Regime, eta_l: Array, nodes: int) -> TeacherLimits:

@@ -55,8 +55,8 @@ def excess_risk(theta: Tensor, beta: Tensor, moments: Array) -> Array:
     """
     error = theta.clone()
     error[..., 0, :] -= beta
-    spread = (error @ error.mT).cpu().numpy()  # (..., p, p)
-    risks: Array = np.einsum("tpq,...pq->...t", moments, spread)
+    square = (error @ error.mT).cpu().numpy()  # (..., p, p)
+    risks: Array = np.einsum("tpq,...pq->...t", moments, square)
     return risks
 
 
@@ -114,8 +114,8 @@ def simulate(cases: Sequence[Case], run: Simulation, replicates: Sequence[int]) 
             of_size = [i for i, case in enumerate(cases) if size == case.N]
             name = f"gaussian/replicate {k}/unlabelled"
             risks = _of_size([cases[i] for i in of_size], teachers, run, name)
-            for i, found in zip(of_size, risks, strict=True):
-                parts[i].append(found)
+            for i, of_case in zip(of_size, risks, strict=True):
+                parts[i].append(of_case)
     return [Risks(*(np.stack(side) for side in zip(*part, strict=True))) for part in parts]
 
 
@@ -142,7 +142,7 @@ def _of_size(
     """Risks (L, T) of the teachers and (L, U, T) of the students of cases with the same N."""
     size = cases[0].N
     rows = run.rows(name, size)  # freed on return: at most one Z at a time
-    found: dict[int, tuple[Array, Array]] = {}
+    risks: dict[int, tuple[Array, Array]] = {}
     for L in sorted({len(case.eta_l) for case in cases}):
         batch = [i for i, case in enumerate(cases) if len(case.eta_l) == L]
         taught = [torch.stack([teachers[cases[i].model, e] for e in cases[i].eta_l]) for i in batch]
@@ -158,11 +158,11 @@ def _of_size(
         for i, teacher, student in zip(batch, taught, theta, strict=True):
             model = cases[i].model
             beta = run.beta(model)
-            found[i] = (
+            risks[i] = (
                 excess_risk(teacher, beta, model.test_moments("teacher", run.eta_t)),
                 excess_risk(student, beta, model.test_moments("student", run.eta_t)),
             )
-    return [found[i] for i in range(len(cases))]
+    return [risks[i] for i in range(len(cases))]
 
 
 def _check_cases(cases: Sequence[Case], run: Simulation) -> None:

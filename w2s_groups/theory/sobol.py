@@ -1,6 +1,6 @@
 """The same limits by brute force: scrambled Sobol points over (Wᵀξ, Sᵀξ), no symmetry assumed.
 
-An independent route to limits.exact_limits, straight from docs/theory.md 2.1-2.8: its spread over
+An independent route to limits.exact_limits, straight from docs/theory.md 2.1-2.8: its scatter over
 scramblings is an error estimate that shares no code with the quadrature, at some 1e-4 relative.
 """
 

@@ -55,8 +55,8 @@ class GainVsEtaU:
         cases = tuple(dict.fromkeys(curves.values()))
         point = study.Point("all", cases, self.n, tuple(self.eta_u), tuple(self.eta_t))
         exact = dict(zip(cases, study.exact_risks(point, d_z), strict=True))  # before the hours
-        found = study.simulated([point], self.simulation, work_dir, progress)["all"]
-        risks = dict(zip(cases, found, strict=True))
+        simulated = study.simulated([point], self.simulation, work_dir, progress)["all"]
+        risks = dict(zip(cases, simulated, strict=True))
         tables = []
         for (panel, value), case in curves.items():
             teacher, student = exact[case]

@@ -50,11 +50,13 @@ class PrintedVsExact:
         study.check_folders(out_dir, work_dir)
         d_z, points = self.simulation.d_z, self._points()
         exact = [study.exact_risks(point, d_z) for point in points]
-        found = study.simulated(points, self.simulation, work_dir, progress)
+        simulated = study.simulated(points, self.simulation, work_dir, progress)
         tables = [
             _table(case, point, d_z, risks, limits)
             for point, of_point in zip(points, exact, strict=True)
-            for case, risks, limits in zip(point.cases, found[point.name], of_point, strict=True)
+            for case, risks, limits in zip(
+                point.cases, simulated[point.name], of_point, strict=True
+            )
         ]
         table = pd.concat(tables, ignore_index=True)
         scale = self.setting.mu_w2 / self.setting.sigma_xi**2

@@ -127,13 +127,13 @@ def _replicate(point: Point, run: MonteCarlo, k: int, path: Path) -> list[Risks]
     shared = Simulation(
         run.d_z, point.n, point.eta_u, point.eta_t, run.seed, memory=run.memory, device=run.device
     )
-    found = simulate(point.cases, shared, [k])
-    arrays = {f"w{i}": risks.teacher for i, risks in enumerate(found)}
-    arrays |= {f"s{i}": risks.student for i, risks in enumerate(found)}
+    cases = simulate(point.cases, shared, [k])
+    arrays = {f"w{i}": risks.teacher for i, risks in enumerate(cases)}
+    arrays |= {f"s{i}": risks.student for i, risks in enumerate(cases)}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_atomic(path, buffer.getvalue())
-    return found
+    return cases
 
 
 def exact_risks(point: Point, d_z: int) -> list[tuple[Array, Array]]:

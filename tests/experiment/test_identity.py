@@ -1,0 +1,178 @@
+"""Keys of cells: what changes them, field by field, and what must not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from squares import make_folder, places
+
+from w2s_groups.core.roles import HIDDEN, IN_KEY, Role, names
+from w2s_groups.experiment import settings
+from w2s_groups.experiment.identity import planned
+from w2s_groups.experiment.inputs import Memory
+from w2s_groups.experiment.prepare import prepare
+from w2s_groups.results.select import Rule
+from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision
+from w2s_groups.schema.config import Config
+
+Load = Callable[..., Config]
+NET = """
+from torch import nn
+
+def pooled(size):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Flatten())
+
+def means():
+    return pooled(1)
+
+def quarters():
+    return pooled(2)
+
+def ninths():
+    return pooled(3)
+"""
+SMALL = (
+    *("data=folder", "data.name=squares", "data.class_names=[low,high]", "image_size=32"),
+    *("data.attribute_names=[green,blue]", "eta_l=0.25", "eta_u=0.25", "n_l=8", "n_u=16"),
+    *("seeds=[0]", "methods=[teacher,w2s]"),
+)
+MEMORY = Memory(64)
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    root = tmp_path_factory.mktemp("identity")
+    (root / "net.py").write_text(NET)
+    own = places(make_folder(root / "data"), root / "cache", root)
+    return (
+        *(*SMALL, *own, f"teacher=module/{root}/net.py:means"),
+        f"student=module/{root}/net.py:quarters",
+    )
+
+
+@pytest.fixture(scope="module")
+def base(load: Load, setting: tuple[str, ...]) -> Config:
+    return load(*setting)
+
+
+def keys(cfg: Config) -> list[str]:
+    prepared = prepare(cfg, MEMORY)
+    return [
+        stored.key
+        for pair in cfg.pairs
+        for stored in planned(prepared, prepared.pair(*pair)).values()
+    ]
+
+
+def shown(cfg: Config) -> Any:
+    prepared = prepare(cfg, MEMORY)
+    return settings.asked(cfg, prepared.cells, prepared.original)
+
+
+def other_network(cfg: Config) -> list[str]:
+    return [cfg.teacher[0].replace("means", "ninths")]
+
+
+# Field -> values of other fields under which it plays a part, and another value of its own.
+CHANGED: dict[str, tuple[dict[str, Any], Any]] = {
+    "data": ({}, lambda cfg: replace(cfg.data, test_fraction=0.5, pool=type(cfg.data.pool).all)),
+    "teacher": ({}, other_network),
+    "student": ({}, other_network),
+    "methods": ({}, lambda cfg: {"teacher": cfg.methods["teacher"]}),
+    "vary": ({}, {"w2s": {"l2": [0.1]}}),
+    "trials": (
+        {"trials": {"w2s": {"l2_per_feature": [0.001]}}, "select": Rule.labelled},
+        {"w2s": {"l2_per_feature": [0.01]}},
+    ),
+    "eta_l": ({}, 0.5),
+    "eta_u": ({}, 0.5),
+    "n_l": ({}, 12),
+    "n_u": ({}, 20),
+    "n_val": ({}, 4),
+    "eta_val": ({"n_val": 4}, 0.25),
+    "seeds": ({}, [1]),
+    "eta_o": ({"eta_l": "original"}, 0.25),
+    "permute_labels": ({}, True),
+    "class_balance": ({}, ClassBalance.dataset),
+    "head": ({}, HeadKind.ridge),
+    "l2_path": ({"head": HeadKind.ridge}, [0.1, 1.0]),
+    "mlp": ({"head": HeadKind.mlp}, lambda cfg: replace(cfg.mlp, width=7)),
+    "tol": ({}, 1e-5),
+    "image_size": ({}, 64),
+    "precision": ({}, Precision.bfloat16),
+}
+COMPOSED = {"l2": "l2=0.1", "finetune": "finetune=full"}  # fields that other groups follow
+KEPT: dict[str, Any] = {
+    "experiment_name": "other",
+    "experiment": object(),
+    "select": Rule.no_groups,
+    "n_seeds": 1,
+    "batch_size": 3,
+    "workers": 1,
+    "threads": 1,
+    "device": "auto",
+    "on_bad_image": OnBadImage.skip,
+    "memory_limit_gb": 8.0,
+    "fail_fast": True,
+    "cache_dir": "cache",
+    "results_dir": "elsewhere",
+    "reports_dir": "elsewhere",
+}
+
+
+def test_every_field_is_held_to_its_role_here() -> None:
+    assert {*CHANGED, *COMPOSED} == set(names(Config, *IN_KEY))
+    assert {*CHANGED, *COMPOSED, *KEPT} == {f.name for f in fields(Config)}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_field_of_the_identity_changes_the_key(base: Config, name: str) -> None:
+    others, value = CHANGED[name]
+    before = replace(base, **others)
+    after = replace(before, **{name: value(before) if callable(value) else value})
+    assert set(keys(before)).isdisjoint(keys(after))
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_field_that_others_follow_changes_the_key(
+    load: Load, setting: tuple[str, ...], base: Config, name: str
+) -> None:
+    assert set(keys(base)).isdisjoint(keys(load(*setting, COMPOSED[name])))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_no_other_field_changes_it(base: Config, tmp_path: Path, name: str) -> None:
+    """Nor do the settings of a report show a field that is hidden."""
+    before = replace(base, n_val=4, vary={"w2s": {"l2": [0.1]}}) if name == "select" else base
+    value = KEPT[name]
+    after = replace(before, **{name: str(tmp_path / value) if name == "cache_dir" else value})
+    assert keys(after) == keys(before)
+    assert (shown(after) == shown(before)) == (name in names(Config, *HIDDEN))
+
+
+def test_the_place_of_data_and_the_pace_of_fine_tuning_change_nothing(
+    load: Load, setting: tuple[str, ...], base: Config, tmp_path: Path
+) -> None:
+    shutil.copytree(base.data.root, tmp_path / "copy")
+    moved = replace(base, data=replace(base.data, root=str(tmp_path / "copy")))
+    stopping = replace(base, data=replace(base.data, shared=type(base.data.shared).stop))
+    assert keys(moved) == keys(stopping) == keys(base)
+    assert shown(moved) == shown(stopping) == shown(base)
+    tuned = load(*setting, "finetune=full")
+    often = replace(tuned, finetune=replace(tuned.finetune, checkpoint_minutes=0.5))
+    assert keys(often) == keys(tuned)
+    assert shown(often) == shown(tuned)
+
+
+def test_jobs_that_share_data_share_what_was_read(base: Config) -> None:
+    memory = Memory(8)
+    first, again = prepare(base, memory), prepare(replace(base, n_u=20), memory)
+    assert again.loaded is first.loaded
+    assert again.pair(*base.pairs[0]).pool is first.pair(*base.pairs[0]).pool
+    other = prepare(replace(base, **{names(base, Role.features)[1]: 64}), memory)
+    assert other.loaded is not first.loaded

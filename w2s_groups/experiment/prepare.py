@@ -1,0 +1,116 @@
+"""One preparation for every command: what a configuration needs, loaded once and checked.
+
+Everything that can be refused is refused as soon as it can be known, before the first long step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.core.roles import Role, names, plain
+from w2s_groups.data.base import Dataset, original_eta
+from w2s_groups.experiment import collapsed, inputs, memory_limit, solvers
+from w2s_groups.experiment.inputs import Loaded, Memory
+from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool
+from w2s_groups.features import extraction
+from w2s_groups.schema.cells import Cell, cells
+from w2s_groups.schema.config import Config
+from w2s_groups.schema.fields import ORIGINAL
+
+Check = Callable[[Config, Dataset, NDArray[np.bool_], Sequence[Cell]], None]
+
+log = logging.getLogger("w2s_groups")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a configuration stands for, on this machine.
+
+    original: the minority fraction that "original" stands for. device: where products run.
+    question: what `memory` knows the features by.
+    """
+
+    cfg: Config
+    dataset: Dataset
+    original: float
+    cells: list[Cell]
+    device: str
+    loaded: Loaded
+    memory: Memory
+    question: list[Any]
+
+    def pair(self, teacher: str, student: str) -> Pair:
+        """One pair of the configuration's networks."""
+        balance = self.cfg.class_balance.value
+        networks = {"teacher": teacher, "student": student}
+        features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
+        question = [*self.question, networks, balance]
+        make = partial(make_pool, self.dataset, features, self.loaded.usable, balance)
+        pool: Pool = self.memory.get(question, make)
+        rows = self.memory.get([*question, "rows"], pool.digest)
+        content = {side: self.loaded.content[side, name] for side, name in networks.items()}
+        return Pair(networks, features, content, pool, rows)
+
+
+def prepare(
+    cfg: Config,
+    memory: Memory | None = None,
+    *,
+    check: Check | None = None,
+    trained: Callable[[float], Sequence[Cell]] | None = None,
+) -> Prepared:
+    """Load and check. InputError for everything that cannot be done, before it is begun.
+
+    memory: keeps datasets, features and pools from one job of a sweep to the next.
+    check: of the dataset's usable rows (N,) and of all cells; None: whether the pool serves them.
+    trained: cells in which heads are fitted, where those are not the configuration's own; called
+    with what "original" stands for.
+    """
+    memory, check = memory or Memory(8), check or check_cells
+    device = extraction.best_device(cfg.device)
+    if cfg.device == "auto":
+        log.info("device=auto: %s", device)
+    of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
+    dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    original = _original(cfg, dataset)
+    own = cells(cfg, original)
+    fitted = own if trained is None else trained(original)
+    if fitted:
+        solvers.check(cfg, dataset)
+    everything = np.ones(len(dataset.y), dtype=bool)
+    wanted = own if trained is None else [*own, *fitted]
+    check(cfg, dataset, everything, wanted)
+    reading = names(cfg, Role.network, Role.features, Role.conduct, Role.place)
+    of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
+    fits = partial(memory_limit.check, cfg, dataset, everything, fitted)
+    loaded: Loaded = memory.get(of_features, lambda: inputs.load_features(dataset, cfg, fits))
+    fits(lambda side, name: loaded.matrices[side, name].shape[1])
+    varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
+    memory.get([*of_features, "varied"], varied)
+    check(cfg, dataset, loaded.usable, wanted)
+    return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features)
+
+
+def check_cells(
+    cfg: Config, dataset: Dataset, usable: NDArray[np.bool_], own: Sequence[Cell]
+) -> None:
+    """InputError unless the usable rows of the pool serve every cell."""
+    if_all = cfg.data.if_all(dataset)
+    requests = [cell.request for cell in own]
+    check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
+
+
+def _original(cfg: Config, dataset: Dataset) -> float:
+    """What "original" stands for; a line that says so where it is asked for."""
+    original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
+    if ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
+        own = "of the data's own train split" if cfg.eta_o is None else "as set by eta_o"
+        log.info("original stands for a minority fraction of %.5g, %s", original, own)
+    return original

@@ -1,0 +1,154 @@
+"""Rows of the long table for one cell, without the cell's own columns."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Container, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2s_groups.design import sampling
+from w2s_groups.design.groups import Groups
+from w2s_groups.experiment.lockstep import Solved
+from w2s_groups.experiment.pool import Pool
+from w2s_groups.heads.problem import Head, Problem, Squared, choose
+from w2s_groups.methods.base import Fitted
+from w2s_groups.methods.variants import base_of
+from w2s_groups.results.risks import accuracy_by_group
+
+Record = dict[str, Any]
+
+
+class Tested(NamedTuple):
+    """A head on the test rows: (T,) its class of each, (G,) accuracy and n by group."""
+
+    decided: NDArray[np.int16]
+    accuracy: NDArray[np.float64]
+    n: NDArray[np.int64]
+
+
+def of_cell(
+    pool: Pool,
+    draw: sampling.Draw,
+    solved: Mapping[str, Solved],
+    tested: Mapping[int, Tested],
+    upweighting: Container[str],
+) -> list[Record]:
+    """Counts and pseudolabels of the draw, accuracies of every method, and their agreements.
+
+    tested: id of a head -> its decisions. upweighting: methods whose weights single out rows.
+    """
+    records = _of_draw(pool, draw, solved["teacher"].fitted)
+    for name, (problem, fitted) in solved.items():
+        on_test = tested[id(fitted.head)]
+        records += by_group(pool.groups, name, "test", "accuracy", on_test.accuracy, on_test.n)
+        if len(draw.validation):
+            right = _accuracy(pool, draw.validation, choose(fitted.proba(draw.validation)))
+            records += by_group(pool.groups, name, "validation", "accuracy", *right)
+        records += _of_problem(pool, draw, name, problem, fitted, name in upweighting)
+    return records + _agreements(solved, tested)
+
+
+def of_labelled(accuracies: Mapping[str, float], n: int) -> list[Record]:
+    """Accuracies on n labelled images, of no group. accuracies: method -> value."""
+    return [one(name, "labelled", "accuracy", value, n) for name, value in accuracies.items()]
+
+
+def by_group(
+    groups: Groups,
+    method: str,
+    split: str,
+    metric: str,
+    values: NDArray[Any],
+    n: NDArray[np.int64],
+) -> list[Record]:
+    """One row a group. values, n: (G,); NaN is a group that is absent."""
+    records = []
+    for g, name in enumerate(groups.names):
+        y, a = divmod(g, len(groups.attribute_names))
+        value = float(values[g])
+        records.append(
+            {
+                "method": method, "split": split, "metric": metric,
+                "group": name, "y": y, "a": a, "minority": bool(groups.is_minority[g]),
+                "value": None if np.isnan(value) else value, "n": int(n[g]),
+            }
+        )  # fmt: skip
+    return records
+
+
+def one(
+    method: str, split: str, metric: str, value: float | None, n: int, group: str = "all"
+) -> Record:
+    """One row, of no group."""
+    return {
+        "method": method, "split": split, "metric": metric, "value": value, "n": n,
+        "group": group, "y": -1, "a": -1, "minority": False,
+    }  # fmt: skip
+
+
+def _of_draw(pool: Pool, draw: sampling.Draw, teacher: Fitted) -> list[Record]:
+    """Images of each group in both sets, and how many of the teacher's pseudolabels are right."""
+    pseudo = _accuracy(pool, draw.unlabelled, choose(teacher.proba(draw.unlabelled)))
+    return [
+        *by_group(pool.groups, "teacher", "labelled", "count", draw.counts_l, draw.counts_l),
+        *by_group(pool.groups, "teacher", "unlabelled", "count", draw.counts_u, draw.counts_u),
+        *by_group(pool.groups, "teacher", "unlabelled", "accuracy", *pseudo),
+    ]
+
+
+def _of_problem(
+    pool: Pool, draw: sampling.Draw, name: str, problem: Problem, fitted: Fitted, upweights: bool
+) -> list[Record]:
+    """What a method chose on its way: an l2, rows to weigh more, rows to keep."""
+    records = []
+    if isinstance(problem.loss, Squared) and problem.loss.l2_path:
+        assert isinstance(fitted.head, Head)
+        # As leave-one-out chose it.
+        records.append(one(name, "fit", "l2", fitted.head.l2, len(problem.rows)))
+    weights, counts = problem.weights, _counts(pool, problem.rows)
+    if upweights and weights is not None:
+        heavy = _counts(pool, problem.rows[weights > weights.min()])
+        records += by_group(pool.groups, name, "upweighted", "count", heavy, counts)
+    if (
+        weights is None  # a head on weighted rows of a held-out part selects nothing
+        and len(problem.rows) < len(draw.unlabelled)
+        and np.isin(problem.rows, draw.unlabelled).all()
+    ):
+        right = _accuracy(pool, problem.rows, problem.targets.argmax(axis=1))
+        records += by_group(pool.groups, name, "kept", "fraction", counts / counts.sum(), counts)
+        records += by_group(pool.groups, name, "kept", "accuracy", *right)
+    return records
+
+
+def _agreements(solved: Mapping[str, Solved], tested: Mapping[int, Tested]) -> list[Record]:
+    """Share of test rows that two methods decide alike, of every pair.
+
+    Of methods, not of their variants: pairs of those would outgrow all else.
+    """
+    decided = {
+        name: tested[id(solved[name].fitted.head)].decided
+        for name in sorted(solved)
+        if base_of(name) == name
+    }
+    records = []
+    for first, second in itertools.combinations(decided, 2):
+        alike = decided[first] == decided[second]
+        if alike.size:
+            share = float(alike.mean())
+            records.append(one(first, "agreement", "fraction", share, alike.size, second))
+    return records
+
+
+def _accuracy(
+    pool: Pool, rows: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(G,) accuracy and n by group, of predictions (n,) on rows (n,) of the pool."""
+    return accuracy_by_group(predicted, pool.y[rows], pool.codes[rows], pool.groups.n_groups)
+
+
+def _counts(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(G,) rows of each group."""
+    return np.bincount(pool.codes[rows], minlength=pool.groups.n_groups)
