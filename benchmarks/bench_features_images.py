@@ -63,7 +63,7 @@ def pillow_alone(root: Path) -> float:
 
 def test_image_pipeline_against_pillow_alone(benchmark: Any, root: Path, tmp_path: Path) -> None:
     average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    backbone = Backbone("average", IMAGENET, "average", lambda: average)
+    backbone = Backbone("average", "average", lambda: average, IMAGENET)
     backbone.network  # noqa: B018  # loaded before the clock runs
     caches = iter(range(100))
 

@@ -15,7 +15,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import w2s_groups
-from w2s_groups.cli import theory
+from w2s_groups.cli import COMMANDS, theory
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
 
@@ -24,8 +24,15 @@ GUIDES = sorted((ROOT / "docs").glob("*.md"))
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [*TOP, *GUIDES, *sorted((ROOT / "data").glob("*/README.md"))]
 WIDTH = 100
-# Pages that are not wrapped yet: take a page out when it is.
-WIDER = {"adding-a-backbone.md", "adding-a-dataset.md", "theory.md"}
+# Files that the examples of the pages would add.
+EXAMPLES = {
+    "crockery",
+    "sharpened",
+    "test_sharpened",
+    "worst_vs_average",
+    "test_worst_vs_average",
+    "NAME",
+}
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 
@@ -53,13 +60,13 @@ def code(page: Path) -> Iterator[str]:
         yield from block.replace("\\\n", " ").splitlines()
 
 
-COMMANDS = sorted({line for page in PAGES for line in code(page)})
+LINES = sorted({line for page in PAGES for line in code(page)})
 
 
 def commands(*programs: str) -> list[list[str]]:
     """Arguments of every command on the pages that starts with one of the programs."""
     found = []
-    for line in COMMANDS:
+    for line in LINES:
         for program in programs:
             if re.match(rf"(\.venv/bin/)?{re.escape(program)}( |$)", line):
                 found.append(shlex.split(line.partition(program)[2], comments=True))
@@ -87,8 +94,14 @@ def headings(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", [*TOP, *GUIDES], ids=name_of)
 def test_prose_is_wrapped_at_one_width(page: Path) -> None:
-    if page.name not in WIDER:
-        assert [number for number, line in prose(page) if len(line) > WIDTH] == []
+    assert [number for number, line in prose(page) if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"\b((?:w2s_groups|tests|conf|benchmarks)/[\w/-]+\.\w+)\b", text):
+        assert (ROOT / path).is_file() or Path(path).stem in EXAMPLES, path
 
 
 def test_the_index_names_every_page() -> None:
@@ -131,14 +144,19 @@ def test_other_commands_of_the_pages_exist() -> None:
         assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), arguments
     for arguments in commands("w2s-groups"):
         if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-            assert (ROOT / f"w2s_groups/cli/{arguments[0]}.py").is_file(), arguments
+            assert arguments[0] in COMMANDS
     for page in PAGES:
         for path in re.findall(r"\bpython ([\w/]+\.py)\b", page.read_text(encoding="utf-8")):
             assert (ROOT / path).is_file(), f"{page}: {path}"
 
 
+def test_the_guide_to_running_names_every_command() -> None:
+    text = (ROOT / "docs/running.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"`{name}`" not in text] == []
+
+
 def test_the_theory_answers_the_question_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in commands("python -m w2s_groups.gaussian"):
+    for arguments in commands("w2s-groups theory"):
         assert theory.main(arguments) == 0
     assert "gain" in capsys.readouterr().out
 

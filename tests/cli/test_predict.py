@@ -183,7 +183,7 @@ def test_a_page_over_pairs_is_renewed_by_its_own_pairs_only(
     run: tuple[Path, str], load: Load, tmp_path: Path
 ) -> None:
     found = load_found(run[0])
-    dataset = load_dataset(load(*SMALL, *places(tmp_path)))
+    dataset = load_dataset(load(*SMALL, *places(tmp_path), of="predict"))
 
     def written(*networks: str) -> tuple[Path, str]:
         names = ",".join(networks)

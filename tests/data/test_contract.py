@@ -19,6 +19,7 @@ from w2s_groups.data import DATASETS
 from w2s_groups.data.base import (
     TEST,
     TRAIN,
+    DatasetConfig,
     FeatureDataset,
     ImageDataset,
     TextDataset,
@@ -227,3 +228,13 @@ def test_half_can_be_served_from_all_and_not_from_the_official_pool(tmp_path: Pa
     assert original_eta(everything) == 240 / 4795
     pool = everything.split == TRAIN
     assert np.bincount(everything.codes[pool]).min() == 831 - 274
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_settings_that_differ_between_machines_are_marked(name: str) -> None:
+    """Paths and what is done about shared samples; a field that is not marked is in every key."""
+    kind = DATASETS[name]
+    local = {"composite": ("cutouts", "backgrounds"), "birds_mammals": (), "colored_digits": (),
+             "gaussian": ()}  # fmt: skip
+    assert kind.local_fields() == local.get(name, ("root", "archive", "shared"))
+    assert issubclass(kind, DatasetConfig)

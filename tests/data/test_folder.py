@@ -125,8 +125,8 @@ def test_a_name_that_reads_as_another_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("classes", "minority", "message"),
     [
-        (["a", "a"], [], "names one thing twice"),
-        (["a", "b"], [[0]], "no pair"),
+        (["a", "a"], [], "names one of them twice"),
+        (["a", "b"], [[0]], "must be a pair"),
         (["a", "b"], [[0, 2]], "outside the dataset's coding"),
     ],
 )

@@ -35,7 +35,7 @@ def test_imagenet9_has_nine_classes_and_backgrounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"background": "bg_(("}, "no regular expression"),
+        ({"background": "bg_(("}, "not a regular expression"),
         ({"background": r"bg_\d\d"}, r"lacks the group \(\?P<background>"),
         ({"background": "(?P<background>xx)"}, "tells no background class 0..8"),
         ({"background": "(?P<background>fg)"}, "tells no background class 0..8"),

@@ -86,7 +86,7 @@ def test_images_named_by_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y_column": "y"}, "split train of .* lacks the column y; its columns are image, label"),
+        ({"y_column": "y"}, "split train of .* lacks the column y; name one of image, label"),
         ({"splits": {"train": "tr"}}, r"data\.splits\.train='tr' is unknown"),
         ({"attribute_names": ["sand", "sea"]}, "row 0: a='.*' is outside the coding 0..1"),
         ({"root": "", "hub": "a/b"}, "several are set"),

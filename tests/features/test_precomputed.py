@@ -122,7 +122,7 @@ def test_files_that_are_none_are_said(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(InputError, match=message):
             precomputed.read(f"file/{tmp_path}/{name}", FILES)
-    with pytest.raises(InputError, match="features, not a network"):
+    with pytest.raises(InputError, match="names a file of features"):
         get_backbone("file/x.npy")
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from w2s_groups.backbones.base import Backbone, Preprocessing
+from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.preprocessing import Preprocessing
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.experiment.pool import affine, standardise
@@ -63,7 +64,7 @@ def side(tmp_path_factory: pytest.TempPathFactory) -> Side:
         torch.manual_seed(0)
         net = Net()
         net.norm.running_mean += 0.1
-    backbone = Backbone("module/net", PREPROCESSING, "hash", lambda: net)
+    backbone = Backbone("module/net", "hash", lambda: net, PREPROCESSING)
     pixels = Pixels(root, [f"{i}.png" for i in range(N)], backbone, 2, 10 * 8 * 8 * 3)
     features = backbone.forward(pixels(np.arange(N))).numpy()
     return Side(backbone, pixels, *affine(features, np.arange(N)), "content")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from w2s_groups.backbones import (
     hf_models,
     hf_texts,
@@ -11,19 +13,20 @@ from w2s_groups.backbones import (
     timm_models,
     torchvision_models,
 )
-from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.base import Backbone, Encoder
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError, unknown_name
 
-__all__ = ["Backbone", "TextEncoder", "get_backbone", "get_encoder"]
+__all__ = ["Backbone", "Encoder", "TextEncoder", "get_backbone", "get_encoder"]
 
-SOURCES = {
-    "packaged": packaged,
-    "torchvision": torchvision_models,
-    "timm": timm_models,
-    "open_clip": open_clip_models,
-    "hf": hf_models,
-    "module": module_file,
+# Source -> get(name, weights after the @ or None, image_size or None) -> Backbone.
+SOURCES: dict[str, Callable[[str, str | None, int | None], Backbone]] = {
+    "packaged": packaged.get,
+    "torchvision": torchvision_models.get,
+    "timm": timm_models.get,
+    "open_clip": open_clip_models.get,
+    "hf": hf_models.get,
+    "module": module_file.get,
 }
 FORMS = (
     "torchvision/NAME[@WEIGHTS]",
@@ -43,20 +46,22 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     (its default, where it has one, if left out), the path of a weights file, or "none" for a random
     network that is the same every time. hf/OWNER/NAME[@WEIGHTS]: an image model of the Hugging Face
     hub; WEIGHTS is a revision, a folder with its files, or "none". module/FILE.py:FACTORY: a
-    network of one's own. file/FEATURES is no network: backbones/precomputed.py reads it.
+    network of one's own. file/FEATURES holds features and no network: features/precomputed.py.
     Raises InputError for an unknown name, a missing package or weights that can't be had.
     """
     if image_size is not None and image_size < 1:
-        raise InputError(f"image_size={image_size} must be at least 1 pixel")
+        raise InputError(f"image_size={image_size} must be 1 pixel or more; change it")
     source, slash, rest = spec.partition("/")
     if source == "file":
-        raise InputError(f"{spec} names features, not a network that could compute some")
+        raise InputError(
+            f"{spec} names a file of features, and a network is needed here; name one, such as "
+            f"packaged/{packaged.names()[0]}"
+        )
     if not slash or source not in SOURCES:
         packages = [f"packaged/{name}" for name in packaged.names()]
         raise unknown_name("backbone", spec, [*packages, *FORMS])
     name, at, weights = rest.partition("@")
-    backbone: Backbone = SOURCES[source].get(name, weights if at else None, image_size)
-    return backbone
+    return SOURCES[source](name, weights if at else None, image_size)
 
 
 def get_encoder(spec: str) -> TextEncoder:

@@ -3,125 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from w2s_groups.backbones.preprocessing import Preprocessing, Size
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 
-Triple = tuple[float, float, float]
-Size = int | tuple[int, int]  # a square's side, or (height, width)
-INTERPOLATIONS = {mode.name.lower(): mode for mode in Image.Resampling}
-FITS = {
-    "shorter": "shorter side to",
-    "cover": "aspect kept, just covering",
-    "contain": "aspect kept, just within",
-    "squash": "stretched to",
-}
 # Folding changes the order of float32 sums only: a hundred layers stay far below this.
 FOLDING = 1e-3
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """Image -> what the network is fed: RGB, resized, its centre cropped, (x - mean) / std.
-
-    resize, crop: pixels. mean, std: per RGB channel on the 0-255 scale. fit: what `resize` means,
-    a key of FITS. fill: RGB where the crop is larger than the image. centre: "round" or "floor",
-    where half a pixel goes (torchvision, timm and open_clip round; transformers floors).
-    """
-
-    resize: Size
-    crop: Size
-    interpolation: str
-    mean: Triple
-    std: Triple
-    fit: str = "shorter"
-    fill: tuple[int, int, int] = (0, 0, 0)
-    centre: str = "round"
-
-    @property
-    def text(self) -> str:
-        """Says the preprocessing exactly; part of every cache key."""
-        rest = "" if self.centre == "round" else f" ({self.centre})"
-        if any(self.fill):
-            rest += f", filled with {self.fill!r}"
-        return (
-            f"rgb, exif orientation applied, alpha dropped, 16-bit grey / 257; {FITS[self.fit]} "
-            f"{self.resize} ({self.interpolation}), centre crop {self.crop}{rest}; "
-            f"(x - {self.mean!r}) / {self.std!r}"
-        )
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, 3) of one preprocessed image."""
-        return (*sides(self.crop), 3)
-
-    def pixels(self, image: Image.Image) -> torch.Tensor:
-        """(H, W, 3) uint8. Only Pillow and a copy, so that threads can run it side by side; the
-        arithmetic on floats happens once per batch, in the network."""
-        image = _rgb(image)
-        size = self._resized(*image.size)
-        if size != image.size:
-            image = image.resize(size, INTERPOLATIONS[self.interpolation])
-        height, width = sides(self.crop)
-        canvas = (max(size[0], width), max(size[1], height))
-        if canvas != size:
-            padded = Image.new("RGB", canvas, self.fill)
-            padded.paste(image, ((canvas[0] - size[0]) // 2, (canvas[1] - size[1]) // 2))
-            image = padded
-        if canvas != (width, height):
-            whole = round if self.centre == "round" else int
-            left, top = whole((canvas[0] - width) / 2), whole((canvas[1] - height) / 2)
-            image = image.crop((left, top, left + width, top + height))
-        return torch.from_numpy(np.array(image))
-
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
-        """(width, height) after the resize, rounded as the libraries do on a Pillow image."""
-        if isinstance(self.resize, int) and self.fit == "shorter":
-            short = min(width, height)
-            return (
-                self.resize if width == short else int(self.resize * width / short),
-                self.resize if height == short else int(self.resize * height / short),
-            )
-        to_height, to_width = sides(self.resize)
-        if self.fit == "squash":
-            return to_width, to_height
-        choose = min if self.fit == "cover" else max
-        ratio = choose(height / to_height, width / to_width)
-        return max(1, round(width / ratio)), max(1, round(height / ratio))
-
-
-def sides(size: Size) -> tuple[int, int]:
-    """(height, width)."""
-    return (size, size) if isinstance(size, int) else size
-
-
-def on_255(values: Iterable[float]) -> Triple:
-    """Per-channel values on the 0-1 scale, on the 0-255 scale."""
-    red, green, blue = (round(255 * float(value), 6) for value in values)
-    return red, green, blue
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I"):
-        # Pillow would clip 16-bit grey at 255, which turns most of a picture white.
-        grey = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255)
-        image = Image.fromarray(np.rint(grey).astype(np.uint8))
-    if image.mode == "F":
-        raise ValueError("float pixels have no stated range")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 class Network(nn.Module):
@@ -143,6 +41,7 @@ class Network(nn.Module):
     scale: torch.Tensor
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, width) float32 features of (B, H, W, 3) uint8 pixels."""
         b, height, width, channels = batch.shape
         rows = batch.reshape(b, height, width * channels).float().sub_(self.mean).mul_(self.scale)
         # Pixels come channel by channel innermost, so the permuted view is channels_last already.
@@ -164,33 +63,71 @@ def folded(body: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
         expected = body(images)
         try:
             fused: nn.Module = fuse(copy.deepcopy(body)).eval()
-            found = fused(images)
+            actual = fused(images)
         except Exception:  # whatever the forward does with what stands for a tensor in the trace
             return body
     scale = expected.abs().max()
-    return fused if (found - expected).abs().max() <= FOLDING * scale else body
+    return fused if (actual - expected).abs().max() <= FOLDING * scale else body
 
 
 @dataclass(frozen=True, eq=False)
-class Backbone:
-    """A pretrained network up to its penultimate layer, with the preprocessing it was trained with.
+class Encoder(ABC):
+    """A pretrained network up to its penultimate layer, of images (Backbone) or of texts.
 
-    name: "source/name@weights". image_size: pixels per side that the network is fed, or (height,
-    width). weights_hash: identifies every parameter and buffer (sha256 of the weights file).
-    Making one reads the weights file only to hash it; the network is loaded when first needed.
+    name: "source/name@weights". weights_hash: identifies every parameter and buffer (sha256 of the
+    weights file). load: the network, which is loaded when first needed: making an encoder reads the
+    weights file only to hash it.
     """
 
     name: str
-    preprocessing: Preprocessing
     weights_hash: str
     load: Callable[[], nn.Module]
 
     @property
+    @abstractmethod
+    def transform(self) -> str:
+        """What is done to a sample before the network sees it, exactly; part of every cache key."""
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The network on the CPU, tried once: batch -> (B, d) float32 features."""
+
+    @abstractmethod
+    def batch(self, samples: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the network takes, of B samples."""
+
+    @abstractmethod
+    def blank(self) -> torch.Tensor:
+        """A batch of one sample that shows nothing."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, d) float32 features of a batch, on the CPU."""
+        network = self.network  # loaded out here: parameters made in inference mode fail on a GPU
+        with torch.inference_mode():
+            features: torch.Tensor = network(batch)
+        return features
+
+    @cached_property
+    def width(self) -> int:
+        """Number of features d. Loads the network; a cached matrix tells its own."""
+        return int(self.forward(self.blank()).shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone(Encoder):
+    """A network of images, with the preprocessing that it was trained with."""
+
+    preprocessing: Preprocessing
+
+    @property
     def image_size(self) -> Size:
+        """Pixels per side that the network is fed, or (height, width)."""
         return self.preprocessing.crop
 
     @property
     def transform(self) -> str:
+        """The preprocessing in words."""
         return self.preprocessing.text
 
     @cached_property
@@ -200,7 +137,7 @@ class Backbone:
         try:
             network = Network(body, self.preprocessing)
             with torch.inference_mode():
-                network(torch.zeros(1, *self.preprocessing.shape, dtype=torch.uint8))
+                network(self.blank())
         except (RuntimeError, AssertionError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
@@ -209,26 +146,17 @@ class Backbone:
             ) from error
         return network
 
-    @cached_property
-    def width(self) -> int:
-        """Number of features d. Loads the network; a cached matrix tells its own."""
-        blank = torch.zeros(1, *self.preprocessing.shape, dtype=torch.uint8)
-        return int(self.forward(blank).shape[1])
-
     def preprocess(self, image: Image.Image) -> torch.Tensor:
         """(H, W, 3) uint8 pixels. Changes nothing but `image`'s orientation."""
         return self.preprocessing.pixels(image)
 
-    def batch(self, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
+    def batch(self, samples: Sequence[torch.Tensor]) -> torch.Tensor:
         """(B, H, W, 3) uint8 of B images' pixels."""
-        return torch.stack(list(pixels))
+        return torch.stack(list(samples))
 
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, 3) uint8 from `preprocess`, stacked -> (B, width) float32 on the CPU."""
-        network = self.network  # loaded out here: parameters made in inference mode fail on a GPU
-        with torch.inference_mode():
-            features: torch.Tensor = network(batch)
-        return features
+    def blank(self) -> torch.Tensor:
+        """(1, H, W, 3) uint8: a black image."""
+        return torch.zeros(1, *self.preprocessing.shape, dtype=torch.uint8)
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

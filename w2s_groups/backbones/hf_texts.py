@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from w2s_groups.backbones import hf_models, hub
+from w2s_groups.backbones import hf_files, hub
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import content_hash
@@ -34,25 +34,24 @@ LONGEST = 512  # tokens, where a tokeniser and a model name no number of their o
 
 def get(name: str, weights: str | None) -> TextEncoder:
     """Encoder of hf/NAME[@WEIGHTS]; see w2s_groups.backbones.get_encoder."""
-    spec, folder, files, random = hf_models.located(name, weights, "texts")
-    tokeniser, config, said = _tokeniser(spec, folder)
+    spec, folder, files, random = hf_files.located(name, weights, "texts")
+    tokeniser, config, files_of = _tokeniser(spec, folder)
     limit, pooling = _limit(tokeniser, config, folder), _pooling(spec, folder)
-    transform = (
-        f"tokeniser {said}, cut at {limit} tokens, pairs from their longer half, padded on the "
+    said = (
+        f"tokeniser {files_of}, cut at {limit} tokens, pairs from their longer half, padded on the "
         f"right; {pooling} of the last hidden states"
     )
     if random:
         import transformers
 
-        seed = hub.random_seed(name)
-        versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
-        digest = f"random {seed}, {versions}, {content_hash(files[0])}"
+        seed, drawn = hub.random_weights(name, transformers)
+        digest = f"{drawn}, {content_hash(files[0])}"
     else:
         digest = hashlib.sha256("\0".join(map(content_hash, files)).encode()).hexdigest()
         seed = None
     segments = "token_type_ids" in tokeniser.model_input_names
     load = partial(_load, spec, folder, pooling, segments, seed)
-    return TextEncoder(spec, transform, digest, tokeniser, limit, load)
+    return TextEncoder(spec, digest, load, tokeniser, limit, said)
 
 
 def _tokeniser(spec: str, folder: Path) -> tuple[Any, Any, str]:
@@ -65,24 +64,24 @@ def _tokeniser(spec: str, folder: Path) -> tuple[Any, Any, str]:
     except Exception as error:  # transformers has many kinds for a file it can't use
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{spec}: {folder} is not a text model's folder ({reason})") from error
-    files = [folder / file for file in hf_models.TOKENISER if (folder / file).is_file()]
+    files = [folder / file for file in hf_files.TOKENISER if (folder / file).is_file()]
     digest = hashlib.sha256("\0".join(content_hash(path) for path in files).encode())
     return tokeniser, config, digest.hexdigest()[:16]
 
 
 def _limit(tokeniser: Any, config: Any, folder: Path) -> int:
     """Tokens of the longest text: the least that tokeniser, model and LONGEST allow."""
-    found = [LONGEST, int(tokeniser.model_max_length)]
+    limits = [LONGEST, int(tokeniser.model_max_length)]
     text = getattr(config, "text_config", config)
-    found.append(int(getattr(text, "max_position_embeddings", None) or LONGEST))
+    limits.append(int(getattr(text, "max_position_embeddings", None) or LONGEST))
     if (folder / LENGTH).is_file():
         own = json.loads((folder / LENGTH).read_bytes()).get("max_seq_length")
-        found.append(int(own or LONGEST))
-    return min(n for n in found if n > 0)
+        limits.append(int(own or LONGEST))
+    return min(n for n in limits if n > 0)
 
 
 def _pooling(spec: str, folder: Path) -> str:
-    """ "mean", "class token" or "last token"."""
+    """How the folder pools: "mean", "class token" or "last token"."""
     path = folder / POOLING
     if not path.is_file():
         return "mean"
@@ -105,27 +104,15 @@ def _load(spec: str, folder: Path, pooling: str, segments: bool, seed: int | Non
         with hub.seeded(seed):
             model = AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True))
         return Pooled(_texts(model), pooling, segments)
-    try:
-        with hub.seeded(0):  # what the files lack is drawn, and refused below
-            model, found = AutoModel.from_pretrained(
-                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-            )
-    except Exception as error:  # safetensors, pickle and transformers have some ten kinds
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{spec}: {folder} can't be loaded ({reason})") from error
+    model, drawn = hf_files.pretrained(spec, folder)
     network = _texts(model)
     used = {id(parameter) for parameter in network.parameters()}
-    drawn = {*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}
     lacking = sorted(
         name
         for name, parameter in model.named_parameters(remove_duplicate=False)
         if name in drawn and id(parameter) in used and "pooler" not in name.split(".")
     )
-    if lacking:
-        raise InputError(
-            f"{spec}: {folder} lacks {len(lacking)} of the model's weights, such as {lacking[0]}; "
-            "its config.json and its weights belong to different models"
-        )
+    hf_files.refuse_lacking(spec, folder, lacking)
     return Pooled(network, pooling, segments)
 
 
@@ -151,6 +138,7 @@ class Pooled(nn.Module):
         self.segments = segments and takes
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, width) pooled features of (B, 3, L) tokens."""
         ids, mask, segments = batch.unbind(1)
         options = {"token_type_ids": segments} if self.segments else {}
         states: torch.Tensor = self.model(

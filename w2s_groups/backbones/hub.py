@@ -1,6 +1,6 @@
 """Weights from model hubs: a local copy first, a short question before any download, plain errors.
 
-Also what all sources of networks share: random networks that are the same every time, near matches.
+Also here, for all sources: random networks that are the same every time, errors with near matches.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -81,7 +82,7 @@ def hf_files_there(repo: str, names: Sequence[str], revision: str | None = None)
     from huggingface_hub import constants
 
     known = (huggingface_hub.try_to_load_from_cache(repo, n, revision=revision) for n in names)
-    if constants.HF_HUB_OFFLINE or any(isinstance(found, str) for found in known):
+    if constants.HF_HUB_OFFLINE or any(isinstance(cached, str) for cached in known):
         return
     try:
         reach(constants.ENDPOINT)
@@ -132,7 +133,7 @@ def is_path(weights: str) -> bool:
 def check_file(spec: str, path: Path) -> None:
     """InputError if there is no such file."""
     if not path.is_file():
-        raise InputError(f"{spec}@{path} names a weights file that is missing")
+        raise InputError(f"{spec}@{path} names a weights file that is missing; correct the path")
 
 
 def unknown(kind: str, name: str, known: Collection[str], where: str) -> InputError:
@@ -147,9 +148,18 @@ def random_seed(name: str) -> int:
     return int(stream(0, f"backbone/{name}").integers(2**63))
 
 
+def random_weights(name: str, library: ModuleType) -> tuple[int, str]:
+    """Seed of the random network of that name, and what stands for its weights.
+
+    The draw depends on the seed and on the code that draws: torch, and the library of the network.
+    """
+    seed, version = random_seed(name), library.__version__
+    return seed, f"random {seed}, torch {torch.__version__}, {library.__name__} {version}"
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's initialisers know the global generator only: it is put back as it was."""
+    """Seeds the generator that torch's initialisers use, and puts it back as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

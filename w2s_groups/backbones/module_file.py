@@ -15,15 +15,8 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import (
-    FITS,
-    INTERPOLATIONS,
-    Backbone,
-    Preprocessing,
-    on_255,
-    read_weights,
-    sides,
-)
+from w2s_groups.backbones.base import Backbone, read_weights
+from w2s_groups.backbones.preprocessing import FITS, INTERPOLATIONS, Preprocessing, on_255, sides
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
 
@@ -66,7 +59,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     _try(spec, network, own)
     digest = hashlib.sha256(f"{content_hash(path)} {state_hash(network)}".encode()).hexdigest()
     full = spec if weights is None else f"{spec}@{weights}"
-    return Backbone(full, own, digest, lambda: network)
+    return Backbone(full, digest, lambda: network, own)
 
 
 def state_hash(network: nn.Module) -> str:
@@ -120,7 +113,9 @@ def _preprocessing(spec: str, given: Any) -> Preprocessing:
     if isinstance(given, Preprocessing):
         given = {field.name: getattr(given, field.name) for field in fields(given)}
     if not isinstance(given, Mapping):
-        raise InputError(f"{spec}: preprocessing={given!r} must be a dict or a Preprocessing")
+        raise InputError(
+            f"{spec}: preprocessing={given!r} must be a dict or a Preprocessing; change it"
+        )
     known = {field.name: field for field in fields(Preprocessing)}
     for key in given:
         if key not in known:
@@ -131,6 +126,13 @@ def _preprocessing(spec: str, given: Any) -> Preprocessing:
     values: dict[str, Any] = {
         str(k): tuple(v) if isinstance(v, list) else v for k, v in given.items()
     }
+    _check_names(spec, values)
+    _check_sizes(spec, values)
+    _check_channels(spec, values)
+    return Preprocessing(**values)
+
+
+def _check_names(spec: str, values: Mapping[str, Any]) -> None:
     for key, options in {
         "interpolation": list(INTERPOLATIONS),
         "fit": list(FITS),
@@ -138,30 +140,38 @@ def _preprocessing(spec: str, given: Any) -> Preprocessing:
     }.items():
         if key in values and values[key] not in options:
             raise unknown_name(f"{spec}: preprocessing {key}", str(values[key]), options)
+
+
+def _check_sizes(spec: str, values: Mapping[str, Any]) -> None:
     for key in ("resize", "crop"):
         if not _whole(values[key], 1, 16384):
             raise InputError(
                 f"{spec}: preprocessing {key}={values[key]!r} must be whole pixels, one number or "
-                "(height, width)"
+                "(height, width); correct it"
             )
     if values.get("fit", "shorter") == "shorter" and not isinstance(values["resize"], int):
         raise InputError(
             f"{spec}: preprocessing resize={values['resize']!r} with fit=shorter must be one "
             "number; set fit to cover, contain or squash"
         )
+
+
+def _check_channels(spec: str, values: dict[str, Any]) -> None:
+    """InputError unless mean and std, which become floats, are three numbers on the 0-255 scale."""
     for key in ("mean", "std"):
         value = values[key]
         if not (isinstance(value, tuple) and len(value) == 3 and all(map(_number, value))):
-            raise InputError(f"{spec}: preprocessing {key}={value!r} must be three numbers")
+            raise InputError(
+                f"{spec}: preprocessing {key}={value!r} must be three numbers; correct it"
+            )
         values[key] = tuple(float(v) for v in value)
     if not min(values["std"]) > 0:
-        raise InputError(f"{spec}: preprocessing std={values['std']} must be above 0")
+        raise InputError(f"{spec}: preprocessing std={values['std']} must be above 0; correct it")
     if max(values["std"]) < 1:
         raise InputError(
             f"{spec}: preprocessing std={values['std']} is on the 0-1 scale; mean and std are on "
             "the 0-255 scale: multiply both by 255"
         )
-    return Preprocessing(**values)
 
 
 def _number(value: Any) -> bool:
@@ -178,15 +188,15 @@ def _try(spec: str, network: nn.Module, preprocessing: Preprocessing) -> None:
     height, width = sides(preprocessing.crop)
     try:
         with torch.no_grad():
-            found = network(torch.zeros(2, 3, height, width))
+            output = network(torch.zeros(2, 3, height, width))
     except Exception as error:  # it is the user's code
         raise InputError(
             f"{spec} fails on images of {height} x {width} pixels "
             f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); set image_size, or "
             "preprocessing on the module, to what it takes"
         ) from error
-    if not isinstance(found, torch.Tensor) or found.ndim < 2 or len(found) != 2:
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != 2:
+        shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
         raise InputError(
             f"{spec} gives {shape} for two images; return a tensor (2, d), one row for each"
         )

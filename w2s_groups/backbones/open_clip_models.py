@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, Size, on_255, sides
+from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.preprocessing import Preprocessing, Size, on_255, sides
 from w2s_groups.backbones.timm_models import Penultimate, patch_side
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
@@ -58,16 +58,14 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         options["force_image_size"] = size
     make = partial(_make, full, name, options)
     if weights == "none":
-        seed = hub.random_seed(name)
-        # The draw depends on the seed and on the code that draws.
-        digest = f"random {seed}, torch {torch.__version__}, open_clip {open_clip.__version__}"
-        return Backbone(full, preprocessing, digest, partial(make, seed, None))
+        seed, digest = hub.random_weights(name, open_clip)
+        return Backbone(full, digest, partial(make, seed, None), preprocessing)
     if cfg:
         path = _published(full, cfg)
     else:
         path = Path(weights)
         hub.check_file(f"open_clip/{name}", path)
-    return Backbone(full, preprocessing, content_hash(path), partial(make, 0, path))
+    return Backbone(full, content_hash(path), partial(make, 0, path), preprocessing)
 
 
 def _preprocessing(

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from w2s_groups.backbones.base import Backbone, Preprocessing, Triple, read_weights
+from w2s_groups.backbones.base import Backbone, read_weights
+from w2s_groups.backbones.preprocessing import Preprocessing, Triple
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
 

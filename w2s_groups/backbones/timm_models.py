@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, Size, on_255
+from w2s_groups.backbones.base import Backbone
+from w2s_groups.backbones.preprocessing import Preprocessing, Size, on_255
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
 
@@ -49,10 +50,8 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     preprocessing, size = _preprocessing(architecture, cfg, image_size)
     make = partial(_make, architecture, size)
     if weights == "none":
-        seed = hub.random_seed(architecture)
-        # The draw depends on the seed and on the code that draws.
-        digest = f"random {seed}, torch {torch.__version__}, timm {timm.__version__}"
-        return Backbone(f"{full}@none", preprocessing, digest, partial(_random, make, seed))
+        seed, digest = hub.random_weights(architecture, timm)
+        return Backbone(f"{full}@none", digest, partial(_random, make, seed), preprocessing)
     if file is not None:
         hub.check_file(f"timm/{name}", file)
         full, of_file = f"{full}@{weights}", _of_file(file, cfg)
@@ -63,15 +62,14 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         )
     else:
         file, of_file = _published(full, cfg), cfg.to_dict()
-    return Backbone(
-        full, preprocessing, content_hash(file), partial(_from_file, make, file, of_file)
-    )
+    load = partial(_from_file, make, file, of_file)
+    return Backbone(full, content_hash(file), load, preprocessing)
 
 
 def _preprocessing(
     architecture: str, cfg: Any, image_size: int | None
 ) -> tuple[Preprocessing, Size | None]:
-    """timm's evaluation transform, and the input size to build the network with (None: its own).
+    """The evaluation transform of timm, and the input size to build with (None: the network's own).
 
     A size of one's own is fed uncropped.
     """
@@ -125,9 +123,9 @@ def _published(spec: str, cfg: Any) -> Path:
 
 def _of_file(file: Path, cfg: Any) -> dict[str, Any]:
     """The configuration of a user's file: timm then checks every key, the classifier's too."""
-    found: dict[str, Any] = cfg.to_dict()
-    found["custom_load"] = file.suffix == ".npz"  # JAX checkpoints, as their authors publish them
-    return found
+    settings: dict[str, Any] = cfg.to_dict()
+    settings["custom_load"] = file.suffix == ".npz"  # a checkpoint of JAX, as published
+    return settings
 
 
 def _make(architecture: str, size: Size | None, **options: Any) -> nn.Module:
@@ -137,7 +135,7 @@ def _make(architecture: str, size: Size | None, **options: Any) -> nn.Module:
         options["img_size"] = size
     try:
         network: nn.Module = timm.create_model(architecture, **options)
-    except TypeError:  # the few attention networks that are built for one size alone
+    except TypeError:  # the few attention networks that are built for one size only
         if size is None:
             raise
         del options["img_size"]
@@ -189,6 +187,7 @@ class Penultimate(nn.Module):
         self.network = network
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(B, width) pooled features of (B, 3, H, W)."""
         features: torch.Tensor = self.network.forward_head(
             self.network.forward_features(batch), pre_logits=True
         )

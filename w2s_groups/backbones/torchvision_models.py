@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Backbone, Preprocessing, on_255, read_weights
+from w2s_groups.backbones.base import Backbone, read_weights
+from w2s_groups.backbones.preprocessing import Preprocessing, on_255
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
 
@@ -33,11 +33,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     weights = weights or "DEFAULT"
     entry = default
     if weights == "none":
-        seed = hub.random_seed(name)
         import torchvision
 
-        # The draw depends on the seed and on the code that draws.
-        digest = f"random {seed}, torch {torch.__version__}, torchvision {torchvision.__version__}"
+        seed, digest = hub.random_weights(name, torchvision)
         load = partial(_random, name, seed)
     elif weights == "DEFAULT" or weights in published.__members__:
         entry = published[weights]
@@ -61,7 +59,7 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
 
 
 def _preprocessing(entry: Any, image_size: int | None) -> Preprocessing:
-    """torchvision's evaluation preset of these weights; a size of one's own is fed uncropped."""
+    """The evaluation preset of these weights; a size of one's own is fed uncropped."""
     preset = entry.transforms()
     return Preprocessing(
         resize=image_size or preset.resize_size[0],
@@ -91,7 +89,7 @@ def _random(name: str, seed: int) -> nn.Module:
 
 
 def _from_file(name: str, path: Path) -> nn.Module:
-    # Some constructors compute with real tensors, so an empty (meta) network is no way to start.
+    # Some constructors compute with real tensors, so an empty (meta) network can't be a start.
     network = _random(name, seed=0)
     classifier = next(n for n, m in network.named_modules() if isinstance(m, _Cut))
     unused = tuple(f"{layer}." for layer in (classifier, *AUXILIARY))
@@ -120,6 +118,8 @@ def cut(network: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Conv2d):
             last = name
     if last is None:
-        raise InputError(f"{type(network).__name__} has no layer to classify with")
+        raise InputError(
+            f"{type(network).__name__} has no layer to classify with; name another network"
+        )
     parent, _, child = last.rpartition(".")
     setattr(network.get_submodule(parent), child, _Cut())

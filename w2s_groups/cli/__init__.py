@@ -111,6 +111,8 @@ def _started(name: str, words: list[str]) -> int:
 
 def _unknown_word(word: str) -> InputError:
     """Error for a first word that is neither a command nor key=value, with near matches."""
+    if word in COMMANDS:
+        return InputError(f"{word!r} is a command of its own: write `w2s-groups {word} ...`")
     spellings = help_pages.spellings() | {name: name for name in COMMANDS}
     near = [spellings[match] for match in difflib.get_close_matches(word, spellings, cutoff=0.5)]
     hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -11,7 +11,7 @@ from w2s_groups.data.compositing.folder import SPLITS
 
 _DESCRIPTION = """\
 Paste cut-outs of each class on photographs of each attribute value, and write a folder in the
-Waterbirds format (metadata.csv beside the images) with exact counts per group and split. No
+Waterbirds format (metadata.csv and the images) with exact counts per group and split. No
 cut-out identity and no background photograph is in two splits. The same options and pictures
 give the same bytes. The last lines printed are the command that runs the benchmark on it.
 """

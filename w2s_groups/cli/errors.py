@@ -56,7 +56,8 @@ class Parser(argparse.ArgumentParser):
             refuse_unknown(words, self._option_string_actions)
         parsed, rest = super().parse_known_args(words, namespace)
         if rest:
-            self.error(f"{rest[0]!r} is one word too many")
+            option = rest[0].startswith("-")
+            self.error(f"{rest[0]!r} is {'no option' if option else 'one word too many'}")
         return parsed, rest
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
 from typing import Union, get_args, get_origin, get_type_hints
@@ -76,6 +77,9 @@ def _wrong_value(cause: ValidationError) -> str:
         (kind, *_) = [part for part in get_args(kind) if part is not type(None)]
     if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
         return str(unknown_name(key, value, kind.__members__))
+    if is_dataclass(kind):
+        names = ", ".join(f"{key}.{f.name}" for f in fields(kind))
+        return f"{key}={value} must be a mapping; set its keys one by one: {names}"
     rule = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(kind)
     if rule is None and isinstance(kind, type) and issubclass(kind, Enum):
         rule = f"one of {', '.join(kind.__members__)}"

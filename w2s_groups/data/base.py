@@ -196,3 +196,7 @@ class DatasetConfig(ABC):
         None where there is no such setting, or it is set already.
         """
         return None
+
+    def card(self) -> str:
+        """Markdown tables of a dataset card, from the settings: for data that are made here."""
+        return ""

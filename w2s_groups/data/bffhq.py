@@ -40,26 +40,28 @@ class Bffhq(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / "valid").is_dir() for name in ("", "bffhq"))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         folder = root if (root / "valid").is_dir() else root / "bffhq"
         for name in (self.percent, "valid", "test"):
             if not (folder / name).is_dir():
                 there = sorted(path.name for path in root.iterdir() if path.is_dir())
                 raise InputError(
                     f"data {self.name}: there is no {name} in {folder}; {root} has "
-                    f"{', '.join(there[:20]) or 'no folder'}; set data.percent to one such as "
+                    f"{', '.join(there[:20]) or 'no folders'}; set data.percent to one such as "
                     "0.5pct, or data.root to the folder with valid and test"
                 )
         files: list[str] = []
         codes: list[tuple[int, int, int]] = []
         for split, name in ((TRAIN, self.percent), (VAL, "valid"), (TEST, "test")):
-            found = images_below(folder, name)
-            if not found:
+            paths = images_below(folder, name)
+            if not paths:
                 raise InputError(f"data {self.name}: {folder / name} holds no image; restore it")
-            files += found
-            codes += [(split, *_labels(file, folder)) for file in found]
+            files += paths
+            codes += [(split, *_labels(file, folder)) for file in paths]
         split, y, a = np.array(codes, dtype=np.int64).T
         if self.check_counts:
             self._check((y != a)[split == TRAIN])

@@ -74,7 +74,7 @@ Patterns = dict[str, dict[str, list[str]]]
 
 def cutout_patterns() -> Patterns:
     """Class -> identity -> patterns of its files; mammal = 0, bird = 1."""
-    found: Patterns = {"mammal": {}, "bird": {}}
+    cutouts: Patterns = {"mammal": {}, "bird": {}}
     for class_name, stems in (
         ("mammal", _MAMMALS.split()),
         ("bird", [f"birds/{stem}" for stem in _BIRDS.split()]),
@@ -82,8 +82,8 @@ def cutout_patterns() -> Patterns:
         for stem in stems:
             animal = stem.rsplit("/", 1)[1].lstrip("*")
             identity = _SAME_ANIMAL.get(animal, animal)
-            found[class_name].setdefault(identity, []).append(f"{_STAMPS}/{stem}.png")
-    return found
+            cutouts[class_name].setdefault(identity, []).append(f"{_STAMPS}/{stem}.png")
+    return cutouts
 
 
 def background_patterns() -> Patterns:
@@ -138,7 +138,7 @@ class BirdsMammals(Settings):
         )
 
     def card(self) -> str:
-        """Counts of images and identities, from the names alone: nothing is fetched."""
+        """Counts of images and identities, from the names only: nothing is fetched."""
         cutouts, backgrounds = cutout_patterns(), background_patterns()
         groups = Groups(tuple(cutouts), tuple(backgrounds))
         rows = self.rows(n_pictures(cutouts), n_pictures(backgrounds))

@@ -50,6 +50,7 @@ class CelebA(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any(
             path.is_file()
             for place in PLACES
@@ -57,6 +58,7 @@ class CelebA(Published):
         )
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         if self.target == self.attribute:
             raise InputError(
                 f"data.target and data.attribute are both {self.target}; name another attribute"

@@ -52,9 +52,11 @@ class CivilComments(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / TABLE).is_file() for name in ("", RELEASE))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> TextDataset:
+        """All texts below `root` with their official split."""
         if self.attribute not in IDENTITIES:
             raise unknown_name("data.attribute", self.attribute, IDENTITIES)
         remedy = f"get {self.GET}; set data.root to the folder with it"

@@ -66,8 +66,10 @@ class Folder(OnDisk):
     minority: list[list[int]] = MISSING
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return (folder / "metadata.csv").is_file()
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         groups = groups_of(self.class_names, self.attribute_names, self.minority)
         return read_folder(self.name, root, groups)

@@ -55,6 +55,7 @@ class HuggingFace(OnDisk):
         return cache if self.hub is not None else super()._located(cache, progress)
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        """All images or texts below `root` with their official split."""
         check_texts(self.text_columns)
         source = self._open(root, cache)
         owner = self.hub or str(root)
@@ -62,36 +63,12 @@ class HuggingFace(OnDisk):
         parts = {name: source[name] for name, target in targets.items() if target is not None}
         if not any(map(len, parts.values())):
             raise InputError(f"data: {owner} holds no row in a split that is kept; set data.splits")
-        wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
-        for split, part in parts.items():
-            for column in wanted:
-                if column not in part.column_names:
-                    raise InputError(
-                        f"data: split {split} of {owner} lacks the column {column}; its columns "
-                        f"are {', '.join(part.column_names)}"
-                    )
-            if not self.text_columns:
-                image_kind(part, self.image_column, split)
-            for column in self.text_columns:
-                check_holds_texts(part, column, split)
-        if len(set(wanted)) < len(wanted):
-            raise InputError(
-                f"data.{'text_columns' if self.text_columns else 'image_column'}, y_column and "
-                f"a_column are {', '.join(wanted)}; name a column once"
-            )
+        self._check_columns(parts, owner)
         if self.hub is None:
             check_files(root, (self.y_column, self.a_column))
         y, classes = label_texts(parts, self.y_column, self.class_names, "class_names")
         a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
-        inputs: dict[str, tuple[str, ...]]
-        if self.text_columns:
-            inputs = {
-                name: tuple(text or "" for part in parts.values() for text in part[column])
-                for name, column in zip(_PAIR, self.text_columns, strict=False)
-            }
-        else:
-            folder, files = self._files(parts, root, cache, progress)
-            inputs = {"file": tuple(files)}
+        folder, inputs = self._inputs(parts, root, cache, progress)
         splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
         table = Table(
             Path(owner),
@@ -106,7 +83,40 @@ class HuggingFace(OnDisk):
             return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
         return dataset_of(self.name, folder, table, _COLUMNS, groups)
 
+    def _check_columns(self, parts: Mapping[str, Any], owner: str) -> None:
+        """InputError unless each part has each column once, with images or texts."""
+        wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
+        for split, part in parts.items():
+            for column in wanted:
+                if column not in part.column_names:
+                    raise InputError(
+                        f"data: split {split} of {owner} lacks the column {column}; name one of "
+                        f"{', '.join(part.column_names)}"
+                    )
+            if not self.text_columns:
+                image_kind(part, self.image_column, split)
+            for column in self.text_columns:
+                check_holds_texts(part, column, split)
+        if len(set(wanted)) < len(wanted):
+            raise InputError(
+                f"data.{'text_columns' if self.text_columns else 'image_column'}, y_column and "
+                f"a_column are {', '.join(wanted)}; name a column once"
+            )
+
+    def _inputs(
+        self, parts: Mapping[str, Any], root: Path, cache: Path, progress: Progress
+    ) -> tuple[Path, dict[str, tuple[str, ...]]]:
+        """The folder of the images, and the columns of files or texts."""
+        if not self.text_columns:
+            folder, files = self._files(parts, root, cache, progress)
+            return folder, {"file": tuple(files)}
+        return root, {
+            name: tuple(text or "" for part in parts.values() for text in part[column])
+            for name, column in zip(_PAIR, self.text_columns, strict=False)
+        }
+
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         there = [path for path in folder.iterdir() if not path.name.startswith(".")]
         return any(path.is_file() and path.suffix in _DATA for path in there) or any(
             (folder / name).exists() for name in ("dataset_dict.json", "state.json", "data")
@@ -123,11 +133,11 @@ class HuggingFace(OnDisk):
         where = str(cache / "huggingface")
         try:
             if self.hub is not None:
-                found = datasets.load_dataset(self.hub, cache_dir=where)
+                opened = datasets.load_dataset(self.hub, cache_dir=where)
             elif (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
-                found = datasets.load_from_disk(str(root))
+                opened = datasets.load_from_disk(str(root))
             else:
-                found = datasets.load_dataset(str(root), cache_dir=where)
+                opened = datasets.load_dataset(str(root), cache_dir=where)
         except Exception as error:  # each builder, file system and codec has its own
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             remedy = (
@@ -140,7 +150,7 @@ class HuggingFace(OnDisk):
                 f"data.{'hub' if self.hub else 'root'}={self.hub or root} can't be read "
                 f"({reason}); {remedy}"
             ) from error
-        return {"train": found} if isinstance(found, datasets.Dataset) else dict(found)
+        return {"train": opened} if isinstance(opened, datasets.Dataset) else dict(opened)
 
     def _files(
         self, parts: Mapping[str, Any], root: Path, cache: Path, progress: Progress

@@ -55,14 +55,16 @@ class ImageNet9(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name).is_dir() for name in (*self.train_sets, *self.test_sets))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         try:
             pattern = re.compile(self.background)
         except re.error as error:
             raise InputError(
-                f"data.background={self.background!r} is no regular expression ({error}); "
+                f"data.background={self.background!r} is not a regular expression ({error}); "
                 "correct it"
             ) from None
         if "background" not in pattern.groupindex:
@@ -81,12 +83,12 @@ class ImageNet9(Published):
             (TRAIN, self.train_sets), (VAL, self.val_sets), (TEST, self.test_sets),
         ):  # fmt: skip
             for name in sets:
-                found = _of_set(root, name)
+                of_set = _of_set(root, name)
                 if self.check_counts:
-                    _check(name, found)
-                groups = [_groups(file, name, pattern) for file in found]
+                    _check(name, of_set)
+                groups = [_groups(file, name, pattern) for file in of_set]
                 _check_backgrounds(name, groups)
-                files += found
+                files += of_set
                 codes += [(split, y, a) for y, a in groups]
         _check_folders(files)
         split_y_a = np.array(codes, dtype=np.int64)
@@ -105,18 +107,18 @@ def _of_set(root: Path, name: str) -> list[str]:
             "data/imagenet9/README.md says what to get; set data.root to the folder with it, or "
             "name other sets in data.train_sets and data.test_sets"
         )
-    found = images_below(root, name.strip("/"))
-    if not found:
+    images = images_below(root, name.strip("/"))
+    if not images:
         raise InputError(f"data: {folder} holds no image; restore it")
-    return found
+    return images
 
 
 def _check(name: str, files: Sequence[str]) -> None:
     """InputError unless original/train has as many images of each class as the release."""
     if name.strip("/").split("/")[-2:] != ["original", "train"]:
         return
-    found = Counter(file.split("/")[-2] for file in files)
-    for folder, n in sorted(found.items()):
+    n_of_folder = Counter(file.split("/")[-2] for file in files)
+    for folder, n in sorted(n_of_folder.items()):
         if n != PER_CLASS:
             raise InputError(
                 f"data: {name}/{folder} has {n} images and the release has {PER_CLASS}; restore "
@@ -178,9 +180,9 @@ def _groups(file: str, name: str, pattern: re.Pattern[str]) -> tuple[int, int]:
     y = int(match[1])
     if _OWN_BACKGROUND.intersection(name.split("/")):
         return y, y
-    found = pattern.search(inside[-1])
+    background_of = pattern.search(inside[-1])
     try:
-        a = int(found["background"]) if found else -1
+        a = int(background_of["background"]) if background_of else -1
     except ValueError:
         a = -1
     if not 0 <= a < len(CLASSES):

@@ -48,6 +48,7 @@ class MetadataCsv(OnDisk):
     minority: list[list[int]] = MISSING
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        """All images or texts below `root` with their official split."""
         check_texts(self.text_columns)
         path = root / Path(self.table).expanduser()
         if not path.is_file():
@@ -77,6 +78,7 @@ class MetadataCsv(OnDisk):
         return dataset_of(self.name, root, table, columns, groups)
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return (folder / Path(self.table).expanduser()).is_file()
 
     def _dialect(self) -> Dialect:
@@ -121,7 +123,7 @@ def _coding(table: Table, column: str, letter: str) -> tuple[list[str], tuple[st
     if not 2 <= len(names) <= _MOST:
         raise InputError(
             f"{table.path}: column {column} has values from {names[0]!r} to {names[-1]!r}, and 2 "
-            f"to {_MOST} classes can be told apart; name another column or other values"
+            f"to {_MOST} classes can be distinguished; name another column or other values"
         )
     code = {name: str(n) for n, name in enumerate(names)}
     shown = [f"{letter}{name}" for name in names] if whole else names

@@ -99,8 +99,10 @@ class OnDisk(DatasetConfig):
         return dataset
 
     def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
-        """(n_groups,) images of `dataset` that pool=all would leave to draw from; None if it is
-        set already."""
+        """(n_groups,) images of `dataset` that pool=all would leave to draw from.
+
+        None if it is set already.
+        """
         if self.pool is Pool.all:
             return None
         counts = np.bincount(dataset.codes, minlength=dataset.groups.n_groups)

@@ -56,13 +56,13 @@ def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy:
     """
     if (root / wanted).is_file():
         return root
-    found = [root / folder for folder in inside if (root / folder / wanted).is_file()]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    holding = [root / folder for folder in inside if (root / folder / wanted).is_file()]
+    if len(holding) == 1:
+        return holding[0]
+    if holding:
         raise InputError(
-            f"data.root={root} holds {len(found)} releases of {name} "
-            f"({', '.join(path.name for path in found)}); set data.root to one of them"
+            f"data.root={root} holds {len(holding)} releases of {name} "
+            f"({', '.join(path.name for path in holding)}); set data.root to one of them"
         )
     places = " or ".join([str(root), *(f"its folder {folder}" for folder in inside)])
     raise InputError(f"data {name}: there is no {wanted} in {places}; {remedy}")
@@ -76,8 +76,8 @@ def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None
     groups = dataset.groups
     noun = f"{dataset.NOUN}s"
     for split, name in enumerate(expected):
-        found = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
-        for group, n, wanted in zip(groups.names, found, expected[name], strict=True):
+        counts = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
+        for group, n, wanted in zip(groups.names, counts, expected[name], strict=True):
             if n != wanted:
                 raise InputError(
                     f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "

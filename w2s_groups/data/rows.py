@@ -73,11 +73,12 @@ def groups_of(
     """Groups from a configuration's lists, checked."""
     for field, names in (("class_names", class_names), ("attribute_names", attribute_names)):
         if len(set(names)) != len(names):
-            raise InputError(f"data.{field}={list(names)} names one thing twice")
+            raise InputError(f"data.{field}={list(names)} names one of them twice; keep one")
     for pair in minority:
         if len(pair) != 2:
             raise InputError(
-                f"data.minority: {list(pair)} is no pair [y, a] of a class and an attribute"
+                f"data.minority: {list(pair)} must be a pair [y, a] of a class and an attribute; "
+                "correct it"
             )
     pairs = frozenset((pair[0], pair[1]) for pair in minority)
     return Groups(tuple(class_names), tuple(attribute_names), pairs)

@@ -19,9 +19,9 @@ def shared_rows(
     """
     pool: dict[str, int] = {}
     for row in np.flatnonzero(split != TEST).tolist():
-        found = content[row]
-        if found is not None:
-            pool.setdefault(found, row)
+        digest = content[row]
+        if digest is not None:
+            pool.setdefault(digest, row)
     test = [row for row in np.flatnonzero(split == TEST).tolist() if content[row] in pool]
     twins = [pool[known] for row in test if (known := content[row]) is not None]
     return np.array(test, dtype=np.int64), np.array(twins, dtype=np.int64)

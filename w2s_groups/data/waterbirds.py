@@ -47,9 +47,11 @@ class Waterbirds(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / "metadata.csv").is_file() for name in ("", *RELEASES))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
+        """All images below `root` with their official split."""
         remedy = f"get {self.GET} and unpack it there, or set data.archive to it"
         folder = find_root(root, "metadata.csv", RELEASES, self.name, remedy)
         dataset = read_folder(self.name, folder, GROUPS)

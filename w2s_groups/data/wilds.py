@@ -45,9 +45,11 @@ class Wilds(Published):
     )
 
     def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
         return any(path.is_dir() for path in folder.glob(f"{self.dataset}_v*"))
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
+        """All images or texts below `root` with their official split."""
         source = self._open(root)
         fields = list(source.metadata_fields)
         if "y" not in fields or source.y_size != 1 or not source.is_classification:
@@ -143,8 +145,8 @@ def _coded(
     if mapped is not None and values.min() >= 0 and values.max() < len(mapped):
         names = [" ".join(str(name).split()) for name in mapped]
     else:
-        found, values = np.unique(values, return_inverse=True)
-        names = [f"{field}={value}" for value in found]
+        levels, values = np.unique(values, return_inverse=True)
+        names = [f"{field}={value}" for value in levels]
     if given is not None:
         if len(given) != len(names):
             raise InputError(
@@ -181,19 +183,21 @@ def _recording(source: Any) -> Iterator[None]:
 
 
 def _texts(source: Any, rows: NDArray[np.int64]) -> tuple[str, ...] | None:
-    """The text of each row; None of a set of anything else. pandas reads "NA" and the like as
-    missing, and so do the classes of wilds: such a text is empty."""
+    """The text of each row; None of a set of anything else.
+
+    pandas reads "NA" and the like as missing, and so do the classes of wilds: such a text is empty.
+    """
     texts = []
     with _recording(source):
         for row in rows.tolist():
             try:
-                found = source.get_input(row)
+                value = source.get_input(row)
             except _Opened:
                 return None
-            missing = isinstance(found, float) and np.isnan(found)
-            if not isinstance(found, str) and not missing:
+            missing = isinstance(value, float) and np.isnan(value)
+            if not isinstance(value, str) and not missing:
                 return None
-            texts.append("" if missing else found)
+            texts.append("" if missing else value)
     return tuple(texts)
 
 

@@ -25,6 +25,7 @@ from w2s_groups.data.base import Dataset, FeatureDataset, ImageDataset, Listed, 
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
 from w2s_groups.features import extraction, precomputed, texts
+from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
 Network = tuple[str, str]  # "teacher" or "student", and the network's name
@@ -245,4 +246,4 @@ def _extractors(
 
 def _known(content: Sequence[str]) -> list[str | None]:
     """Hashes of what can be read; None for the rest."""
-    return [None if text.startswith(extraction.UNREADABLE) else text for text in content]
+    return [None if text.startswith(UNREADABLE) else text for text in content]

@@ -221,7 +221,7 @@ def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
             dataset.groups,
             seed=0,
         )
-    except Exception as error:  # whatever it is, the work before it must not be lost
+    except Exception as error:  # of any kind: the work before it must not be lost
         log.warning("the dimensions cannot be measured (%s): left blank", _short(error))
         return []
     write_atomic(path, json.dumps(table.rows(report)).encode())

@@ -80,7 +80,7 @@ def affine(
     """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale."""
     reference = np.asarray(matrix[drawable], dtype=np.float64)
     mean, std = reference.mean(axis=0), reference.std(axis=0)
-    # A column that varies by rounding alone carries nothing and must not be blown up.
+    # A column that varies by rounding only carries nothing and must not be blown up.
     constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
     return mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
 

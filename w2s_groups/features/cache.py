@@ -105,9 +105,9 @@ def prepare(folder: Path, need: int) -> None:
 
 def rows(folder: Path, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
     """Content hash -> row, for those wanted images that any matrix in `folder` has already."""
-    found: dict[str, NDArray[np.float32]] = {}
+    known: dict[str, NDArray[np.float32]] = {}
     for path in sorted(folder.glob("*.json")):
-        if len(found) == len(wanted):
+        if len(known) == len(wanted):
             break
         stored = read(folder, path.stem)
         if stored is None:
@@ -115,8 +115,8 @@ def rows(folder: Path, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
         matrix, sidecar = stored
         for row, image in enumerate(sidecar.images):
             if image in wanted and str(row) not in sidecar.bad:
-                found[image] = matrix[row]
-    return found
+                known[image] = matrix[row]
+    return known
 
 
 def _json(value: object) -> bytes:

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import PIL
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from tqdm import tqdm
+from PIL import Image
 
-from w2s_groups.backbones.base import Backbone
-from w2s_groups.backbones.text import TextEncoder
+from w2s_groups.backbones.base import Backbone, Encoder
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.machine import cores
 from w2s_groups.features import cache
+from w2s_groups.features.compute import UNREADABLE, Items, Run, compute
 
 FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
-UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
 
 # How far the features of one image may lie apart in batches of different sizes, relative to its
 # largest. Sums in another order in float32; 64 roundings of a product (2^-9, 2^-12) otherwise.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 64 * 2**-9, "float16": 64 * 2**-12}
-REMEDY = {
-    "float32": "leave the image out, or choose another network",
-    "bfloat16": "set precision=float32",
-    "float16": "set precision=bfloat16 or precision=float32",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +72,8 @@ def extract(
     """
     root = Path(dataset_root)
     if not files:
-        raise InputError("files is empty: there is no image to extract features from")
-    run = Run(backbone, device, precision, batch_size, workers, progress).checked(on_bad_image)
+        raise InputError("files is empty; name at least one image to extract features from")
+    run = run_of(backbone, device, precision, batch_size, workers, progress, on_bad_image)
 
     def load(row: int, sha256: str) -> torch.Tensor:
         return _pixels(root / files[row], backbone, sha256)
@@ -92,22 +84,9 @@ def extract(
     return extracted(images, run, Path(cache_dir), on_bad_image)
 
 
-@dataclass(frozen=True)
-class Items:
-    """N images or texts. content: a hash or UNREADABLE and the reason; load(row, hash): one as a
-    tensor; lengths: batches hold neighbours of this order (None: of the order that they are in)."""
-
-    noun: str
-    where: str
-    names: Sequence[str]
-    content: list[str]
-    load: Callable[[int, str], torch.Tensor]
-    lengths: Sequence[int] | None = None
-
-
 def extracted(items: Items, run: Run, cache_dir: Path, on_bad: str) -> Features:
     """What `extract` promises, of items."""
-    net = run.backbone
+    net = run.encoder
     scope = _digest(FORMAT, net.name, net.weights_hash, net.transform, run.precision)
     key = _digest(scope, *items.content)[:32]
     folder = cache_dir / "features" / f"{_slug(net.name)}-{scope[:12]}"
@@ -116,12 +95,14 @@ def extracted(items: Items, run: Run, cache_dir: Path, on_bad: str) -> Features:
     if stored is None:
         need = (net.width * 4 + 80) * len(items.names)
         cache.prepare(folder, need)
-        matrix, bad = _compute(items, folder, run)
+        matrix, bad = compute(items, folder, run)
         made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": run.device}
         cache.write(folder, key, matrix, items.content, bad, made_with)
         stored = cache.read(folder, key)
         if stored is None:
-            raise InputError(f"cache_dir={cache_dir} does not keep what is written to it")
+            raise InputError(
+                f"cache_dir={cache_dir} does not keep what is written to it; name another folder"
+            )
     result, sidecar = stored
     bad_rows = {int(row): why for row, why in sidecar.bad.items()}
     listed = listed_or_stopped(items.where, items.names, bad_rows, on_bad, items.noun)
@@ -142,6 +123,30 @@ def listed_or_stopped(
     return listed
 
 
+def run_of(
+    encoder: Encoder,
+    device: str,
+    precision: str,
+    batch_size: int,
+    workers: int,
+    progress: bool | Callable[[int, int], None],
+    on_bad_image: str,
+) -> Run:
+    """The settings of `extract`, with a device that is there and a number of workers.
+
+    Raises InputError for a setting out of its range.
+    """
+    if on_bad_image not in ("stop", "skip"):
+        raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip; change it")
+    for field, value, low in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+        if value < low:
+            raise InputError(f"{field}={value} must be {low} or more; change it")
+    if precision not in TOLERANCE:
+        raise unknown_name("precision", precision, TOLERANCE)
+    # As many threads as asked for: more than cores would only have them wait for each other.
+    return Run(encoder, best_device(device), precision, batch_size, workers or cores(), progress)
+
+
 def best_device(device: str) -> str:
     """The device itself, or for "auto" the best one here. InputError if it can't be used."""
     if device == "auto":
@@ -158,122 +163,12 @@ def best_device(device: str) -> str:
     return device
 
 
-@dataclass(frozen=True)
-class Run:
-    """How the items of a data set go through a network: `extract`'s settings, once checked."""
-
-    backbone: Backbone | TextEncoder
-    device: str
-    precision: str
-    batch_size: int
-    workers: int
-    progress: bool | Callable[[int, int], None]
-
-    def checked(self, on_bad_image: str) -> Run:
-        """The same with a device that is there and a number of workers; InputError otherwise."""
-        if on_bad_image not in ("stop", "skip"):
-            raise InputError(f"on_bad_image={on_bad_image!r} must be stop or skip")
-        if self.batch_size < 1 or self.workers < 0:
-            raise InputError(
-                f"batch_size={self.batch_size} must be 1 or more, workers={self.workers} 0 or more"
-            )
-        if self.precision not in TOLERANCE:
-            raise unknown_name("precision", self.precision, TOLERANCE)
-        # As many threads as asked for: more than cores would only have them wait for each other.
-        return replace(self, device=best_device(self.device), workers=self.workers or cores())
-
-
-def _compute(items: Items, folder: Path, how: Run) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """(N, d) features and the bad rows with their reasons."""
-    backbone, device, batch_size = how.backbone, how.device, how.batch_size
-    images = items.content
-    matrix = np.full((len(images), backbone.width), np.nan, dtype=np.float32)
-    bad = {
-        row: image.removeprefix(UNREADABLE)
-        for row, image in enumerate(images)
-        if image.startswith(UNREADABLE)
-    }
-    known = cache.rows(folder, {image for row, image in enumerate(images) if row not in bad})
-    for row, image in enumerate(images):
-        if image in known:
-            matrix[row] = known[image]
-    todo = [r for r, image in enumerate(images) if r not in bad and image not in known]
-    if items.lengths is not None:
-        todo.sort(key=items.lengths.__getitem__)
-    batches = [todo[i : i + batch_size] for i in range(0, len(todo), batch_size)]
-    # On the CPU, every thread takes whole batches through decoding and network on one core. Against
-    # a network spread over all cores, fed by loader processes, nothing waits for the slowest core
-    # at each layer, no decoder takes a core from the network, nothing is copied between processes,
-    # and a batch's sums don't depend on the number of cores. Pillow and torch release the GIL.
-    network = backbone.network.to(device)
-
-    def run(batch: list[int]) -> tuple[list[int], dict[int, str]]:
-        pixels, rows, faults = [], [], {}
-        for row in batch:
-            try:
-                pixels.append(items.load(row, images[row]))
-                rows.append(row)
-            except MemoryError:
-                raise
-            except Exception as error:  # a decoder given arbitrary bytes can fail in any way
-                faults[row] = _reason(error)
-        if pixels:
-            # Autocast is a thread's own setting.
-            with torch.inference_mode(), mixed(device, how.precision):
-                features = network(backbone.batch(pixels).to(device)).cpu()
-            if not torch.isfinite(features).all():
-                raise InputError(
-                    f"{backbone.name} gives features that are not finite for "
-                    f"{items.names[rows[0]]} or another {items.noun} of its batch at "
-                    f"precision={how.precision}; " + REMEDY[how.precision]
-                )
-            matrix[rows] = features.numpy()
-        return batch, faults
-
-    threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(how.workers, initializer=torch.set_num_threads, initargs=(1,))
-    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    quiet = how.progress is not True
-    bar = tqdm(total=len(todo), unit=items.noun, desc=backbone.name, disable=quiet)
-    done = 0
-    try:
-        with exact, bar, warnings.catch_warnings():
-            # Pillow warns of a huge image and refuses one twice as large: neither is decoded here.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for future in as_completed([pool.submit(run, batch) for batch in batches]):
-                batch, faults = future.result()
-                bad.update(faults)
-                done += len(batch)
-                bar.update(len(batch))
-                if callable(how.progress):
-                    how.progress(done, len(todo))
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # also what later threads start with
-        backbone.network.to("cpu")
-    return matrix, bad
-
-
-def mixed(device: str, precision: str) -> torch.autocast:
-    """Products at `precision` within this context, on this thread."""
-    dtype: torch.dtype = getattr(torch, precision)
-    return torch.autocast(torch.device(device).type, dtype, enabled=precision != "float32")
-
-
 def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise ValueError("changed while it was being read")
     with Image.open(io.BytesIO(data)) as image:
         return backbone.preprocess(image)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image"  # the message would name a buffer in memory
-    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller"
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def contents(root: Path, files: Sequence[str], workers: int = 0) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts -> feature matrix: as features.py does it for images, in the same cache."""
+"""Texts -> feature matrix, as `extraction` does it for images, in the same cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.data.base import TextDataset
-from w2s_groups.features.extraction import UNREADABLE, Features, Items, Run, extracted
+from w2s_groups.features.compute import UNREADABLE, Items
+from w2s_groups.features.extraction import Features, extracted, run_of
 
 
 def extract_texts(
@@ -29,7 +30,7 @@ def extract_texts(
     An empty text counts as a bad image. The key holds every text in order in place of the bytes of
     images. Texts of one length go into one batch, so that little is computed for padding.
     """
-    run = Run(encoder, device, precision, batch_size, workers, progress).checked(on_bad_image)
+    run = run_of(encoder, device, precision, batch_size, workers, progress, on_bad_image)
     seconds = dataset.second or ("",) * len(dataset.texts)
 
     def load(row: int, sha256: str) -> torch.Tensor:

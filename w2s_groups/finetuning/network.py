@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from w2s_groups.backbones import hub
-from w2s_groups.backbones.base import Network, Preprocessing
+from w2s_groups.backbones.base import Network
+from w2s_groups.backbones.preprocessing import Preprocessing
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.finetuning import Full, Lora, Tuned

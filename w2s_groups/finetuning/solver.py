@@ -26,7 +26,7 @@ from torch import nn
 from w2s_groups.backbones.base import Backbone
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.roles import HIDDEN, plain
-from w2s_groups.features.extraction import mixed
+from w2s_groups.features.compute import mixed
 from w2s_groups.finetuning import Tuned
 from w2s_groups.finetuning.network import Tunable
 from w2s_groups.finetuning.pixels import Pixels

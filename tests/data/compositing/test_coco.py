@@ -239,7 +239,7 @@ def test_what_is_wrong_with_the_table_is_said(tmp_path: Path, content: dict[str,
     with pytest.raises(InputError, match=r"entry 0 of 'images' lacks width, height"):
         read(tmp_path, content | {"images": [{"id": 1, "file_name": "a.jpg"}]})
     for text in ('{"images": [', "<html>"):
-        with pytest.raises(InputError, match=r"i\.json is no JSON: .*line 1 column"):
+        with pytest.raises(InputError, match=r"i\.json is not a JSON file .*line 1 column"):
             read(tmp_path, text)
     with pytest.raises(InputError, match="has no list 'categories'"):
         read(tmp_path, "[]")

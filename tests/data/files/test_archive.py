@@ -158,15 +158,15 @@ def test_altered_bytes(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html>Virus scan warning</html>", "is a web page"),
         (b'<?xml version="1.0"?><Error/>', "is a web page"),
-        (b"just text", "is no zip or tar file"),
-        (b"\x1f\x8b rest", "is no zip or tar file"),
+        (b"just text", "cannot be unpacked as a zip or tar file"),
+        (b"\x1f\x8b rest", "cannot be unpacked as a zip or tar file"),
     ],
 )
 def test_no_archive(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(InputError, match=f"{message}.*fetch the file again"):
         _unpacked(tmp_path / "a.zip", tmp_path / "cache")
-    with pytest.raises(InputError, match=r"data\.archive=.* is no file"):
+    with pytest.raises(InputError, match=r"data\.archive=.* is not a file"):
         _unpacked(tmp_path / "b.zip", tmp_path / "cache")
 
 

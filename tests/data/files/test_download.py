@@ -243,7 +243,7 @@ def test_waterbirds_by_its_download(
     monkeypatch.setattr(waterbirds_module.Waterbirds, "DOWNLOAD", Download(host.url))
     own = config("waterbirds", download=True, check_counts=False)
     host.data = packed.getvalue()[:-40]  # whole as the host has it, and yet not a whole archive
-    with pytest.raises(InputError, match="is no zip or tar file that can be unpacked"):
+    with pytest.raises(InputError, match="cannot be unpacked as a zip or tar file"):
         own.load(tmp_path / "cache")
     assert left(tmp_path / "cache") == []
     host.data = packed.getvalue()

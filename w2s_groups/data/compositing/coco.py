@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.data.compositing.masks import Instance
+from w2s_groups.data.compositing.sources import walk
+from w2s_groups.data.files.scan import require_files
 
 
 def instances(
@@ -21,7 +22,7 @@ def instances(
 ) -> dict[str, dict[str, list[Instance]]]:
     """Class -> photograph -> its objects of at least min_area pixels, crowds left out.
 
-    categories: class -> names in `table`. A photograph gives its largest object alone or, if
+    categories: class -> names in `table`. A photograph gives its largest object only or, if
     `every`, all objects of that one's class: it is one identity, of one class. Raises InputError
     for a malformed table, an id that comes twice, a field that is null, two images of one name, an
     unknown category, a missing photograph, a class without objects.
@@ -29,12 +30,35 @@ def instances(
     content = _read(table)
     class_of = _classes(table, content["categories"], categories)
     images = {image["id"]: image for image in content["images"]}
-    names: dict[str, Any] = {}
-    found: dict[Any, list[dict[str, Any]]] = {}
-    small = dict.fromkeys(categories, 0)
-    for annotation in content["annotations"]:
-        class_name = class_of.get(annotation["category_id"])
-        if class_name is None:
+    objects = _objects(table, content["annotations"], images, class_of)
+    large = [one for one in objects if one["area"] >= min_area]
+    by_class = _by_class(table, photographs, images, large, class_of, every)
+    for name, names in categories.items():
+        if name not in by_class:
+            own = [one for one in objects if class_of[one["category_id"]] == name]
+            n_small = sum(one["area"] < min_area for one in own)
+            raise InputError(
+                f"{table}: class {name} ({', '.join(names)}) has no object of at least "
+                f"{min_area:g} pixels that is the largest in its photograph, and {n_small} "
+                "smaller ones; lower --min-area or name other categories"
+            )
+    used = (one.path for _, _, one in walk(by_class))
+    files = list(dict.fromkeys(path.relative_to(photographs).as_posix() for path in used))
+    remedy = "set --coco-images to the folder with them"
+    require_files(photographs, files, f"--coco={table}", remedy=remedy)
+    return {name: by_class[name] for name in categories}
+
+
+def _objects(
+    table: Path,
+    annotations: Sequence[dict[str, Any]],
+    images: Mapping[Any, Any],
+    class_of: Mapping[Any, str],
+) -> list[dict[str, Any]]:
+    """Annotations of the wanted categories, checked; crowds are left out."""
+    objects = []
+    for annotation in annotations:
+        if annotation["category_id"] not in class_of:
             continue
         _check_object(table, annotation)
         if annotation.get("iscrowd"):
@@ -44,40 +68,40 @@ def instances(
                 f"{table}: annotation {annotation['id']} belongs to image "
                 f"{annotation['image_id']!r}, which is not listed; repair the file"
             )
-        if annotation["area"] < min_area:
-            small[class_name] += 1
-        else:
-            found.setdefault(annotation["image_id"], []).append(annotation)
-    result: dict[str, dict[str, list[Instance]]] = {name: {} for name in categories}
-    for number, objects in found.items():
-        objects.sort(key=lambda one: (-one["area"], one["id"]))
-        own = class_of[objects[0]["category_id"]]
-        kept = [one for one in objects if class_of[one["category_id"]] == own]
+        objects.append(annotation)
+    return objects
+
+
+def _by_class(
+    table: Path,
+    photographs: Path,
+    images: Mapping[Any, Mapping[str, Any]],
+    objects: Sequence[dict[str, Any]],
+    class_of: Mapping[Any, str],
+    every: bool,
+) -> dict[str, dict[str, list[Instance]]]:
+    """Class -> photograph -> objects, for classes that have any; see `instances`."""
+    of_image: dict[Any, list[dict[str, Any]]] = {}
+    for one in objects:
+        of_image.setdefault(one["image_id"], []).append(one)
+    numbers: dict[str, Any] = {}
+    result: dict[str, dict[str, list[Instance]]] = {}
+    for number, own in of_image.items():
+        own.sort(key=lambda one: (-one["area"], one["id"]))
+        class_name = class_of[own[0]["category_id"]]
+        kept = [one for one in own if class_of[one["category_id"]] == class_name]
         image = images[number]
         identity = _identity(table, image)
-        if names.setdefault(identity, number) != number:
+        if numbers.setdefault(identity, number) != number:
             raise InputError(
-                f"{table}: images {names[identity]!r} and {number!r} are both named {identity} "
+                f"{table}: images {numbers[identity]!r} and {number!r} are both named {identity} "
                 "(apart from the suffix), so that one photograph would be two; leave one of them"
             )
-        result[own][identity] = [
-            Instance(
-                photographs / image["file_name"],
-                one["id"],
-                (image["width"], image["height"]),
-                one["segmentation"],
-            )
+        path, size = photographs / image["file_name"], (image["width"], image["height"])
+        result.setdefault(class_name, {})[identity] = [
+            Instance(path, one["id"], size, one["segmentation"])
             for one in (kept if every else kept[:1])
         ]
-    for name, identities in result.items():
-        if not identities:
-            raise InputError(
-                f"{table}: class {name} ({', '.join(categories[name])}) has no object of at least "
-                f"{min_area:g} pixels that is the largest in its photograph, and {small[name]} "
-                "smaller ones; lower --min-area or name other categories"
-            )
-    paths = (one.path for ids in result.values() for objects in ids.values() for one in objects)
-    _require(table, photographs, paths)
     return result
 
 
@@ -115,7 +139,9 @@ def _read(table: Path) -> dict[str, list[dict[str, Any]]]:
     try:
         content = json.loads(table.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"--coco={table} is no JSON: {error}; download it again") from error
+        raise InputError(
+            f"--coco={table} is not a JSON file ({error}); download it again"
+        ) from error
     for part, fields in _NEEDED.items():
         entries = content.get(part) if isinstance(content, dict) else None
         if not isinstance(entries, list):
@@ -206,20 +232,3 @@ def _classes(
                     f"{class_of[numbers[name]]} and {class_name}; leave it in one"
                 )
     return class_of
-
-
-def _require(table: Path, folder: Path, paths: Iterable[Path]) -> None:
-    """One scan per folder, not one query per photograph."""
-    present: dict[Path, set[str]] = {}
-    absent: dict[str, None] = {}
-    for path in paths:
-        if path.parent not in present:
-            present[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
-        if path.name not in present[path.parent]:
-            absent[str(path.relative_to(folder))] = None
-    if absent:
-        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-        raise InputError(
-            f"--coco={table} lists photographs that are not in {folder}: "
-            f"{', '.join(list(absent)[:3])}{more}; set --coco-images to their folder"
-        )

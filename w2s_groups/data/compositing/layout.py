@@ -24,7 +24,7 @@ class Split:
     """What one split holds. code: TRAIN, VAL or TEST. counts: images per group code.
 
     share: fraction of the identities; the first split of a plan takes what the others leave.
-    counterfactual: its images come in sets that differ in the background alone, one image for each
+    counterfactual: its images come in sets that differ in the background only, one image for each
     attribute value, so that the groups of one class need equal counts.
     """
 
@@ -60,7 +60,7 @@ def pool_and_test(n_pool: int, n_test: int, test_fraction: float, n_groups: int)
 
 
 def layout(cutouts: Counts, backgrounds: Counts, splits: Sequence[Split], seed: int) -> list[Row]:
-    """Every image to compose, in order of split and group; a function of its arguments alone.
+    """Every image to compose, in order of split and group; a function of its arguments only.
 
     No identity is in two splits. Within a group each is used equally often, give or take one.
     """
@@ -130,7 +130,7 @@ def _sets(
 
 
 def shares(n: int, n_groups: int) -> list[int]:
-    """n images over the groups as equally as possible, the first ones taking the rest."""
+    """Sizes of n images over the groups as equally as possible, the first ones taking the rest."""
     return [n // n_groups + (g < n % n_groups) for g in range(n_groups)]
 
 
@@ -157,7 +157,7 @@ def split_identities(
 
 
 def _spread(n_pictures: Mapping[str, int], n: int, seed: int, name: str) -> list[tuple[str, int]]:
-    """n (identity, picture) choices: shuffled rounds over identities, pictures taken in turn."""
+    """Choices of n (identity, picture): shuffled rounds over identities, pictures taken in turn."""
     identities = list(n_pictures)
     rng = stream(seed, name)
     rounds = -(-n // len(identities))

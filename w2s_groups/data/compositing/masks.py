@@ -86,7 +86,7 @@ def unpacked(text: str) -> list[int]:
     for character in text:
         bits = ord(character) - 48
         if not 0 <= bits < 64:
-            raise ValueError(f"{character!r} is no part of a packed mask")
+            raise ValueError(f"{character!r} is not part of a packed mask")
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
@@ -96,5 +96,5 @@ def unpacked(text: str) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     if shift:
-        raise ValueError("a packed mask ends within a number")
+        raise ValueError("the packed mask ends within a number")
     return runs

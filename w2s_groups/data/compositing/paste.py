@@ -58,7 +58,7 @@ def open_cutout(source: Path | Instance, longest: int) -> Image.Image:
     if box is None or alpha.getextrema()[0] == 255:
         what = "nothing but" if box is None else "no"
         raise InputError(
-            f"{source} has {what} transparent pixels; a cut-out shows its object alone"
+            f"{source} has {what} transparent pixels; save it with its surroundings transparent"
         )
     figure = figure.crop(box)
     figure.thumbnail((longest, longest), Image.Resampling.LANCZOS)

@@ -25,7 +25,7 @@ _BROKEN = (
 
 
 class Broken(InputError):
-    """An archive that did not come whole, or is none: another copy of it may do."""
+    """An archive that is damaged or something else: another copy of it may do."""
 
 
 Member = tuple[str, int, Callable[[], IO[bytes]]]
@@ -35,13 +35,13 @@ Member = tuple[str, int, Callable[[], IO[bytes]]]
 def unpacked(archive: Path, cache: Path, progress: Progress) -> Path:
     """The folder with an archive's files, below cache/archives, named by the archive's content.
 
-    Zip and tar (plain, gzip, bzip2, xz). A file <archive>.sha256 beside it, as sha256sum writes,
+    Zip and tar (plain, gzip, bzip2, xz). A file <archive>.sha256 next to it, as sha256sum writes,
     is compared first. Raises InputError, before anything is written, for a web page or another
     kind of file, a wrong checksum, a member that is a link or would land outside the folder.
     """
     if not archive.is_file():
         raise InputError(
-            f"data.archive={archive} is no file; set it to the archive, or data.root to a folder"
+            f"data.archive={archive} is not a file; set it to the archive, or data.root to a folder"
         )
     _check_type(archive)
     digest = content_hash(archive)
@@ -59,7 +59,7 @@ def _check_type(archive: Path) -> None:
         raise Broken(f"data.archive={archive} is empty; {_AGAIN}")
     if is_web_page(archive):
         raise Broken(
-            f"data.archive={archive} is a web page and no archive: the server answered with an "
+            f"data.archive={archive} is a web page, not an archive: the server answered with an "
             f"error or a form to confirm; open it in a browser, then {_AGAIN}"
         )
 
@@ -72,13 +72,13 @@ def is_web_page(path: Path) -> bool:
 
 
 def _check_sum(archive: Path, digest: str) -> None:
-    beside = archive.with_name(f"{archive.name}.sha256")
-    if not beside.is_file():
+    stated_in = archive.with_name(f"{archive.name}.sha256")
+    if not stated_in.is_file():
         return
-    stated = beside.read_text(encoding="utf-8", errors="replace").split()
+    stated = stated_in.read_text(encoding="utf-8", errors="replace").split()
     if not stated or stated[0].lower() != digest:
         raise Broken(
-            f"data.archive={archive} has sha256 {digest} and {beside.name} states "
+            f"data.archive={archive} has sha256 {digest} and {stated_in.name} states "
             f"{stated[0] if stated else 'nothing'}; {_AGAIN}"
         )
 
@@ -107,8 +107,7 @@ def _unpack(archive: Path, folder: Path, step: str, progress: Progress) -> None:
     except _BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Broken(
-            f"data.archive={archive} is no zip or tar file that can be unpacked ({reason}); "
-            f"{_AGAIN}"
+            f"data.archive={archive} cannot be unpacked as a zip or tar file ({reason}); {_AGAIN}"
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from w2s_groups.core.errors import InputError
 
 Progress = Callable[[str, int, int], None]
-"""Called as progress(step, done, total); the app layer turns it into a bar."""
+"""Called as progress(step, done, total); the command line turns it into a bar."""
 
 MARKER = "complete.json"
 _PARTIAL = ".partial-"
@@ -81,12 +81,12 @@ def created(
         partial.chmod(0o777 & ~_umask())  # mkdtemp made it private
         if folder.exists():
             folder.rmdir()
-        os.rename(partial, folder)
+        partial.rename(folder)
 
 
 @contextmanager
 def _partial(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to work in, gone at the end unless it was renamed."""
+    """A folder next to `folder` to work in, gone at the end unless it was renamed."""
     partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{folder.name}-", dir=folder.parent))
     try:
         yield partial
@@ -160,11 +160,11 @@ def _install(partial: Path, folder: Path) -> None:
         return  # another process finished the same recipe first
     if folder.exists():
         doomed = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder.parent))
-        os.replace(folder, doomed / folder.name)
+        folder.replace(doomed / folder.name)
         shutil.rmtree(doomed, ignore_errors=True)
     partial.chmod(0o777 & ~_umask())  # mkdtemp made it private
     try:
-        os.replace(partial, folder)
+        partial.replace(folder)
     except OSError:
         if check(folder) != "":
             raise

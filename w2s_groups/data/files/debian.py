@@ -19,7 +19,7 @@ ALTERNATIVE = (
     "use data=colored_digits, which needs no package, or cut-outs of your own with "
     "data=composite data.cutouts=... data.backgrounds=..."
 )
-COPYRIGHT = "usr/share/doc/{}/copyright"  # kept beside the files of each package
+COPYRIGHT = "usr/share/doc/{}/copyright"  # kept with the files of each package
 _SOURCES = Path("/etc/apt")
 # Read after the system's own configuration, whose hooks would touch the system's package cache.
 _NO_HOOKS = """\
@@ -134,10 +134,10 @@ def download(names: Sequence[str], work: Path) -> dict[str, Path]:
     if done.returncode != 0:
         raise InputError(_why(problems, names))
     debs = {name: list(work.glob(f"{name}_*.deb")) for name in names}
-    for name, found in debs.items():
-        if len(found) != 1:
-            raise InputError(f"apt-get left {len(found)} files for package {name}; {ALTERNATIVE}")
-    return {name: found[0] for name, found in debs.items()}
+    for name, paths in debs.items():
+        if len(paths) != 1:
+            raise InputError(f"apt-get left {len(paths)} files for package {name}; {ALTERNATIVE}")
+    return {name: paths[0] for name, paths in debs.items()}
 
 
 def _why(problems: str, names: Sequence[str]) -> str:

@@ -217,8 +217,10 @@ def _refuse_swallowed(
 def _plain(
     text: str, delimiter: str, needed: Sequence[str], path: Path
 ) -> tuple[list[int], list[tuple[str, ...]]]:
-    """The same for a text without quotation marks, with no Python code run per row: CelebA has 8
-    million values, of which three columns are needed."""
+    """The same for a text without quotation marks, with no Python code run per row.
+
+    CelebA has 8 million values, of which three columns are needed.
+    """
     rows = text.split("\n")
     blank = f"{delimiter} \t\r"
     start = next((n for n, row in enumerate(rows) if row.strip(blank)), 0)
@@ -239,10 +241,10 @@ def _plain(
     return lines, list(map(itemgetter(*places), values))
 
 
-def _wrong_width(path: Path, line: int, wanted: int, found: int) -> InputError:
+def _wrong_width(path: Path, line: int, wanted: int, n: int) -> InputError:
     return InputError(
         f"{path} line {line}: {wanted} values are expected, as in its header, and there are "
-        f"{found}; correct the line"
+        f"{n}; correct the line"
     )
 
 

@@ -33,6 +33,7 @@ class Download:
 
     @property
     def file(self) -> str:
+        """Name of the file, the last part of its address."""
         return self.url.rpartition("/")[2]
 
 

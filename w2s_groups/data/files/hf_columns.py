@@ -35,25 +35,25 @@ def shown(part: Any) -> str:
 
 
 def image_kind(part: Any, column: str, split: str) -> str:
-    """ "path" or "bytes", as a column names images or holds them; InputError for any other."""
+    """How a column has images: "path" or "bytes"; InputError for any other column."""
     feature = part.features[column]
-    found = kind(feature)
-    if found in STRINGS:
+    held = kind(feature)
+    if held in STRINGS:
         return "path"
-    if found in ("images", *_BYTES) or (isinstance(feature, dict) and "bytes" in feature):
+    if held in ("images", *_BYTES) or (isinstance(feature, dict) and "bytes" in feature):
         return "bytes"
     raise InputError(
-        f"data.image_column={column}: this column of split {split} holds {found} and no images; "
+        f"data.image_column={column}: this column of split {split} holds {held} and no images; "
         f"name another of {shown(part)}"
     )
 
 
 def check_holds_texts(part: Any, column: str, split: str) -> None:
     """InputError unless a column holds texts."""
-    found = kind(part.features[column])
-    if found not in STRINGS:
+    held = kind(part.features[column])
+    if held not in STRINGS:
         raise InputError(
-            f"data.text_columns: the column {column} of split {split} holds {found} and no texts; "
+            f"data.text_columns: the column {column} of split {split} holds {held} and no texts; "
             f"name another of {shown(part)}"
         )
 
@@ -68,18 +68,18 @@ def label_texts(
     numbers, for a column of something else, and for names of which only some are the set's.
     """
     kinds = {split: kind(part.features[column]) for split, part in parts.items()}
-    for split, found in kinds.items():
-        if found in ("a struct", "images", "lists") or found in _BYTES:
+    for split, held in kinds.items():
+        if held in ("a struct", "images", "lists") or held in _BYTES:
             raise InputError(
-                f"data: the column {column} of split {split} holds {found} and no labels; name "
+                f"data: the column {column} of split {split} holds {held} and no labels; name "
                 f"another of {shown(parts[split])}"
             )
-    families = {found if found == "class labels" else _family(found) for found in kinds.values()}
+    families = {held if held == "class labels" else _family(held) for held in kinds.values()}
     if families >= {"numbers"} and len(families) > 1:
-        told = ", ".join(f"{split} {found}" for split, found in kinds.items())
+        shown_kinds = ", ".join(f"{split} {held}" for split, held in kinds.items())
         raise InputError(
-            f"data: the parts of the set write the labels {column} in different ways ({told}), so "
-            "that numbers cannot be matched to names; write them in one way"
+            f"data: the parts of the set write the labels {column} in different ways "
+            f"({shown_kinds}), so that numbers cannot be matched to names; write them in one way"
         )
     if "class labels" not in families:
         return [_text(value) for part in parts.values() for value in part[column]], given
@@ -100,8 +100,8 @@ def label_texts(
     return list(_coded(parts, column, code)), names
 
 
-def _family(found: str) -> str:
-    return "texts" if found in STRINGS else "numbers"
+def _family(held: str) -> str:
+    return "texts" if held in STRINGS else "numbers"
 
 
 def _named(part: Any, column: str) -> bool:
@@ -135,15 +135,15 @@ def check_files(root: Path, columns: Sequence[str]) -> None:
         return  # each part is read with names of its own
     stated = {path: _stated(path) for path in files}
     for column in columns:
-        names = {path: _names_in(found, column) for path, found in stated.items()}
+        names = {path: _names_in(features, column) for path, features in stated.items()}
         having = {path: own for path, own in names.items() if own is not None}
         for path, own in names.items():
             first, expected = next(iter(having.items()), (path, None))
             lacks = own is None and not (root / "README.md").is_file()
             if own != expected and (own is not None or lacks):
-                told = f"as {', '.join(own)}" if own is not None else "without names"
+                coded = f"as {', '.join(own)}" if own is not None else "without names"
                 raise InputError(
-                    f"data: {path} codes the labels {column} {told}, and {first} as "
+                    f"data: {path} codes the labels {column} {coded}, and {first} as "
                     f"{', '.join(expected or ())}; write both with the same names in one order"
                 )
 
@@ -166,8 +166,8 @@ def _stated(path: Path) -> Mapping[str, Any]:
 
 
 def _names_in(features: Mapping[str, Any], column: str) -> list[str] | None:
-    found = features.get(column)
-    names = found.get("names") if isinstance(found, Mapping) else None
+    feature = features.get(column)
+    names = feature.get("names") if isinstance(feature, Mapping) else None
     return list(map(str, names)) if isinstance(names, list) else None
 
 

@@ -13,12 +13,16 @@ _LISTED = 5  # files named in one message
 
 
 def require_files(
-    root: Path, files: Sequence[str], source: str, label: Callable[[int], str]
+    root: Path,
+    files: Sequence[str],
+    source: str,
+    label: Callable[[int], str] | None = None,
+    remedy: str = "restore them or take their rows out",
 ) -> None:
     """InputError unless every one of `files` (relative to root) is there.
 
-    source: what lists them. label(row): where it does, such as "line 7". Matters on network file
-    systems, where a query per image takes minutes.
+    source: what lists them. label(row): where it does, such as "line 7". Folders are read once
+    each: on network file systems a query per image takes minutes.
     """
     present: set[str] = set()
     for folder in {file.rpartition("/")[0] for file in files}:
@@ -26,17 +30,18 @@ def require_files(
         present.update(map(prefix.__add__, _names(root / folder)))
     absent = [row for row, file in enumerate(files) if file not in present]
     if absent:
-        shown = ", ".join(f"{files[row]} ({label(row)})" for row in absent[:_LISTED])
+        shown = ", ".join(
+            f"{files[row]} ({label(row)})" if label else files[row] for row in absent[:_LISTED]
+        )
         more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
         raise InputError(
-            f"{source} lists {len(absent)} images that are not in {root}: {shown}{more}; "
-            "restore them or take their rows out"
+            f"{source} lists {len(absent)} images that are not in {root}: {shown}{more}; {remedy}"
         )
 
 
 def images_below(root: Path, folder: str) -> list[str]:
     """Images in a folder and all below it, sorted, relative to root; hidden files are left out."""
-    found, pending = [], [folder]
+    images, pending = [], [folder]
     while pending:
         inside = pending.pop()
         try:
@@ -47,19 +52,20 @@ def images_below(root: Path, folder: str) -> list[str]:
                     if entry.is_dir():
                         pending.append(f"{inside}/{entry.name}")
                     elif entry.name.lower().endswith(SUFFIXES):
-                        found.append(f"{inside}/{entry.name}")
+                        images.append(f"{inside}/{entry.name}")
         except OSError as error:
             raise InputError(
-                f"{root / inside} can't be read ({error.strerror}); make it a readable folder"
+                f"{root / inside} can't be read ({error.strerror}); make it a readable directory"
             ) from None
-    return sorted(found)
+    return sorted(images)
 
 
 def _names(folder: Path) -> frozenset[str]:
     """Names in a folder; none if there is no such folder."""
     try:
-        return frozenset(os.listdir(folder))
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries)
     except PermissionError as error:
         raise InputError(f"{folder} can't be read ({error.strerror}); make it readable") from None
-    except OSError:  # no such folder, no folder, or a name that no folder can have
+    except OSError:  # absent, a file, or a name that no folder can have
         return frozenset()

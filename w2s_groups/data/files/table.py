@@ -31,8 +31,11 @@ _MISSING = {
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """columns: name -> N texts without space around them; lines: the line of each row (or
-    its number, if `unit` says so)."""
+    """A table of texts.
+
+    columns: name -> N texts without space around them. lines: N places of the rows in the file, in
+    `unit`: its lines, or the numbers of its rows.
+    """
 
     path: Path
     lines: tuple[int, ...]
@@ -40,6 +43,7 @@ class Table:
     unit: str = "line"
 
     def where(self, row: int) -> str:
+        """The file and the line of a row, as messages begin."""
         return f"{self.path} {self.unit} {self.lines[row]}"
 
     def codes(self, column: str, coding: Mapping[str, int], meaning: str) -> NDArray[np.int64]:
@@ -171,7 +175,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path} can't be read ({error.strerror}); make it readable") from None
     if "\0" in text:
-        raise InputError(f"{path} holds NUL bytes and so is no text; restore the file")
+        raise InputError(f"{path} holds NUL bytes, which no text has; restore the file")
     return text
 
 
@@ -187,12 +191,18 @@ def label_coding(names: Sequence[str]) -> tuple[dict[str, int], str]:
 
 
 def words(delimiter: str) -> str:
+    """What a delimiter is called in a sentence: "commas", or the character itself."""
     return SEPARATORS.get(delimiter, repr(delimiter))
 
 
 def places_of(
     header: Sequence[str], needed: Sequence[str], path: Path, delimiter: str = ""
 ) -> list[int]:
+    """Places of the needed columns in a header.
+
+    Raises InputError for a column that is missing (Unsure: another delimiter may be right) or that
+    the header has twice.
+    """
     missing = [name for name in needed if name not in header]
     if missing:
         # An open quotation mark can make a "name" of lines of text.
@@ -216,6 +226,11 @@ def table_of(
     picked: Sequence[tuple[str, ...]],
     verbatim: Sequence[str] = (),
 ) -> Table:
+    """The table of the needed values of each row, without space around them.
+
+    lines: N lines of the rows. picked: N rows of the values of `needed`. verbatim: columns whose
+    space is kept. Raises InputError for a table without rows.
+    """
     if not lines:
         raise InputError(f"{path} lists no {'text' if verbatim else 'image'}; restore its rows")
     columns = zip(*picked, strict=True) if len(needed) > 1 else [picked]
