@@ -46,9 +46,7 @@ UNPLAIN = (
     "w2s_groups/backbones/",
     "w2s_groups/data/",
     "w2s_groups/experiment/",
-    "w2s_groups/figures/",
     "w2s_groups/heads/",
-    "w2s_groups/reports/",
 )
 
 
