@@ -70,7 +70,7 @@ class OneReport(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         os.environ[_SWEEP] = store.digest(sorted(config.hydra.overrides.task))[:16]
-        # Hydra then lets the errors of a launcher through, of which app.main makes a sentence.
+        # Hydra then lets the errors of a launcher through, of which cli.runner makes a sentence.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         _running[:] = [_Running(Path(config.results_dir), Path(config.reports_dir), _jobs(config))]
         try:  # before Hydra makes its own folder there
