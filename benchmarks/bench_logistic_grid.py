@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from grid_data import features, on_every_device
 from numpy.typing import NDArray
-from reference_heads import objective_value
+from reference_heads import objective_value, predict_proba
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.design.groups import Groups
@@ -27,7 +27,6 @@ from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import at_once, run_block
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.kernels import Kernels
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem
 from w2s_groups.heads.solve import KERNELS, iterate, plan
 from w2s_groups.methods import METHODS

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from grid_data import Features, draw, features, on_every_device
-from reference_heads import objective_value
+from reference_heads import objective_value, predict_proba
 from sklearn.linear_model import Ridge
 
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import plan, solve
 

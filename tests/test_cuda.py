@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from reference_heads import fit, gradient_norm, objective_value
+from reference_heads import fit, gradient_norm, objective_value, predict_proba
 from worlds import THREE, TWO, images
 
 from w2s_groups.backbones import get_backbone
@@ -24,7 +24,6 @@ from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import group_counts
 from w2s_groups.features import extraction
 from w2s_groups.heads import mlp
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Loss, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference_heads import fit, gradient_norm, objective_value
+from reference_heads import fit, gradient_norm, objective_value, predict_proba
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
@@ -17,7 +17,6 @@ from w2s_groups.design.sampling import Request
 from w2s_groups.experiment.block import Solver, run_block
 from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from reference_heads import fit
+from reference_heads import fit, predict_proba
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
@@ -17,7 +17,6 @@ from w2s_groups.experiment import labelled
 from w2s_groups.experiment.block import run_block
 from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Problem, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS

@@ -252,7 +252,7 @@ def test_an_error_nobody_expected_stops_one_job_alone(tmp_path: Path) -> None:
         "        raise OSError('the disk went away')\n"
         "    return load(dataset, cfg, check)\n"
         "inputs.load_features = failing\n"
-        "main()\n"
+        "raise SystemExit(main())\n"
     )
     asked = arguments(
         tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0", "n_u=60,100", "data.seed=1,2"

@@ -201,7 +201,7 @@ def limited(*arguments):
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 job._run_cells = limited
-main()
+raise SystemExit(main())
 """
 
 
@@ -259,7 +259,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     compute(1)
     process = subprocess.Popen(
         [sys.executable, "-c", "import signal; signal.signal(2, signal.default_int_handler); "
-         "from w2s_groups.cli import main; main()", *sweep],
+         "from w2s_groups.cli import main; raise SystemExit(main())", *sweep],
         env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120

@@ -5,14 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference_heads import fit, gradient_norm, objective_value
+from reference_heads import fit, gradient_norm, objective_value, predict_proba
 from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import (
     ABSENT,
     GCE,

@@ -9,12 +9,11 @@ import torch
 from awkward import CASES, awkward, objective_room
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reference_heads import fit, gradient_norm, objective_value
+from reference_heads import fit, gradient_norm, objective_value, predict_proba
 from sklearn.linear_model import Ridge, RidgeCV
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.heads.ridge import Dual, Primal, RowSet, leave_one_out
 from w2s_groups.heads.ridge import solve as solve_set

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from awkward import CASES, awkward, objective_room
 from hypothesis import HealthCheck, example, given, reject, settings
-from reference_heads import fit, gradient_norm, objective_value
+from reference_heads import fit, gradient_norm, objective_value, predict_proba
 from sklearn.linear_model import LogisticRegression
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.heads import newton
 from w2s_groups.heads.blocking import block_bytes
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import (
     GCE,
     Confidence,

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from w2s_groups.core.errors import InputError
 from w2s_groups.heads.checks import check, check_features, check_init
 from w2s_groups.heads.newton import Q_STEPS
+from w2s_groups.heads.outputs import probabilities
 from w2s_groups.heads.problem import (
     GCE,
     TIE,
@@ -94,6 +95,11 @@ def _descend(X: NDArray[np.floating], problem: Problem, tol: float) -> Head:
             f"tol={tol} was not reached: the gradient stays at {norm:.1e}; raise tol or l2"
         )
     return objective.head(theta)
+
+
+def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
+    """(n, C) class probabilities of X (n, d), or the scores of a head of the squared loss."""
+    return probabilities(head, np.asarray(X, dtype=np.float64) @ head.coef + head.intercept)
 
 
 def objective_value(X: NDArray[np.floating], problem: Problem, head: Head) -> float:

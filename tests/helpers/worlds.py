@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from reference_heads import predict_proba
 from torch import Tensor
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, draw
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Head, Loss, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 

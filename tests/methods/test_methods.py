@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from reference_heads import predict_proba
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS

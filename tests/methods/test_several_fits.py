@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference_heads import fit
+from reference_heads import fit, predict_proba
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods.adaptive_confidence import AdaptiveConfidence, mixed_targets

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from measured_draws import compared_with_draws
+from reference_heads import predict_proba
 from worlds import THREE, TWO, images
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, draw, group_counts
-from w2s_groups.heads.outputs import predict_proba
 from w2s_groups.heads.problem import Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods.selective import most_confident as by_entropy

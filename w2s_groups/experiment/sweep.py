@@ -69,7 +69,7 @@ class OneReport(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Name the sweep by what was asked for."""
         os.environ[_SWEEP] = store.digest(sorted(config.hydra.overrides.task))[:16]
-        # Hydra then lets the errors of a launcher through, of which the command makes a sentence.
+        # Hydra then lets the errors of a launcher through, of which cli.runner makes a sentence.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         _running[:] = [_Running(Path(config.results_dir), Path(config.reports_dir), _jobs(config))]
         try:  # before Hydra makes its own folder there

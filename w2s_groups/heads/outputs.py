@@ -6,18 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from w2s_groups.heads.problem import Head, Predictor, choose
+from w2s_groups.heads.problem import Predictor, choose
 
 Array = NDArray[np.float64]
 
 
-def predict_proba(head: Head, X: NDArray[np.floating]) -> Array:
-    """(n, C) class probabilities of X (n, d), or the scores of a head of the squared loss."""
-    return probabilities(head, np.asarray(X, dtype=np.float64) @ head.coef + head.intercept)
-
-
 def probabilities(head: Predictor, logits: Array) -> Array:
-    """(n, C) from the head's (n, K) logits, as `predict_proba`; scores sum to 1 too."""
+    """(n, C) class probabilities from the head's (n, K) logits; scores (squared loss) sum to 1 too."""
     if head.scores:
         return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
     if logits.shape[1] == 1:
