@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 
 
 def probabilities(head: Predictor, logits: Array) -> Array:
-    """(n, C) class probabilities from the head's (n, K) logits; scores (squared loss) sum to 1 too."""
+    """(n, C) class probabilities, or scores that sum to 1, from the head's (n, K) logits."""
     if head.scores:
         return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
     if logits.shape[1] == 1:
