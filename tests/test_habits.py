@@ -32,12 +32,12 @@ WORDS = {
     r"what becomes of": "a plain name",
 }
 BANNED = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
-# Rooms and pages whose words are not mended yet.
+# Files whose words are not mended yet.
 UNPLAIN = (
     "w2s_groups/backbones/hub.py",
-    "w2s_groups/figures/",
-    "w2s_groups/heads/",
-    "w2s_groups/reports/",
+    "w2s_groups/heads/ending.py",
+    "w2s_groups/heads/newton.py",
+    "w2s_groups/heads/outputs.py",
 )
 
 

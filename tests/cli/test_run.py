@@ -15,7 +15,7 @@ from squares import SMALL, cells_in, make_folder, places
 
 from w2s_groups.cli import run
 from w2s_groups.core.errors import InputError
-from w2s_groups.reports import check
+from w2s_groups.reports import rebuild
 from w2s_groups.results import committed
 from w2s_groups.schema.config import Config
 
@@ -49,7 +49,7 @@ def test_a_run_ends_with_a_table_and_a_report_that_checks(
     assert (test.n == 8).all()
     assert test[test.method == "ceiling"].value.mean() > 0.9  # brightness is easy to see
     assert str(folder) not in (report / "settings.json").read_text()
-    assert check.differences(tmp_path) == []
+    assert rebuild.differences(tmp_path) == []
 
     first = cells_in(tmp_path)
     assert len(first) == 4
@@ -107,7 +107,7 @@ def test_ridge_heads_run_and_say_which_l2_was_chosen(load: Load, tmp_path: Path)
     assert set(chosen["method"]) == {"teacher", "w2s", "baseline", "ceiling"}
     assert len(chosen) == 4 * 4
     assert set(chosen["value"]) <= {1e-4, 1e-2, 1.0}
-    assert check.differences(tmp_path) == []
+    assert rebuild.differences(tmp_path) == []
 
 
 def test_what_the_pool_cannot_serve_is_refused_before_features(

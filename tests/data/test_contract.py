@@ -14,6 +14,7 @@ from layouts import MAKE, SMALL, config
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from w2s_groups.core import roles
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS
 from w2s_groups.data.base import (
@@ -236,5 +237,5 @@ def test_settings_that_differ_between_machines_are_marked(name: str) -> None:
     kind = DATASETS[name]
     local = {"composite": ("cutouts", "backgrounds"), "birds_mammals": (), "colored_digits": (),
              "gaussian": ()}  # fmt: skip
-    assert kind.local_fields() == local.get(name, ("root", "archive", "shared"))
+    assert tuple(roles.names(kind, *roles.HIDDEN)) == local.get(name, ("root", "archive", "shared"))
     assert issubclass(kind, DatasetConfig)

@@ -18,7 +18,7 @@ from w2s_groups.cli import run as command_run
 from w2s_groups.cli.threads import share_of
 from w2s_groups.core.roles import plain
 from w2s_groups.experiment import identity, job, sweep_report
-from w2s_groups.reports import check
+from w2s_groups.reports import rebuild
 from w2s_groups.results import committed, compaction, failures, store
 from w2s_groups.results.format import noun_of
 from w2s_groups.schema.config import Config
@@ -100,7 +100,7 @@ def test_dimensions_that_cannot_be_measured_cost_no_report(
     assert "cannot be measured (LinAlgError: no convergence): left blank" in caplog.text
     folder = tmp_path / "reports/leaderboard/gaussian"
     assert "W2S" in (folder / "leaderboard.md").read_text()
-    assert check.differences(tmp_path) == []
+    assert rebuild.differences(tmp_path) == []
     command_run.run(load(*overrides))  # measured now, in the same report
     assert "intrinsic dimension, teacher" in (folder / "leaderboard.md").read_text()
 

@@ -1,11 +1,10 @@
-"""What the upper references and the tuned teacher use, as the report shows it."""
+"""Labels that the upper references and the tuned teacher use, as the report shows them."""
 
 import pytest
 
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.shared import _methods
-from w2s_groups.reports.verdict import REFERENCES
-from w2s_groups.results.method_facts import method_order
+from w2s_groups.reports.methods_table import methods_table
+from w2s_groups.results.method_facts import REFERENCES, method_order
 
 TUNED = "l2, by cross-validation on the labelled set"
 # true labels of the unlabelled set, groups, ridge heads too, what is tuned
@@ -21,7 +20,7 @@ USES = {
 
 
 @pytest.mark.parametrize("name", list(USES))
-def test_what_a_method_uses(name: str) -> None:
+def test_labels_that_a_method_uses(name: str) -> None:
     kind = METHODS[name]
     assert (
         kind.needs_truth,
@@ -59,7 +58,7 @@ def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
         "dfr": {"l2": 1e-3},
         "ceiling": {"l2": 1e-3},
     }
-    (section,) = _methods({"methods": methods})
+    (section,) = methods_table({"methods": methods})
     rows = {row[0]: row[2:] for row in section.rows}
     assert rows == {
         "tuned_teacher": (
@@ -72,6 +71,6 @@ def test_the_report_says_who_read_true_labels_and_what_was_fixed() -> None:
         ),
         "ceiling": ("none", "the unlabelled set's", "1", "l2 = 0.001", "nothing", "–"),
     }  # fmt: skip
-    assert "True labels of the unlabelled set are read by dfr, ceiling alone." in section.text[0]
-    (without,) = _methods({"methods": {"w2s": {"l2": 1e-3}}})
+    assert "True labels of the unlabelled set are read only by dfr, ceiling." in section.text[0]
+    (without,) = methods_table({"methods": {"w2s": {"l2": 1e-3}}})
     assert "True labels" not in without.text[0]

@@ -19,8 +19,10 @@ from tables import grid_table
 
 from w2s_groups.figures import samples
 from w2s_groups.reports import leaderboard
-from w2s_groups.reports.page import _asset, gains, heat, render, with_samples
-from w2s_groups.reports.page.terms import TERMS, marked
+from w2s_groups.reports.page import gains, heat, render, with_samples
+from w2s_groups.reports.page.html import asset
+from w2s_groups.reports.page.terms import TERMS, pieces
+from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.results.pivot import grids
@@ -193,7 +195,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_every_shade_can_be_read_in_both_themes() -> None:
-    css = _asset("page.css")
+    css = asset("page.css").text
     pairs = {
         name: (back.split(", "), ink.split(", "))
         for name, back, ink in re.findall(
@@ -211,9 +213,12 @@ def test_every_shade_can_be_read_in_both_themes() -> None:
 
 def test_each_term_is_explained_once_a_section_and_in_the_glossary(html: str) -> None:
     seen: set[str] = set()
-    text = marked("PGR of <W2S>, then PGR again", seen)
-    assert text.count("<button") == 2
-    assert "&lt;" in text
+    parts = pieces("PGR of <W2S>, then PGR again", seen)
+    assert [piece.key for piece in parts] == ["pgr", "w2s", ""]
+    assert "".join("".join(p._replace(key="")) for p in parts) == "PGR of <W2S>, then PGR again"
+    section = render("x", [], [Section("x", ("PGR of <W2S>, then PGR again",))], "made")
+    assert section.count('class="term"') == 2
+    assert "&lt;" in section
     assert seen == {"pgr", "w2s"}
     for term in TERMS:
         assert html.count(f'id="def-{term.key}"') == 1

@@ -13,7 +13,7 @@ from tables import grid_table
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import settings as of_report
-from w2s_groups.reports import check, leaderboard, places
+from w2s_groups.reports import leaderboard, places, rebuild
 from w2s_groups.schema.cells import cells
 from w2s_groups.schema.config import Config
 
@@ -159,7 +159,7 @@ def test_an_unfinished_report_that_has_another_folder_now_goes(tmp_path: Path) -
     assert kept.is_dir()
 
 
-COMMITTED = sorted(Path(check.__file__).parents[2].glob("reports/*/*/leaderboard.md"))
+COMMITTED = sorted(Path(rebuild.__file__).parents[2].glob("reports/*/*/leaderboard.md"))
 
 
 @pytest.mark.parametrize("page", COMMITTED, ids=lambda page: "/".join(page.parts[-3:-1]))

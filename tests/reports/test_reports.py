@@ -11,8 +11,8 @@ import pytest
 from tables import LIFT, METHODS, grid_table
 
 from w2s_groups.cli import main
-from w2s_groups.reports import check, leaderboard
-from w2s_groups.reports.shared import _methods
+from w2s_groups.reports import csv_rows, leaderboard, rebuild
+from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.results import committed
 
 SETTINGS = {"experiment": "leaderboard", "l2": 0.001, "methods": {"selective": {"keep": 0.5}}}
@@ -70,18 +70,18 @@ def test_pair_and_settings_are_shown(table: pd.DataFrame) -> None:
 
 def test_methods_say_what_they_are_and_what_was_tuned(table: pd.DataFrame) -> None:
     methods = {"w2s": {"l2": 0.1}, "selective": {"l2": 0.1, "keep": 0.5}, "mine": {"l2": 1}}
-    rows = {row[0]: row for row in _methods({"methods": methods})[0].rows}
+    rows = {row[0]: row for row in methods_table({"methods": methods})[0].rows}
     assert set(rows) == {"W2S", "selective"}
     assert rows["selective"][1].startswith("Selective retraining")
     told = ("none", "the labelled set's")
     assert rows["selective"][2:] == (*told, "2", "l2 = 0.1, keep = 0.5", "nothing", "–")
-    ridge = _methods({"methods": methods, "head": "ridge", "l2_path": [0.1, 1.0]})[0]
+    ridge = methods_table({"methods": methods, "head": "ridge", "l2_path": [0.1, 1.0]})[0]
     assert ridge.rows[0][4:] == (
         *("0", "none", "l2, by leave-one-out on the rows it is fitted on"),
         "–",
     )
     assert "ridge regression" in ridge.text[0]
-    assert _methods({}) == []
+    assert methods_table({}) == []
     assert "Methods" in text(leaderboard.build(table, {"methods": methods}), "leaderboard.md")
 
 
@@ -116,9 +116,9 @@ def test_two_seeds_give_means_and_no_verdict() -> None:
         assert verb not in two
     assert "W2S differs from its teacher" in two
     assert "ranks 1 to 2 remain open)" in two
-    assert "A verdict needs at least 3 seeds with all their runs; here are 2." in two
+    assert "A test needs at least 3 seeds with all their runs; here are 2." in two
     assert "W2S beats its teacher" in three
-    assert "A verdict needs" not in three
+    assert "A test needs" not in three
 
 
 def test_every_student_is_held_against_the_teacher_where_there_is_no_w2s() -> None:
@@ -170,12 +170,12 @@ def repository(table: pd.DataFrame, tmp_path: Path) -> Path:
     (tmp_path / "README.md").write_text(
         "# x\n<!-- leaderboard reports/leaderboard/birds: generated -->\n<!-- end -->\n"
     )
-    check.rewrite(tmp_path)
+    rebuild.rewrite(tmp_path)
     return tmp_path
 
 
 def test_the_check_passes_and_the_readme_holds_the_table(repository: Path) -> None:
-    assert check.differences(repository) == []
+    assert rebuild.differences(repository) == []
     assert "| 0.05 | 0.5 |" in (repository / "README.md").read_text()
     assert main(["report", "--check", "--root", str(repository)]) == 0
 
@@ -199,7 +199,7 @@ def test_an_altered_file_fails_the_check_and_is_made_again(repository: Path, nam
 
 def test_a_missing_figure_fails_the_check(repository: Path) -> None:
     (repository / "reports/leaderboard/birds/gain_vs_eta_u.png").unlink()
-    assert any("missing" in line for line in check.differences(repository))
+    assert any("missing" in line for line in rebuild.differences(repository))
 
 
 def test_no_report_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,7 +242,7 @@ def test_a_readmes_numbers_are_what_its_caption_says(table: pd.DataFrame) -> Non
     assert max(map(len, caption.splitlines())) <= 100
     cells = {tuple(line.split(" | ")[:2]): line[:-2].split(" | ")[2:]
              for line in numbers.replace("\n| ", "\n").splitlines()[2:]}  # fmt: skip
-    for row in leaderboard.rows(leaderboard.selected(table, {})[0]).to_dict("records"):
+    for row in csv_rows.rows(leaderboard.selected(table, {})[0]).to_dict("records"):
         shown = cells[row["eta_l"], row["eta_u"]][METHODS.index(row["method"])]
         for name, text in zip(("average", "worst_group"), shown.split(" / "), strict=True):
             mean, half = map(float, text.split("±"))

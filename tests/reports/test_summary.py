@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import stats as reference
 from tables import GROUPS, LIFT, METHODS, grid_table
 
 from w2s_groups.methods import METHODS as METHODS_OF
-from w2s_groups.reports import leaderboard
+from w2s_groups.reports import comparisons, csv_rows, leaderboard
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
@@ -24,7 +25,6 @@ SETTINGS = {
     "l2": 0.001,
     "methods": {
         "selective": {"keep": 0.5},
-        "selective[keep=0.3,q=0.7]": {"keep": 0.3},
         "mine": {"depth": 2},
     },
 }
@@ -35,7 +35,7 @@ MANY = {
     "combined": 0.02,
     **{f"variant_{k}": 0.01 * k for k in range(9)},
 }
-
+VARIED = {"vary": {"selective": {"keep": [0.3], "q": [0.7]}}}
 
 SIDES = ("difference", "p", "seeds for 80 %")
 
@@ -51,7 +51,8 @@ def crowd() -> pd.DataFrame:
 
 
 def parts(table: pd.DataFrame, settings: dict[str, object] | None = None) -> dict[str, Section]:
-    found, shown = grids(table), settings or SETTINGS
+    shown = settings or SETTINGS
+    found = leaderboard.grids_of(table, shown)
     own = [section for grid in found for section in of_setup(grid, "", shown)]
     return {one.title: one for one in [*own, *of_all(shown)]}
 
@@ -62,7 +63,7 @@ def cell(section: Section, method: str, column: str) -> str:
 
 
 def per_seed(table: pd.DataFrame, method: str, lowest: bool) -> np.ndarray:
-    """(S,) means over the points, by pandas alone."""
+    """(S,) means over the points, by pandas."""
     here = table[(table.method == method) & (table.split == "test")]
     runs = here.groupby(["seed", "eta_l", "eta_u"]).value
     return (runs.min() if lowest else runs.mean()).groupby("seed").mean().to_numpy()
@@ -83,7 +84,7 @@ def test_differences_in_the_summary_are_paired_over_seeds(
 
 def test_the_csv_holds_paired_differences_and_the_bias_of_the_lowest(table: pd.DataFrame) -> None:
     found = grids(table)
-    text = leaderboard.rows(found).to_csv(index=False)
+    text = csv_rows.rows(found).to_csv(index=False)
     rows = pd.read_csv(io.StringIO(text)).set_index(["eta_l", "eta_u", "method"])
     row = rows.loc[(0.5, 0.2, "selective")]
     here = table[(table.eta_l == 0.5) & (table.eta_u == 0.2) & (table.split == "test")]
@@ -111,7 +112,7 @@ def test_the_bias_of_the_lowest_is_a_mean_over_runs(table: pd.DataFrame) -> None
 
 
 def test_ranks_are_ranges_of_students_alone(crowd: pd.DataFrame) -> None:
-    summary = parts(crowd)["Summary"]
+    summary = parts(crowd, VARIED)["Summary"]
     assert "15 students" in summary.text[1]
     for reference_method in ("teacher", "baseline", "ceiling"):
         assert cell(summary, reference_method, "rank, average") == "–"
@@ -121,6 +122,23 @@ def test_ranks_are_ranges_of_students_alone(crowd: pd.DataFrame) -> None:
     shared = cell(summary, "W2S", "rank, average").split("-")
     assert len(shared) == 2
     assert int(shared[0]) < int(shared[1])
+
+
+def test_variants_follow_their_method_whatever_their_name() -> None:
+    lift = {**LIFT, "ceiling[l2=0.1]": 0.2, "selective[val_worst]": 0.12}
+    validated = grid_table(methods=tuple(lift), lift=lift)
+    settings = {"vary": {"ceiling": {"l2": [0.1]}}}
+    (grid,) = leaderboard.grids_of(validated, settings)
+    assert comparisons.students(grid) == ["w2s", "selective", "selective[val_worst]"]
+    assert comparisons.group_labels_used("ceiling[l2=0.1]", grid) == "none"
+    # a name says nothing: without settings it is an unregistered method
+    assert comparisons.group_labels_used("selective[val_worst]", grid) == "–"
+    chosen = replace(
+        grid,
+        bases={"selective[val_worst]": "selective"},
+        chosen_by={"selective[val_worst]": "val_worst"},
+    )
+    assert comparisons.group_labels_used("selective[val_worst]", chosen) == "val"
 
 
 def test_groups_show_two_uncertainties_and_their_n(table: pd.DataFrame) -> None:
@@ -237,32 +255,32 @@ def test_what_was_asked_for_and_never_made_is_listed(table: pd.DataFrame) -> Non
 
 
 def test_a_crowd_keeps_the_verdict_short(crowd: pd.DataFrame) -> None:
-    (grid,) = grids(crowd)
+    (grid,) = leaderboard.grids_of(crowd, VARIED)
     assert len(grid.methods) == 18
     found = sentences(grid)
     assert len(found) <= 6
-    lines = leaderboard.summary_text(crowd, {}).splitlines()
+    lines = leaderboard.summary_text(crowd, VARIED).splitlines()
     start = next(k for k, line in enumerate(lines) if line.startswith("95 %"))
     assert len(lines) - start <= 17  # of 80 columns, as 14 of 100
     assert max(map(len, lines)) <= 100
     (best,) = [line for line in found if "the best of" in line]
-    assert best.startswith(
-        "Selective[keep=0.3,q=0.7], told nothing about groups, is the best of 15"
-    )
+    assert best.startswith("Selective[keep=0.3,q=0.7] (uses no group labels) is the best of 15")
     assert best.count("(rank 1; first in 100 % of seed resamples)") == 2
-    assert len(parts(crowd)["Summary"].rows) == 18
+    assert len(parts(crowd, VARIED)["Summary"].rows) == 18
 
 
-def test_a_best_method_that_was_told_groups_is_shown_beside_one_that_was_not(
+def test_a_best_method_with_group_labels_is_shown_with_the_best_one_without(
     table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(METHODS_OF["selective"], "needs_groups", "val")
     found = sentences(grids(table)[0])
     (best,) = [line for line in found if "the best of" in line]
     assert best.startswith(
-        "Selective, told the groups of validation data, is the best of 2 student"
+        "Selective (uses group labels of the validation set) is the best of 2 student"
     )
-    (blind,) = [line for line in found if line.startswith("Of those told nothing about groups W2S")]
+    (blind,) = [
+        line for line in found if line.startswith("Among students without group labels, W2S")
+    ]
     assert "has the highest mean" in blind
     assert cell(parts(table)["Summary"], "selective", "group labels used") == "val"
 
@@ -271,7 +289,7 @@ def test_settings_leave_out_what_the_methods_table_shows(table: pd.DataFrame) ->
     found = parts(table)
     names = [row[0] for row in found["Settings"].rows]
     assert names == ["experiment", "l2", "methods.mine.depth"]
-    assert [row[0] for row in found["Methods"].rows] == ["selective", "selective[keep=0.3,q=0.7]"]
+    assert [row[0] for row in found["Methods"].rows] == ["selective"]
 
 
 def test_groups_without_test_images_do_not_hide_the_others() -> None:

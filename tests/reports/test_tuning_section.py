@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from w2s_groups.cli import run
-from w2s_groups.reports import check, leaderboard, trials, tuning
+from w2s_groups.reports import leaderboard, rebuild, trials, tuning
+from w2s_groups.reports.comparisons import group_labels_used
+from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.reports.section import Section
-from w2s_groups.reports.shared import _methods
-from w2s_groups.reports.verdict import groups_told
 from w2s_groups.results import committed, select
 from w2s_groups.results.pivot import grids
 from w2s_groups.results.select import Rule
@@ -35,7 +35,7 @@ def folder(load: Load, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("tuned")
     places = (f"cache_dir={out}", f"results_dir={out / 'r'}", f"reports_dir={out / 'reports'}")
     run.run(load(*RUN, *places))
-    assert check.differences(out) == []
+    assert rebuild.differences(out) == []
     return out / "reports/leaderboard/gaussian"
 
 
@@ -90,7 +90,7 @@ def test_every_ranked_method_has_as_many_trials_and_the_report_says_so(
     assert "select = labelled chooses one of 12 trials of each of 3 ranked students" in text
     assert "reads no test image and no group label" in text
     assert "nan" not in text.lower()
-    (methods,) = _methods(setup.settings)
+    (methods,) = methods_table(setup.settings)
     of = {row[0]: dict(zip(methods.header, row, strict=True)) for row in methods.rows}
     assert of["selective"]["tuned"] == (
         "keep = 0.5, 0.7, 0.9; l2 = 1, 0.3, 0.1, 0.03 d / 1000; 12 trials, select = labelled"
@@ -108,8 +108,8 @@ def test_no_rule_beats_the_oracle_and_every_rule_is_shown(setup: trials.Setup) -
     rows = part(setup, "What each rule chooses and costs").rows
     rules = [row[1] for row in rows if row[0] == "W2S"]
     assert rules == [
-        "fixed, l2 = 0.001", "fixed, l2 = d / 1000", "labelled", "val_worst (reads groups)",
-        "val_mean (reads groups)", "no_groups", "oracle: best trial by test, average",
+        "fixed, l2 = 0.001", "fixed, l2 = d / 1000", "labelled", "val_worst (uses group labels)",
+        "val_mean (uses group labels)", "no_groups", "oracle: best trial by test, average",
         "oracle: best trial by test, worst group",
     ]  # fmt: skip
     for row in rows:
@@ -150,8 +150,8 @@ def test_the_other_rules_are_a_change_of_select_without_a_new_run(
     for rule, told in (("no_groups", "none"), ("val_worst", "val")):
         setup = of(table, {**settings, "select": rule})
         assert next(iter(setup.tables)) == f"tuned, select = {rule}"
-        assert groups_told("selective", setup.main) == told
-        assert groups_told("teacher", setup.main) == "none"
+        assert group_labels_used("selective", setup.main) == told
+        assert group_labels_used("teacher", setup.main) == "none"
         assert ("group labels of validation" in tuning.sentences(setup)[0]) == (told == "val")
     fixed = of(table, {**settings, "select": "fixed"})
     assert list(fixed.tables) == ["fixed, l2 = 0.001", "fixed, l2 = d / 1000"]

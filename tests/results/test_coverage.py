@@ -12,7 +12,7 @@ import pytest
 import simulated
 from numpy.typing import NDArray
 
-from w2s_groups.reports.shared import _reading
+from w2s_groups.reports.shared import reading
 from w2s_groups.results import stats
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ def _as_said(kind: str, seeds: int, tables: int) -> None:
 @pytest.mark.parametrize("seeds", [3, 10])
 @pytest.mark.parametrize("kind", SAID)
 def test_a_few_t_intervals_cover_as_the_report_says(kind: str, seeds: int) -> None:
-    (line,) = [text for text in _reading("image").bullets if "hold the truth" in text]
+    (line,) = [text for text in reading("image").bullets if "cover the true value" in text]
     assert {f"{a} to {b} %" for a, b in SAID.values()} == set(re.findall(r"\d+ to \d+ %", line))
     _as_said(kind, seeds, 2000)
 

@@ -68,10 +68,12 @@ def test_the_grain_is_added_to_the_scatter_of_a_paired_test() -> None:
 
 
 def test_nothing_is_sure_below_three_seeds() -> None:
-    found = stats.surely([[0.3, 0.3, np.nan], [0.3, 0.3, 0.3], [-0.3, -0.3, -0.31], [0.1, 0, -0.1]])
+    found = stats.significant_sign(
+        [[0.3, 0.3, np.nan], [0.3, 0.3, 0.3], [-0.3, -0.3, -0.31], [0.1, 0, -0.1]]
+    )
     assert found.tolist() == [0, 1, -1, 0]
-    assert stats.surely(np.full((2, 1), 0.5)).tolist() == [0, 0]
-    assert stats.surely(np.empty((2, 0))).tolist() == [0, 0]
+    assert stats.significant_sign(np.full((2, 1), 0.5)).tolist() == [0, 0]
+    assert stats.significant_sign(np.empty((2, 0))).tolist() == [0, 0]
 
 
 def test_an_interval_of_accuracies_is_students_cut_off_at_0_and_1() -> None:
@@ -97,7 +99,7 @@ def test_pgr_by_hand_when_seeds_agree() -> None:
 @pytest.mark.parametrize("student", [[1.0, 0.99, 1.0], [0.6, 0.59, 0.61]])
 def test_pgr_is_blank_where_the_gap_is_surely_negative(student: list[float]) -> None:
     teacher, ceiling = [1.0, 0.99, 1.0], [0.8, 0.81, 0.8]
-    assert stats.surely(np.subtract(ceiling, teacher)) == -1
+    assert stats.significant_sign(np.subtract(ceiling, teacher)) == -1
     assert np.isnan(stats.pgr_interval(student, teacher, ceiling)[:3]).all()
     # the same numbers the other way round have a PGR
     assert np.isfinite(stats.pgr_interval(student, ceiling, teacher)[:3]).all()

@@ -20,9 +20,9 @@ def main(argv: Sequence[str]) -> int:
         "--root", type=Path, default=Path(), help="folder with reports/ and README.md (default: .)"
     )
     options = parser.parse_args(argv)
-    from w2s_groups.reports import check  # seconds, which a refusal need not wait for
+    from w2s_groups.reports import rebuild  # seconds, which a refusal need not wait for
 
-    lines = check.differences(options.root) if options.check else check.rewrite(options.root)
+    lines = rebuild.differences(options.root) if options.check else rebuild.rewrite(options.root)
     for line in lines:
         print(line if options.check else f"wrote {line}")
     if options.check and lines:

@@ -1,1 +1,1 @@
-"""Figures of stored results."""
+"""Figures of results and datasets, as matplotlib figures."""

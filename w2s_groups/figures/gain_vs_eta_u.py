@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
-from w2s_groups.methods import METHODS
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.method_facts import DRAWN_FIRST, REFERENCES, method_label
 from w2s_groups.results.stats import Interval, paired_gain
 
 PANELS_PER_ROW = 4
-# More lines than markers cannot be told apart: then these alone, and the page has a panel for each.
-DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
 
@@ -24,28 +22,25 @@ def draw(grid: Grid) -> Figure:
 
     The ceiling's gain is shown for scale. Source: the experiments behind LDL25 Figures 2 and 3.
     """
-    eta_ls = list(dict.fromkeys(point[0] for point in grid.points))
-    columns = min(PANELS_PER_ROW, len(eta_ls))
-    blocks = -(-len(eta_ls) // columns)
-    width = max(2.9 * columns + 0.9, 5.2)
-    figure = style.new_figure(width, 4.8 * blocks + 0.5)
+    columns = min(PANELS_PER_ROW, len(grid.etas_l))
+    blocks = -(-len(grid.etas_l) // columns)
+    figure = style.new_figure(max(2.9 * columns + 0.9, 5.2), 4.8 * blocks + 0.5)
     axes = figure.subplots(len(METRICS) * blocks, columns, sharex=True, sharey=False, squeeze=False)
-    lines = [name for name in grid.methods if name == "ceiling" or not _is_reference(name)]
-    if len(lines) > len(style.MARKERS):
-        lines = [name for name in lines if name in DRAWN_FIRST]
-    limits = {metric: _limits(grid, metric, lines) for metric in METRICS}
-    for k in range(columns * blocks):
-        block, column = divmod(k, columns)
-        for row, metric in enumerate(METRICS):
+    lines = _lines(grid)
+    for row, metric in enumerate(METRICS):
+        limits = _limits(grid, metric, lines)
+        for k in range(columns * blocks):
+            block, column = divmod(k, columns)
             panel = axes[len(METRICS) * block + row, column]
-            if k >= len(eta_ls):
+            if k >= len(grid.etas_l):
                 panel.set_axis_off()
                 continue
-            _panel(panel, grid, eta_ls[k], metric, lines)
-            panel.set_ylim(*limits[metric])
+            eta_l = grid.etas_l[k]
+            _panel(panel, grid, eta_l, metric, lines)
+            panel.set_ylim(*limits)
             panel.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
             if row == 0:
-                panel.set_title(rf"$\eta_\ell = {eta_ls[k]:g}$", fontsize=11)
+                panel.set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)
             if row == len(METRICS) - 1:
                 panel.set_xlabel(r"$\eta_u$", fontsize=10)
                 panel.tick_params(labelbottom=True)
@@ -54,21 +49,36 @@ def draw(grid: Grid) -> Figure:
             else:
                 panel.tick_params(labelleft=False)
             style.dress(panel)
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    # errorbar handles come after plain lines: back to the methods' order, the ceiling last.
-    order = sorted(range(len(names)), key=lambda k: names[k].startswith("ceiling"))
-    handles, names = [handles[k] for k in order], [names[k] for k in order]
-    if names:
-        style.legend_below(figure, handles, names)
+    handles = _in_order(axes[0, 0], lines)
+    if handles:
+        style.legend_below(figure, list(handles.values()), list(handles))
     return figure
 
 
-def _is_reference(method: str) -> bool:
-    return method in METHODS and METHODS[method].reference
+def _lines(grid: Grid) -> list[str]:
+    """Methods with a line: all but references, or the main ones where markers do not suffice.
+
+    The page of the report has a panel for each method.
+    """
+    lines = [name for name in grid.methods if name == "ceiling" or name not in REFERENCES]
+    if len(lines) > len(style.MARKERS):
+        lines = [name for name in lines if name in DRAWN_FIRST]
+    return lines
+
+
+def _in_order(panel: Axes, lines: list[str]) -> dict[str, Artist]:
+    """Label -> handle in the methods' order: matplotlib lists plain lines before error bars."""
+    handles, labels = panel.get_legend_handles_labels()
+    by_label = dict(zip(labels, handles, strict=True))
+    return {_label(method): by_label[_label(method)] for method in lines}
+
+
+def _label(method: str) -> str:
+    return method_label(method) + (" − teacher" if method == "ceiling" else "")
 
 
 def _panel(panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str]) -> None:
-    rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
+    rows = grid.at(eta_l)
     eta_u = np.array([grid.points[p][1] for p in rows])
     panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
     gap = float(np.ptp(eta_u)) or 0.1
@@ -76,12 +86,12 @@ def _panel(panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str])
         gain = _gain(grid, metric, method)
         mean, low, high = gain.mean[rows], gain.low[rows], gain.high[rows]
         shade = style.colour(method, grid.methods)
-        name = method_label(method) + (" − teacher" if method == "ceiling" else "")
+        name = _label(method)
         if method == "ceiling":
             panel.fill_between(eta_u, low, high, color=shade, alpha=0.16, linewidth=0)
             panel.plot(eta_u, mean, color=shade, linestyle="--", linewidth=1.4, label=name)
             continue
-        # Side by side, so that overlapping bars can be told apart.
+        # Side by side, so that bars do not overlap.
         x = eta_u + (k - (len(lines) - 2) / 2) * 0.012 * gap
         error = np.nan_to_num(np.stack([mean - low, high - mean]))
         panel.errorbar(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -48,73 +50,77 @@ def variants(grid: Grid, of_settings: Sequence[Variant]) -> Sensitivity | None:
 
 def gain(grid: Grid, metric: str, method: str, eta_l: float) -> Interval:
     """Variant - W2S, averaged over the points of one eta_l in each seed; t interval over seeds."""
-    rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
+    rows = grid.at(eta_l)
     value = grid.metric(metric)[rows]
     difference = value[:, grid.methods.index(method)] - value[:, grid.methods.index("w2s")]
     return mean_interval(difference.mean(axis=0))
 
 
-def eta_ls(grid: Grid) -> list[float]:
-    """The grid's eta_l, each once."""
-    return list(dict.fromkeys(point[0] for point in grid.points))
-
-
-def draw(grid: Grid, found: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
+def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
     """Heat maps of the difference to W2S in percentage points: a row a metric, a column an eta_l.
 
     Brackets mark a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep,
     q) that was chosen beforehand.
     """
-    columns = eta_ls(grid)
+    columns = grid.etas_l
     maps = {
-        (metric, eta_l): _table(grid, found, metric, eta_l)
+        (metric, eta_l): _table(grid, varied, metric, eta_l)
         for metric in METRICS
         for eta_l in columns
     }
     known = [abs(v) for mean, _ in maps.values() for v in mean.flat if np.isfinite(v)]
-    largest = max(known, default=0.0) or 1.0
-    size = (0.72 * len(found.q) + 1.1, 0.42 * len(found.keep) + 0.9)
+    norm = TwoSlopeNorm(0.0, -(largest := max(known, default=0.0) or 1.0), largest)
+    size = (0.72 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
     figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
     axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
     for i, (metric, label) in enumerate(METRICS.items()):
         for j, eta_l in enumerate(columns):
-            panel = axes[i, j]
-            mean, unsure = maps[metric, eta_l]
-            norm = TwoSlopeNorm(0.0, -largest, largest)
-            image = panel.imshow(mean, cmap="RdBu", norm=norm, aspect="auto", origin="lower")
-            for (row, column), value in np.ndenumerate(mean):
-                if np.isfinite(value):
-                    dark = abs(value) > 0.6 * largest
-                    shown = f"({value:+.1f})" if unsure[row, column] else f"{value:+.1f}"
-                    panel.text(
-                        column, row, shown, ha="center", va="center",
-                        color="white" if dark else "black", fontsize=8.5,
-                    )  # fmt: skip
-            if fixed is not None and fixed in found.method:
-                at = (found.q.index(fixed[1]) - 0.5, found.keep.index(fixed[0]) - 0.5)
-                panel.add_patch(Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=2))
-            panel.set_xticks(range(len(found.q)), [f"{q:g}" for q in found.q])
-            panel.set_yticks(range(len(found.keep)), [f"{keep:g}" for keep in found.keep])
-            panel.tick_params(labelsize=9, length=0)
+            image = _panel(axes[i, j], varied, *maps[metric, eta_l], norm)
+            if fixed is not None and fixed in varied.method:
+                at = (varied.q.index(fixed[1]) - 0.5, varied.keep.index(fixed[0]) - 0.5)
+                frame = Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=2)
+                axes[i, j].add_patch(frame)
             if i == 0:
-                panel.set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)
+                axes[i, j].set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)
             if i == len(METRICS) - 1:
-                panel.set_xlabel("q, exponent of GCE", fontsize=10)
-            if j == 0:
-                panel.set_ylabel(f"{label}\nshare kept", fontsize=10)
+                axes[i, j].set_xlabel("q, exponent of GCE", fontsize=10)
+        axes[i, 0].set_ylabel(f"{label}\nshare kept", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("selective − W2S, points; (…): 95 % interval holds 0", fontsize=10)
     bar.ax.tick_params(labelsize=9)
     return figure
 
 
+def _panel(
+    panel: Axes,
+    varied: Sensitivity,
+    mean: NDArray[np.float64],
+    unsure: NDArray[np.bool_],
+    norm: TwoSlopeNorm,
+) -> AxesImage:
+    """One heat map with its numbers. mean, unsure: (keep, q)."""
+    image = panel.imshow(mean, cmap="RdBu", norm=norm, aspect="auto", origin="lower")
+    for (row, column), value in np.ndenumerate(mean):
+        if np.isfinite(value):
+            dark = abs(value) > 0.6 * float(norm.vmax or 1.0)
+            shown = f"({value:+.1f})" if unsure[row, column] else f"{value:+.1f}"
+            panel.text(
+                column, row, shown, ha="center", va="center",
+                color="white" if dark else "black", fontsize=8.5,
+            )  # fmt: skip
+    panel.set_xticks(range(len(varied.q)), [f"{q:g}" for q in varied.q])
+    panel.set_yticks(range(len(varied.keep)), [f"{keep:g}" for keep in varied.keep])
+    panel.tick_params(labelsize=9, length=0)
+    return image
+
+
 def _table(
-    grid: Grid, found: Sensitivity, metric: str, eta_l: float
+    grid: Grid, varied: Sensitivity, metric: str, eta_l: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    mean = np.full((len(found.keep), len(found.q)), np.nan)
+    mean = np.full((len(varied.keep), len(varied.q)), np.nan)
     unsure = np.zeros(mean.shape, dtype=bool)
-    for (keep, q), method in found.method.items():
-        at = found.keep.index(keep), found.q.index(q)
+    for (keep, q), method in varied.method.items():
+        at = varied.keep.index(keep), varied.q.index(q)
         interval = gain(grid, metric, method, eta_l)
         mean[at], unsure[at] = 100 * float(interval.mean), bool(interval.holds(0.0))
     return mean, unsure

@@ -11,14 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart under the common colour-vision deficiencies.
-_COLOURS = {
-    "teacher": "#000000",
-    "w2s": "#0072B2",
-    "selective": "#D55E00",
-    "baseline": "#009E73",
-    "ceiling": "#808080",
-}
+from w2s_groups.results.method_facts import COLOURS
+
 OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
@@ -28,9 +22,9 @@ INK, MUTED, GRID, BACKGROUND = "#1a1a1a", "#595959", "#e3e3e3", "#ffffff"
 
 def colour(method: str, others: tuple[str, ...]) -> str:
     """Colour of a method; one that is not in the palette takes the next free colour in `others`."""
-    if method in _COLOURS:
-        return _COLOURS[method]
-    unknown = [name for name in others if name not in _COLOURS]
+    if method in COLOURS:
+        return COLOURS[method]
+    unknown = [name for name in others if name not in COLOURS]
     return OTHERS[unknown.index(method) % len(OTHERS)]
 
 
@@ -63,21 +57,21 @@ def legend_below(
     keep their size.
     """
     size, width = 9.5, 0.98 * figure.get_figwidth() * figure.dpi
-    folded = [_folded(name) for name in names]
+    wrapped = [_wrapped(name) for name in names]
     for n in range(min(len(names), columns), 0, -1):
         legend = figure.legend(
-            handles, folded, loc="outside lower center", ncols=n, frameon=False, labelcolor=INK,
+            handles, wrapped, loc="outside lower center", ncols=n, frameon=False, labelcolor=INK,
             fontsize=size,
         )  # fmt: skip
         box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
         if box.width <= width or n == 1:
             break
         legend.remove()
-    more = box.height / figure.dpi - 2.2 * size / 72  # what one row takes is there already
+    more = box.height / figure.dpi - 2.2 * size / 72  # the space of one row is there already
     figure.set_figheight(figure.get_figheight() + max(0.0, more))
 
 
-def _folded(name: str, longest: int = 44) -> str:
+def _wrapped(name: str, longest: int = 44) -> str:
     """A name with line breaks after commas, where it is too long for a line."""
     lines = [""]
     for part in re.split(r"(?<=,)", name):

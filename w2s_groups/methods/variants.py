@@ -66,6 +66,11 @@ def of_settings(settings: Mapping[str, Any]) -> list[Variant]:
     ]
 
 
+def by_name(settings: Mapping[str, Any]) -> dict[str, Variant]:
+    """Name in the result table -> variant, of a report's settings: names are never parsed."""
+    return {variant.name: variant for variant in of_settings(settings)}
+
+
 def base_of(name: str) -> str:
     """The method that a variant is one of; the name itself where it is none."""
     return name.partition("[")[0]

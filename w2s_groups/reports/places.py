@@ -1,7 +1,7 @@
 """Where a report goes: a folder belongs to one question and is never given to another.
 
-The question is what settings.json holds, less what was measured. The first report takes the plain
-name; one of another question is named by what differs, so that no report overwrites another.
+The question is settings.json without the measured entries. The first report takes the plain name;
+one of another question is named by the settings that differ, so that no report overwrites another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from w2s_groups.results import store
 from w2s_groups.results.method_facts import method_order
 
 SETTINGS = "settings.json"
-_ANSWERS = ("pair", "chosen", "failed", "unfinished")  # what a run found, not what it was asked
+_ANSWERS = ("pair", "chosen", "failed", "unfinished")  # results of a run, not its settings
 _LONGEST = 120  # bytes of a name, of 255 that systems allow
 _FIGURE = re.compile(r"\]\((\w+)\.png\)$", re.MULTILINE)
 _TABLES = ("leaderboard.csv", "leaderboard.html", "leaderboard.md", "results.csv.gz", SETTINGS)
@@ -25,30 +25,30 @@ _SAMPLES = ("samples.png", "samples.txt", "samples_leaderboard.html")
 
 
 def question(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report answers: its settings by dotted key, as JSON reads them again.
+    """The question of a report: its settings by dotted key, as JSON reads them again.
 
     A method's field that only repeats the setting of that name for all methods is left out.
     """
     asked = {key: value for key, value in settings.items() if key not in _ANSWERS}
     flat = _flat(json.loads(json.dumps(asked)))
-    found: dict[str, Any] = {"methods": list(method_order(settings.get("methods") or ()))}
+    answered: dict[str, Any] = {"methods": list(method_order(settings.get("methods") or ()))}
     for key, value in flat.items():
         top, _, rest = key.partition(".")
         repeats = top == "methods" and flat.get(rest.rpartition(".")[2], flat) == value
         if not repeats:
-            found[key] = value
-    return found
+            answered[key] = value
+    return answered
 
 
 def held(folder: Path) -> dict[str, Any] | None:
     """Settings of the report in a folder; None if there is none, {} if they cannot be read."""
     try:
-        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def place(
@@ -85,19 +85,31 @@ def place(
             write_atomic(folder / SETTINGS, as_json(settings))
             return folder, ""
     differs = apart(mine, asked(reports.get(plain) or {}))
+    folder = _free(parent, name, differs, mine)
+    write_atomic(folder / SETTINGS, as_json(settings))
+    return folder, "" if folder == plain else _kept(plain, differs)
+
+
+def _free(parent: Path, name: str, differs: Mapping[str, Any], mine: Mapping[str, Any]) -> Path:
+    """The first folder without a report: `name`, or `name` with what differs or a digest."""
     digest = store.digest(mine)
-    candidates = (name, named(name, differs, mine), f"{name},{digest[:8]}", f"{name},{digest}")
-    for candidate in candidates:
-        if not _claimed(parent / candidate / SETTINGS):
-            continue
-        write_atomic(parent / candidate / SETTINGS, as_json(settings))
-        if candidate == name:
-            return plain, ""
-        keys = [key for key in differs if key != "asked"]
-        what = ", ".join(keys[:4]) + (", ..." if len(differs) > len(keys[:4]) else "")
-        why = f"its report has other settings ({what})" if differs else "its report is finished"
-        return parent / candidate, f"{plain}/ is kept: {why}"
+    for candidate in (
+        name,
+        named(name, differs, mine),
+        f"{name},{digest[:8]}",
+        f"{name},{digest}",
+    ):
+        if _claimed(parent / candidate / SETTINGS):
+            return parent / candidate
     raise AssertionError(f"{parent} holds another report under a full digest")
+
+
+def _kept(plain: Path, differs: Mapping[str, Any]) -> str:
+    """Why the report does not take the plain name."""
+    keys = [key for key in differs if key != "asked"]
+    which = ", ".join(keys[:4]) + (", ..." if len(differs) > len(keys[:4]) else "")
+    why = f"its report has other settings ({which})" if differs else "its report is finished"
+    return f"{plain}/ is kept: {why}"
 
 
 def apart(mine: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,4 +210,4 @@ def every_pair(grids: Sequence[Grid]) -> list[Section]:
         "selective − W2S, worst group",
         "n",
     )
-    return [Section("Every pair", (text,), header=header, rows=tuple(rows))]
+    return [Section("Every pair", (text,), header=header, rows=tuple(rows), labels=4)]

@@ -1,4 +1,4 @@
-"""What each rule chose among the trials of a method, and what that costs against the best one."""
+"""The choice of each rule among the trials of a method, and its cost against the best trial."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2s_groups.methods import METHODS
 from w2s_groups.methods.variants import L2, PER_FEATURE, SCALE, width_of
+from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.section import Section
-from w2s_groups.reports.summary import SHOWN
 from w2s_groups.reports.trials import (
     SCALED,
     Ints,
@@ -20,10 +19,9 @@ from w2s_groups.reports.trials import (
     rule_positions,
     values_at,
 )
-from w2s_groups.reports.verdict import RANKED
 from w2s_groups.results import select
 from w2s_groups.results.format import BLANK, bracket, plus_minus
-from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.method_facts import REFERENCES, method_label
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
 from w2s_groups.results.stats import mean_interval
 
@@ -47,8 +45,8 @@ def what_rules_cost(setup: Setup) -> Section:
             rows.append((method_label(base), name, *_settings(setup, base, there), *cells))
     text = (
         "Mean over the points and seeds of the first summary. Short of the oracle: by how much the "
-        "best of the same trials, picked in each cell by the test images themselves, is higher. "
-        "The oracle is no method: the luck of a best of so many is in it, more so for the worst "
+        "best of the same trials, chosen in each cell by the test images themselves, is higher. "
+        "The oracle is not a method: it holds the luck of a best of so many, more so for the worst "
         "group. l2 is in units of d / 1000, a geometric mean over cells; of other settings the "
         "most frequent, with the share of cells.",
     )
@@ -67,16 +65,16 @@ def _taken(setup: Setup, base: str) -> dict[str, Ints]:
     shape = (len(whole.points), len(whole.seeds))
     of_base = setup.ordered[setup.ordered["base"] == base].sort_values("rank")
     scaled = next(iter(of_base[of_base["at_scale"]]["method"]), base)
-    found = {}
+    taken = {}
     for name, method in ((fixed_name(setup.settings), base), (SCALED, scaled)):
         position = whole.index(method)
-        found[name] = np.full(shape, -1 if position is None else position)
+        taken[name] = np.full(shape, -1 if position is None else position)
     validated = "validation" in set(setup.part["split"])
     for rule in Rule:
         if rule is Rule.labelled or (validated and rule.value in NEEDS_VALIDATION):
-            name = f"{rule.value} (reads groups)" if rule.value in NEEDS_GROUPS else rule.value
-            found[name] = rule_positions(setup, rule.value, base)
-    return found
+            name = f"{rule.value} (uses group labels)" if rule.value in NEEDS_GROUPS else rule.value
+            taken[name] = rule_positions(setup, rule.value, base)
+    return taken
 
 
 def _settings(setup: Setup, base: str, at: Ints) -> tuple[str, str]:
@@ -142,7 +140,7 @@ def what_was_chosen(setup: Setup) -> list[Section]:
                 f"{_value(other, value)}: {int((values == value).sum())}"
                 for value in setup.settings["trials"][base][other]
             ]
-        reference = base in METHODS and METHODS[base].reference
+        reference = base in REFERENCES
         trials = str(int((setup.ordered["base"] == base).sum()))
         label = method_label(base) + (" (reference)" if reference else "")
         rows.append((label, trials, *cells, ", ".join(others) or BLANK))

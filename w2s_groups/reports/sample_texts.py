@@ -30,6 +30,6 @@ def sheet(
             if dataset.second is not None:
                 shown = f"{shown} | {dataset.second[row]}"
             short = textwrap.shorten(shown, _LONGEST, placeholder=" ...")
-            found = f"{dataset.files[row]}: {short}"
-            lines += textwrap.wrap(found, WIDTH, initial_indent="  ", subsequent_indent="    ")
+            entry = f"{dataset.files[row]}: {short}"
+            lines += textwrap.wrap(entry, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines) + "\n"

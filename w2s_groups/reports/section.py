@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with sentences, bullets, a figure or a table; `keys` leading columns group rows.
+    """A heading with sentences, bullets, a figure or a table.
 
-    kind: what a page does with it beyond that: "main" (the table that is searched), "gain", "kept".
+    keys: leading columns whose values group the rows. labels: leading columns that name a row: the
+    page sorts them upwards first, and filters the main table by them. kind: how the page shows the
+    section: "main" (its table is searched), "gain" and "kept" (with a drawing), "" otherwise.
     """
 
     title: str
@@ -20,3 +22,4 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     keys: int = 0
     kind: str = ""
+    labels: int = 0

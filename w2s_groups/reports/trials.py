@@ -1,4 +1,4 @@
-"""One setup of a run with trials: its tables, and what each rule takes, as positions of methods."""
+"""One setup of a run with trials: its tables, and the trial that each rule takes in each cell."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups.methods.variants import Variant, of_settings
-from w2s_groups.reports.verdict import students
+from w2s_groups.methods.variants import Variant, by_name
+from w2s_groups.reports.comparisons import students
 from w2s_groups.results import select
 from w2s_groups.results.columns import SETUP
 from w2s_groups.results.grid import Grid
@@ -59,14 +59,14 @@ class Setup:
 def setups(
     table: pd.DataFrame,
     settings: Mapping[str, Any],
-    found: Sequence[Grid],
+    shown: Sequence[Grid],
     whole: Sequence[Grid],
 ) -> list[Setup]:
     """A Setup for each grid of a report; empty for a run without trials.
 
-    found: as the report shows them, whole: the same with every variant as a method.
+    shown: as the report shows them, whole: the same with every variant as a method.
     """
-    trials = {one.name: one for one in of_settings(settings) if one.trial}
+    trials = {name: one for name, one in by_name(settings).items() if one.trial}
     if not trials:
         return []
     priors = settings.get("class_priors")
@@ -75,7 +75,7 @@ def setups(
     views[SCALED] = select.scaled(table, settings)
     others = {name: grids(view, priors) for name, view in views.items()}
     if rule is not Rule.fixed:
-        others = {f"tuned, select = {rule.value}": list(found), **others}
+        others = {f"tuned, select = {rule.value}": list(shown), **others}
     ordered = select.order(table, settings)
     ordered = ordered[ordered["trial"]]
     out = []

@@ -7,33 +7,30 @@ from dataclasses import replace
 
 import numpy as np
 
-from w2s_groups.core.text import count
+from w2s_groups.core.text import capitalised, count
+from w2s_groups.reports.comparisons import RANKED, SHOWN, over_grid, smallest, students
 from w2s_groups.reports.rules import what_rules_cost, what_was_chosen
 from w2s_groups.reports.section import Section
-from w2s_groups.reports.summary import SHOWN, summary
+from w2s_groups.reports.summary import summary
 from w2s_groups.reports.trials import SCALED, Setup, oracle_positions, rule_positions, values_at
-from w2s_groups.reports.verdict import RANKED, over_grid, smallest, students
 from w2s_groups.results.format import bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.select import NEEDS_GROUPS
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import FEWEST, Interval, mean_interval
 
-FEWEST = 3  # seeds from which two tables are said to agree or not
-_SEES = {
+_CHOICE = {
     "labelled": "by accuracy on the labelled images: of those within one standard error of the "
     "best the nearest to its published setting at l2 = d / 1000",
     "no_groups": "the best by accuracy on the validation set",
     "val_mean": "the best by mean accuracy over the groups of the validation set",
     "val_worst": "the best by worst group of the validation set",
 }
-
-
 _WHERE = {"average": "average accuracy", "worst_group": "the worst group"}
 
 
 def sentences(setup: Setup) -> list[str]:
-    """How settings were chosen, what that leaves on the table, where fixed settings disagree."""
+    """How settings were chosen, what that costs, and where fixed settings disagree."""
     if not setup.rule:
         return []
     numbers = setup.ordered.groupby("base").size()
@@ -44,41 +41,44 @@ def sentences(setup: Setup) -> list[str]:
     )
     lines = [
         f"Settings are tuned. In each cell select = {setup.rule} chooses one of {given} of each of "
-        f"{count(len(trials), 'ranked student')}, {_SEES[setup.rule]}; it reads no test image and "
-        f"{reads}."
+        f"{count(len(trials), 'ranked student')}, {_CHOICE[setup.rule]}; it reads no test image "
+        f"and {reads}."
     ]
-    lines += _blindness(setup)
-    if len(setup.main.seeds) < FEWEST:
-        return lines
-    differ = disagreements(setup)
-    total = 2 * len(_comparisons(setup))
-    if not differ:
-        lines.append(f"Fixed and tuned settings agree in all {total} comparisons with W2S.")
-    else:
-        moved = sum(
-            any(_sign(_change(setup, *one[:3], table)) for table in list(setup.tables)[1:])
-            for one in differ
-        )
-        lines.append(
-            f"Tuned and fixed settings lead to different conclusions in {len(differ)} of {total} "
-            "comparisons (each student with W2S, W2S with its teacher, on both accuracies), in "
-            f"{moved} of them by a change whose own interval excludes zero."
-        )
-        lines += [
-            f"{_subject(name, other)} on {_WHERE[metric]}: "
-            + "; ".join(f"{table} {bracket(one)}" for table, one in each.items())
-            + "."
-            for name, other, metric, each in differ
-            if (name, other) in (("w2s", "teacher"), ("selective", "w2s"))
-        ]
+    lines.append(_cost(setup))
+    if len(setup.main.seeds) >= FEWEST:
+        lines += _agreement(setup)
     return lines
 
 
-def _blindness(setup: Setup) -> list[str]:
-    """What the rule leaves on the worst group, at each eta_l."""
+def _agreement(setup: Setup) -> list[str]:
+    """In how many comparisons fixed and tuned settings lead to different conclusions, and which."""
+    differ = disagreements(setup)
+    total = 2 * len(_comparisons(setup))
+    if not differ:
+        return [f"Fixed and tuned settings agree in all {total} comparisons with W2S."]
+    moved = sum(
+        any(_sign(_change(setup, *one[:3], table)) for table in list(setup.tables)[1:])
+        for one in differ
+    )
+    first = (
+        f"Tuned and fixed settings lead to different conclusions in {len(differ)} of {total} "
+        "comparisons (each student with W2S, W2S with its teacher, on both accuracies), in "
+        f"{moved} of them by a change whose own interval excludes zero."
+    )
+    return [first] + [
+        f"{_subject(name, other)} on {_WHERE[metric]}: "
+        + "; ".join(f"{table} {bracket(one)}" for table, one in each.items())
+        + "."
+        for name, other, metric, each in differ
+        if (name, other) in (("w2s", "teacher"), ("selective", "w2s"))
+    ]
+
+
+def _cost(setup: Setup) -> str:
+    """How much worst-group accuracy the rule loses against the best trial, at each eta_l."""
     parts = []
     points, seeds = setup.main.common()
-    for eta_l in dict.fromkeys(point[0] for point in setup.main.points):
+    for eta_l in setup.main.etas_l:
         rows = np.array([point[0] == eta_l for point in setup.main.points]) & points
         lost = []
         for base in setup.ranked:
@@ -92,31 +92,32 @@ def _blindness(setup: Setup) -> list[str]:
             lost.append((best - taken).mean(axis=0) if rows.any() else np.empty(0))
         mean = mean_interval(np.mean(lost, axis=0))
         parts.append(f"{bracket(mean, False)} at η_ℓ = {eta_l:g}")
-    return [
+    return (
         f"Compared with the best of the same trials by test accuracy, which no rule can know, it "
         f"loses on the worst group ({smallest(setup.main)}) {', '.join(parts)}: means over these "
         "students."
-    ]
+    )
 
 
 def _comparisons(setup: Setup) -> list[tuple[str, str]]:
+    """(method, other): W2S with its teacher, each other student with W2S."""
     methods = setup.main.methods
-    found = [("w2s", "teacher")] if {"w2s", "teacher"} <= set(methods) else []
+    first = [("w2s", "teacher")] if {"w2s", "teacher"} <= set(methods) else []
     others = [name for name in students(setup.main) if name != "w2s"] if "w2s" in methods else []
-    return [*found, *((name, "w2s") for name in others)]
+    return [*first, *((name, "w2s") for name in others)]
 
 
 def disagreements(setup: Setup) -> list[tuple[str, str, str, dict[str, Interval]]]:
     """(method, other, metric, table -> difference) where the tables do not end in the same way."""
-    found = []
+    differing = []
     for name, other in _comparisons(setup):
         for metric in RANKED:
             each = {
                 table: over_grid(grid, metric, name, other) for table, grid in setup.tables.items()
             }
             if len({_sign(one) for one in each.values()}) > 1:
-                found.append((name, other, metric, each))
-    return found
+                differing.append((name, other, metric, each))
+    return differing
 
 
 def _sign(one: Interval) -> int:
@@ -125,8 +126,7 @@ def _sign(one: Interval) -> int:
 
 
 def _subject(name: str, other: str) -> str:
-    label = method_label(name)
-    return f"{label[0].upper()}{label[1:]} − {method_label(other)}"
+    return f"{capitalised(method_label(name))} − {method_label(other)}"
 
 
 def inserted(of_setup: Sequence[Section], setup: Setup) -> list[Section]:
@@ -140,10 +140,10 @@ def inserted(of_setup: Sequence[Section], setup: Setup) -> list[Section]:
 def sections(setup: Setup) -> list[Section]:
     """The tables that stand after the summary of the first."""
     others = list(setup.tables.items())[1:]
-    found = [_summary(setup, name, grid) for name, grid in others]
+    parts = [_summary(setup, name, grid) for name, grid in others]
     if setup.rule and len(setup.main.seeds) >= FEWEST:
-        found += _differ(setup)
-    return [*found, what_rules_cost(setup), *what_was_chosen(setup)]
+        parts += _differ(setup)
+    return [*parts, what_rules_cost(setup), *what_was_chosen(setup)]
 
 
 def _summary(setup: Setup, name: str, grid: Grid) -> Section:

@@ -1,4 +1,4 @@
-"""What is off in a table of results, in sentences that are computed from it."""
+"""Unusual results of a grid in sentences, each computed from the table."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.text import count
+from w2s_groups.core.text import capitalised, count
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Floats, wilson
 
-ALIKE = 0.95  # share of test rows from which on two methods are said to agree
+ALIKE = 0.95  # share of test rows from which two methods are said to agree
 _NAMED = 3  # so many methods or pairs are named, of more of them the first
 
 Bools = NDArray[np.bool_]
 
 
 def unusual(grid: Grid) -> list[str]:
-    """Absent groups, one class for every row, kept sets of one class, accuracies below chance,
-    rows that are upweighted, methods that agree."""
+    """Sentences on absent groups, constant predictions, accuracies below chance, and more.
+
+    Also on kept sets of one class, upweighted rows, and methods that decide alike.
+    """
     return [
         *_absent(grid),
         *_one_class(grid),
@@ -68,13 +70,8 @@ def _one_class(grid: Grid) -> list[str]:
     what = "every test row the same class"
     if len(set(grid.y.tolist())) > 2:
         # Of more than two classes the wrong answers could differ.
-        return list(
-            _in_runs(
-                grid, hits, _ran(grid),
-                "is right on all test rows of one class and wrong on all others",
-                "are right on all test rows of one class and wrong on all others",
-            )
-        )  # fmt: skip
+        what = "right on all test rows of one class and wrong on all others"
+        return list(_in_runs(grid, hits, _ran(grid), f"is {what}", f"are {what}"))
     return list(_in_runs(grid, hits, _ran(grid), f"gives {what}", f"give {what}"))
 
 
@@ -84,12 +81,12 @@ def _kept_one_class(grid: Grid) -> list[str]:
     there = grid.kept_n > 0
     ran = np.asarray(there.any(axis=-1))
     what = "only rows whose true class is the same"
-    found = [*_in_runs(grid, _classes(grid, there) == 1, ran, f"keeps {what}", f"keep {what}")]
+    lines = [*_in_runs(grid, _classes(grid, there) == 1, ran, f"keeps {what}", f"keep {what}")]
     if len(set(grid.y.tolist())) == 2:  # then a wrong label is the other class
         hits = _of_one_class(grid, grid.pseudo["kept"], there)
         what = "only rows whose pseudolabel is the same"
-        found += _in_runs(grid, hits, ran, f"keeps {what}", f"keep {what}")
-    return found
+        lines += _in_runs(grid, hits, ran, f"keeps {what}", f"keep {what}")
+    return lines
 
 
 def _below_chance(grid: Grid) -> list[str]:
@@ -104,36 +101,36 @@ def _below_chance(grid: Grid) -> list[str]:
     n = grid.n.max(axis=(0, 1, 2))[there]
     size = int(1 / (weights[there] ** 2 / n).sum())
     means = grid.over_points(np.where(there, grid.accuracy, 0.0) @ weights)
-    found = []
+    lines = []
     for m, method in enumerate(grid.methods):
         mean = float(means[m].mean()) if means[m].size else np.nan
         if np.isnan(mean) or not wilson(np.clip(mean, 0.0, 1.0), size).high < 1 / len(classes):
             continue
-        found.append(
-            f"{_start(method_label(method))} is below chance on a balanced test: accuracy "
+        lines.append(
+            f"{capitalised(method_label(method))} is below chance on a balanced test: accuracy "
             f"{fixed(mean)}, where guessing reaches {fixed(1 / len(classes))} (n = {int(n.sum())})."
         )
-    return found
+    return lines
 
 
 def _upweighted(grid: Grid) -> list[str]:
-    found = []
+    lines = []
     for m, method in enumerate(grid.methods):
         runs = grid.upweighted[:, m]
         rows = runs[~np.isnan(runs).any(axis=-1)].sum(axis=-1)
         if not rows.size:
             continue
         none = int((rows == 0).sum())
-        name, of = _start(method_label(method)), f"of the {grid.n_u} unlabelled rows"
+        name, of = capitalised(method_label(method)), f"of the {grid.n_u} unlabelled rows"
         if none == rows.size:
-            found.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
+            lines.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
             continue
-        found.append(
+        lines.append(
             f"{name} upweights {fixed(float(rows.mean()), 1)} {of} on average "
             f"({int(rows.min())} to {int(rows.max())})"
             + (f", none in {none} of {rows.size} runs." if none else ".")
         )
-    return found
+    return lines
 
 
 def _agree(grid: Grid) -> list[str]:
@@ -146,23 +143,23 @@ def _agree(grid: Grid) -> list[str]:
             f"({fixed(100 * share, 1)} %): the report lists them."
         ]
     return [
-        f"{_start(method_label(one))} and {method_label(two)} agree on {fixed(100 * share, 1)} % "
-        f"of all test rows (mean over {count(runs, 'run')})."
+        f"{capitalised(method_label(one))} and {method_label(two)} agree on "
+        f"{fixed(100 * share, 1)} % of all test rows (mean over {count(runs, 'run')})."
         for one, two, share, runs in pairs
     ]
 
 
 def _pairs(grid: Grid) -> list[tuple[str, str, float, int]]:
     """(method, method, mean share of test rows decided alike, runs), the most alike first."""
-    found = []
+    pairs = []
     for i, one in enumerate(grid.methods):
         for j, two in enumerate(grid.methods[i + 1 :], i + 1):
             shares = grid.agreement[:, i, j]
             shares = shares[~np.isnan(shares)]
             mean = round(float(shares.mean()), 12) if shares.size else 0.0
             if mean >= ALIKE:
-                found.append((one, two, mean, int(shares.size)))
-    return sorted(found, key=lambda pair: -pair[2])
+                pairs.append((one, two, mean, int(shares.size)))
+    return sorted(pairs, key=lambda pair: -pair[2])
 
 
 def _ran(grid: Grid) -> Bools:
@@ -178,8 +175,10 @@ def _classes(grid: Grid, there: Bools) -> NDArray[np.int64]:
 
 def _of_one_class(grid: Grid, accuracy: Floats, there: Bools) -> Bools:
     """(...) whether the groups `there` (..., G) are all right in one class, all wrong in others."""
-    found = [(~there | (accuracy == (grid.y == label))).all(axis=-1) for label in np.unique(grid.y)]
-    return np.asarray(np.any(found, axis=0) & there.any(axis=-1))
+    constant = [
+        (~there | (accuracy == (grid.y == label))).all(axis=-1) for label in np.unique(grid.y)
+    ]
+    return np.asarray(np.any(constant, axis=0) & there.any(axis=-1))
 
 
 def _in_runs(grid: Grid, hits: Bools, ran: Bools, one: str, many: str) -> Iterator[str]:
@@ -191,7 +190,7 @@ def _in_runs(grid: Grid, hits: Bools, ran: Bools, one: str, many: str) -> Iterat
             of.setdefault((k, runs), []).append(method_label(method))
     for (k, runs), names in of.items():
         verb = one if len(names) == 1 else many
-        yield f"{_start(_listed(names))} {verb} in {k} of {count(runs, 'run')}."
+        yield f"{capitalised(_listed(names))} {verb} in {k} of {count(runs, 'run')}."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -199,7 +198,3 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) > _NAMED + 1:
         names = [*names[:_NAMED], f"{len(names) - _NAMED} other methods"]
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-
-
-def _start(text: str) -> str:
-    return text[0].upper() + text[1:]

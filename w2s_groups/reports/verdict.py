@@ -1,124 +1,62 @@
-"""What a grid of results says in plain words. Every sentence is computed from the table."""
+"""The results of a grid in sentences, each computed from the table."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from w2s_groups.core.text import count
-from w2s_groups.methods import METHODS
-from w2s_groups.methods.variants import base_of
+from w2s_groups.core.text import capitalised, count
+from w2s_groups.reports.comparisons import (
+    RANKED,
+    group_labels_used,
+    over_grid,
+    ranks,
+    seed_means,
+    sign_over_grid,
+    smallest,
+    students,
+    survives,
+)
 from w2s_groups.reports.unusual import unusual
-from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
+from w2s_groups.results.format import bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.ranks import rank_ranges, survival
-from w2s_groups.results.select import NEEDS_GROUPS
-from w2s_groups.results.stats import (
-    FEWEST,
-    Floats,
-    Interval,
-    accuracy_interval,
-    mean_interval,
-    surely,
-)
+from w2s_groups.results.stats import FEWEST, Floats, mean_interval, significant_sign
 
-REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
-RANKED = ("average", "worst_group")
-_TOLD = {
-    "none": "told nothing about groups",
-    "val": "told the groups of validation data",
-    "train": "told the groups of training data",
+_GROUP_LABELS = {
+    "none": "uses no group labels",
+    "val": "uses group labels of the validation set",
+    "train": "uses group labels of the training sets",
 }
 
 
-def groups_told(method: str, grid: Grid) -> str:
-    """What a method was told about groups, by itself or by the rule that chose its settings.
+class _Clause(NamedTuple):
+    """A method that is first by a metric: `is the best`, `on the worst group (n = 60), 0.7`."""
 
-    BLANK for methods unknown here.
-    """
-    known = METHODS.get(base_of(method))
-    if known is None:
-        return BLANK
-    rule = grid.chosen_by.get(method, "")
-    by_rule = known.needs_groups == "none" and rule in NEEDS_GROUPS
-    return "val" if by_rule else known.needs_groups
-
-
-def students(grid: Grid) -> list[str]:
-    """Methods that are ranked: references are what they are held against."""
-    return [method for method in grid.methods if base_of(method) not in REFERENCES]
-
-
-def seed_means(grid: Grid, metric: str, method: str, against: str | None = None) -> Floats:
-    """(S',) means over the common block's points of a metric, or of its difference to `against`."""
-    values = grid.over_points(grid.metric(metric))
-    mean: Floats = values[grid.methods.index(method)]
-    return mean if against is None else mean - values[grid.methods.index(against)]
-
-
-def grain(grid: Grid) -> float:
-    """Step of a mean over the common block's points, see stats.paired_p."""
-    return grid.step(int(grid.common()[0].sum()))
-
-
-def over_grid(grid: Grid, metric: str, method: str, against: str | None = None) -> Interval:
-    """Student t interval of `seed_means`: a seed is one observation."""
-    values = seed_means(grid, metric, method, against)
-    return accuracy_interval(values, grain(grid)) if against is None else mean_interval(values)
-
-
-def verdict(grid: Grid, metric: str, method: str, against: str) -> int:
-    """1: surely above, -1: surely below, 0: open, by the paired t test over the grid."""
-    return int(surely(seed_means(grid, metric, method, against), grain(grid)))
-
-
-def ranks(grid: Grid, metric: str, names: list[str] | None = None) -> dict[str, str]:
-    """Rank range of each of `names`, by default all students, over the common block: `1-3`."""
-    names = students(grid) if names is None else names
-    values = grid.over_points(grid.metric(metric))[[grid.methods.index(name) for name in names]]
-    found = rank_ranges(values, grain(grid))
-    return {name: found.text(k) for k, name in enumerate(names)}
-
-
-def survives(grid: Grid, metric: str, names: list[str]) -> tuple[float, float]:
-    """Shares of resamples of the seeds in which the first of `names`, and their order, stay.
-
-    NaN below FEWEST seeds.
-    """
-    values = grid.over_points(grid.metric(metric))[[grid.methods.index(name) for name in names]]
-    return survival(values) if values.shape[-1] >= FEWEST else (np.nan, np.nan)
-
-
-def smallest(grid: Grid) -> str:
-    """`n = 250`: what stands beside every accuracy of a worst group."""
-    return f"n = {grid.smallest_n}" if grid.smallest_n else f"one group without test {grid.noun}s"
+    metric: str
+    verb: str
+    where: str
 
 
 def sentences(grid: Grid) -> list[str]:
-    """Strength of the student, the best methods, comparisons, trend in eta_u, what is off."""
-    found = [*_strength(grid), *_best(grid)]
-    pairs = [("w2s", "teacher"), ("selective", "w2s")]
-    if "w2s" not in grid.methods:
-        pairs = [(name, "teacher") for name in students(grid)]
-    found += [_compare(grid, *pair) for pair in pairs if set(pair) <= set(grid.methods)]
+    """Strength of the student, the best methods, comparisons, trend in eta_u, unusual results."""
+    lines = [*_strength(grid), *_best(grid), *_comparisons(grid)]
     if {"teacher", "w2s"} <= set(grid.methods):
-        found += _trend(grid)
+        lines += _trend(grid)
     seeds = int(grid.common()[1].sum())
-    if not found:
+    if not lines:
         lacks = "student to compare with a teacher" if not students(grid) else "teacher"
-        found = [f"The table holds no {lacks}."]
+        lines = [f"The table holds no {lacks}."]
     elif len(grid.seeds) == 1:
-        found.append(
-            "With one seed there is no interval and no test: none of these differences is sure."
-        )
+        lines.append("With one seed there is no interval and no test of these differences.")
     elif seeds < FEWEST:
-        found.append(
-            f"A verdict needs at least {FEWEST} seeds with all their runs; here are {seeds}."
-        )
-    return [*found, *unusual(grid)]
+        lines.append(f"A test needs at least {FEWEST} seeds with all their runs; here are {seeds}.")
+    return [*lines, *unusual(grid)]
 
 
 def _strength(grid: Grid) -> list[str]:
+    """Whether the student is the stronger model: ceiling and baseline against the teacher."""
     if not {"teacher", "ceiling"} <= set(grid.methods):
         return []
     gap = over_grid(grid, "average", "ceiling", "teacher")
@@ -133,76 +71,85 @@ def _strength(grid: Grid) -> list[str]:
     )
     if gap.n < FEWEST:
         return [f"Whether the student is the stronger model is open: {numbers}."]
-    sure = verdict(grid, "average", "ceiling", "teacher")
-    if sure < 1:
-        if sure == 0:
-            return [f"The student is not shown to be the stronger model here: {numbers}."]
+    sign = sign_over_grid(grid, "average", "ceiling", "teacher")
+    if sign == 0:
+        return [f"The student is not shown to be the stronger model here: {numbers}."]
+    if sign < 0:
         return [
             f"On this dataset the student is not the stronger model: {numbers}. Even the ceiling "
-            "is below the teacher, so there is no strength for W2S to bring out."
+            "is below the teacher, so W2S cannot be expected to gain."
         ]
+    return [_strength_on_the_same_labels(grid, numbers)]
+
+
+def _strength_on_the_same_labels(grid: Grid, numbers: str) -> str:
+    """The same where the ceiling is above the teacher: it has more labels, the baseline has not."""
     if "baseline" not in grid.methods:
-        return [f"The student is the stronger model: {numbers}."]
-    same = over_grid(grid, "average", "baseline", "teacher")
-    labelled = f"labelled {grid.noun}s"
-    against = f"fitted on the same {labelled} it differs from the teacher by {bracket(same)}"
-    if verdict(grid, "average", "baseline", "teacher") < 0:
-        return [
+        return f"The student is the stronger model: {numbers}."
+    difference = over_grid(grid, "average", "baseline", "teacher")
+    against = (
+        f"fitted on the same labelled {grid.noun}s it differs from the teacher by "
+        f"{bracket(difference)}"
+    )
+    if sign_over_grid(grid, "average", "baseline", "teacher") < 0:
+        return (
             f"On this dataset the student is not the stronger model: {against}; {numbers}, but "
             "that lead comes from more labels."
-        ]
-    return [f"The student is the stronger model: {numbers}; {against}."]
+        )
+    return f"The student is the stronger model: {numbers}; {against}."
 
 
 def _best(grid: Grid) -> list[str]:
-    """The students with the highest means, which ranks stay open, and what they were told."""
-    of_all: dict[str, list[tuple[str, str, str]]] = {}  # (metric, verb, where) of each first one
-    untold: dict[str, list[tuple[str, str, str]]] = {}
+    """The students with the highest means, of all and of those that use no group labels."""
+    of_all: dict[str, list[_Clause]] = {}
+    without_groups: dict[str, list[_Clause]] = {}
     ranked = 0
     for metric in reversed(RANKED):
-        each = {name: over_grid(grid, metric, name) for name in students(grid)}
-        each = {name: one for name, one in each.items() if np.isfinite(one.mean)}
-        if len(each) < 2:
+        names = [name for name in students(grid) if np.isfinite(over_grid(grid, metric, name).mean)]
+        if len(names) < 2:
             continue
-        ranked = len(each)
-        blind = [name for name in each if groups_told(name, grid) == "none"]
-        for names, found in (([*each], of_all), (blind, untold)):
-            if names:
-                top = names[int(np.argmax([float(each[name].mean) for name in names]))]
-                verb, surety = _surety(grid, metric, top, names)
-                where = f"{_where(grid, metric)}, {plus_minus(each[top])}{surety}"
-                found.setdefault(top, []).append((metric, verb, where))
-    text = []
+        ranked = len(names)
+        blind = [name for name in names if group_labels_used(name, grid) == "none"]
+        for among, firsts in ((names, of_all), (blind, without_groups)):
+            if among:
+                top, clause = _first(grid, metric, among)
+                firsts.setdefault(top, []).append(clause)
+    lines = []
     for name, clauses in of_all.items():
-        told = _TOLD.get(groups_told(name, grid), "not registered here")
-        subject = f"{_sentence_case(method_label(name))}, {told},"
-        text.append(_joined(subject, clauses, f" of {count(ranked, 'student')}"))
-    text += [
-        _joined(f"Of those {_TOLD['none']} {method_label(name)}", clauses)
-        for name, clauses in untold.items()
-        if [one[0] for one in clauses] != [one[0] for one in of_all.get(name, [])]
-    ]
-    return text
+        labels = _GROUP_LABELS.get(group_labels_used(name, grid), "not registered here")
+        subject = f"{capitalised(method_label(name))} ({labels})"
+        lines.append(_joined(subject, clauses, f" of {count(ranked, 'student')}"))
+    for name, clauses in without_groups.items():
+        if [one.metric for one in clauses] != [one.metric for one in of_all.get(name, [])]:
+            subject = f"Among students without group labels, {method_label(name)}"
+            lines.append(_joined(subject, clauses))
+    return lines
 
 
-def _surety(grid: Grid, metric: str, top: str, names: list[str]) -> tuple[str, str]:
-    """What may be said of the highest mean of `names`, and why."""
+def _first(grid: Grid, metric: str, names: list[str]) -> tuple[str, _Clause]:
+    """The method with the highest mean of `names`, and how clearly it is first."""
+    means = [over_grid(grid, metric, name) for name in names]
+    best = int(np.argmax([float(one.mean) for one in means]))
+    top = names[best]
+    where = f"{_where(grid, metric)}, {plus_minus(means[best])}"
     if len(names) < 2:
-        return "has the highest mean", ""
+        return top, _Clause(metric, "has the highest mean", where)
     place = ranks(grid, metric, names)[top]
     first, _ = survives(grid, metric, names)
     again = "" if np.isnan(first) else f"; first in {fixed(100 * first, 0)} % of seed resamples"
     if place == "1":
-        return "is the best", f" (rank 1{again})"
-    return "has the highest mean", f" (ranks {place.replace('-', ' to ')} remain open{again})"
+        return top, _Clause(metric, "is the best", f"{where} (rank 1{again})")
+    open_ = f"{where} (ranks {place.replace('-', ' to ')} remain open{again})"
+    return top, _Clause(metric, "has the highest mean", open_)
 
 
-def _joined(subject: str, clauses: list[tuple[str, str, str]], of: str = "") -> str:
-    """One sentence of a method's (metric, verb, where), the verb once where it is the same."""
-    (_, verb, where), *rest = clauses
-    text = f"{subject} {verb}{of} {where}"
-    for _, other, more in rest:
-        text += f", and {more}" if other == verb else f", and {other} {more}"
+def _joined(subject: str, clauses: list[_Clause], of: str = "") -> str:
+    """One sentence of a method's clauses, the verb once where it is the same."""
+    first, *rest = clauses
+    text = f"{subject} {first.verb}{of} {first.where}"
+    for one in rest:
+        verb = "" if one.verb == first.verb else f"{one.verb} "
+        text += f", and {verb}{one.where}"
     return text + "."
 
 
@@ -212,13 +159,17 @@ def _where(grid: Grid, metric: str) -> str:
     return f"on the worst group ({smallest(grid)})"
 
 
-def _sentence_case(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _comparisons(grid: Grid) -> list[str]:
+    """W2S with its teacher and selective with W2S; each student with the teacher without W2S."""
+    pairs = [("w2s", "teacher"), ("selective", "w2s")]
+    if "w2s" not in grid.methods:
+        pairs = [(name, "teacher") for name in students(grid)]
+    return [_compare(grid, *pair) for pair in pairs if set(pair) <= set(grid.methods)]
 
 
 def _compare(grid: Grid, method: str, other: str) -> str:
     """One sentence on both metrics, over the grid."""
-    subject = _sentence_case(method_label(method))
+    subject = capitalised(method_label(method))
     name = {"teacher": "its teacher"}.get(other, method_label(other))
     verbs, numbers = [], []
     for metric in RANKED:
@@ -226,7 +177,7 @@ def _compare(grid: Grid, method: str, other: str) -> str:
         whole = mean_interval(values)
         if np.isnan(whole.mean):
             continue
-        verbs.append(_verb(values, verdict(grid, metric, method, other)))
+        verbs.append(_verb(values, sign_over_grid(grid, metric, method, other)))
         numbers.append(f"{_where(grid, metric)}, {bracket(whole)}")
     if not numbers:
         return f"{subject} and {name} have no number in the same cells."
@@ -236,39 +187,37 @@ def _compare(grid: Grid, method: str, other: str) -> str:
     return f"{subject} {clauses}."
 
 
-def _verb(difference: Floats, sure: int) -> str:
+def _verb(difference: Floats, sign: int) -> str:
     if (np.abs(difference) < 1e-12).all():
         return "equals"
     if len(difference) < FEWEST:
         return "differs from"
-    return {1: "beats", -1: "falls short of", 0: "is not distinguishable from"}[sure]
+    return {1: "beats", -1: "falls short of", 0: "is not distinguishable from"}[sign]
 
 
 def _trend(grid: Grid) -> list[str]:
     """How the W2S gain moves from the smallest to the largest eta_u, at each eta_l."""
     average = grid.metric("average")
     gains = average[:, grid.methods.index("w2s")] - average[:, grid.methods.index("teacher")]
-    found: dict[tuple[str, str], list[str]] = {}
-    for eta_l in dict.fromkeys(point[0] for point in grid.points):
-        rows = [p for p, point in enumerate(grid.points) if point[0] == eta_l]
-        if len(rows) < 2:
-            continue
+    clauses: dict[tuple[str, str], list[str]] = {}
+    for eta_l in grid.etas_l:
+        rows = grid.at(eta_l)
         moved = gains[rows[-1]] - gains[rows[0]]
         change = mean_interval(moved)
-        if np.isnan(change.mean):
+        if len(rows) < 2 or np.isnan(change.mean):
             continue
         verb = "moves"
         if change.n >= FEWEST:
-            sure = int(surely(moved, grid.step()))
-            verb = {1: "rises", -1: "falls", 0: "does not measurably change"}[sure]
-        # The seeds of the change alone, so that start + change = end.
+            sign = int(significant_sign(moved, grid.step()))
+            verb = {1: "rises", -1: "falls", 0: "does not change significantly"}[sign]
+        # Only seeds with both ends, so that start + change = end.
         both = np.isfinite(moved)
         start, end = (fixed(gains[row][both].mean(), sign=True) for row in (rows[0], rows[-1]))
         etas = (f"{grid.points[rows[0]][1]:g}", f"{grid.points[rows[-1]][1]:g}")
-        found.setdefault(etas, []).append(
+        clauses.setdefault(etas, []).append(
             f"{verb} at η_ℓ = {eta_l:g} ({start} to {end}, change {bracket(change)})"
         )
     return [
-        f"From η_u = {low} to η_u = {high} the W2S gain on average accuracy {'; '.join(clauses)}."
-        for (low, high), clauses in found.items()
+        f"From η_u = {low} to η_u = {high} the W2S gain on average accuracy {'; '.join(each)}."
+        for (low, high), each in clauses.items()
     ]

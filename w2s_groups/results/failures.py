@@ -1,4 +1,4 @@
-"""Cells that failed: a row each with the reason, kept until the cell is made."""
+"""Cells that failed: a row each with the reason, which stays until the cell is made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = "failed"
 
 
 def save(folder: Path, key: str, fields: Mapping[str, Any], error: BaseException, log: str) -> None:
-    """A row for a cell that could not be made: what it was, what stopped it, and the traceback."""
+    """Write a row for a cell that failed: its fields, the error, and the path of the traceback."""
     path = folder / FOLDER / f"{key}.json"
     write_atomic(path.with_suffix(".log"), log.encode())
     row = {
@@ -29,7 +29,7 @@ def save(folder: Path, key: str, fields: Mapping[str, Any], error: BaseException
 
 
 def reason(error: BaseException) -> str:
-    """What stopped something in a line; with a remedy where it was memory."""
+    """An error in one line, with a remedy where memory ran out."""
     text = " ".join(str(error).split()) or type(error).__name__
     # torch and the system's allocator raise a RuntimeError on a CPU.
     torch_says = isinstance(error, RuntimeError) and re.search(r"alloc", text, re.IGNORECASE)
@@ -44,14 +44,14 @@ def reason(error: BaseException) -> str:
 def load(folder: Path, keys: Iterable[str] | None = None) -> list[dict[str, Any]]:
     """Rows of the cells that failed and were not made since, in order of their keys."""
     wanted = None if keys is None else set(keys)
-    found = []
+    rows = []
     for path in sorted((folder / FOLDER).glob("*.json")):
         if wanted is None or path.stem in wanted:
             try:
-                found.append(json.loads(path.read_bytes()))
+                rows.append(json.loads(path.read_bytes()))
             except (OSError, ValueError):
                 continue  # removed meanwhile, or half a file: the cell is made again anyway
-    return found
+    return rows
 
 
 def forget(folder: Path, keys: Iterable[str]) -> None:

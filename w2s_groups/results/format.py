@@ -9,7 +9,7 @@ from typing import Any
 from w2s_groups.results.stats import Interval
 
 BLANK = "–"
-IMAGE = "image"  # what a sample of a dataset is, where settings["noun"] does not say
+IMAGE = "image"  # name of a sample where settings["noun"] is not there
 
 
 def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
@@ -56,7 +56,7 @@ def bounds(interval: Interval, sign: bool = True) -> str:
 
 
 def noun_of(settings: Mapping[str, Any], data: str | None = None) -> str:
-    """What one sample of a report is called: image, text or sample.
+    """Name of one sample of a report: image, text or sample.
 
     data: the dataset that is meant. Without it a report on several kinds of data has samples.
     """

@@ -67,7 +67,7 @@ class Grid:
     missing: tuple[Missing, ...]
     chosen_by: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
-    noun: str = "image"  # what a test sample is called: image, text or sample
+    noun: str = "image"  # name of a test sample: image, text or sample
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""

@@ -15,14 +15,8 @@ REFERENCES = tuple(name for name, kind in METHODS.items() if kind.reference)
 MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 
-# Okabe and Ito's palette: its colours differ under the common colour-vision deficiencies.
-COLOURS = {
-    "teacher": "#000000",
-    "w2s": "#0072B2",
-    "selective": "#D55E00",
-    "baseline": "#009E73",
-    "ceiling": "#808080",
-}
+# Okabe and Ito's palette, whose colours differ under the common colour-vision deficiencies.
+COLOURS = {name: kind.colour for name, kind in METHODS.items() if kind.colour}
 
 _FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
 _LAST = ("baseline", "dfr", "group_dro", "ceiling")
@@ -33,6 +27,11 @@ def method_order(names: Iterable[str]) -> tuple[str, ...]:
     distinct = set(names)
     others = sorted(distinct - {*_FIRST, *_LAST})
     return tuple(name for name in (*_FIRST, *others, *_LAST) if name in distinct)
+
+
+def group_labels(name: str) -> str | None:
+    """Group labels that a method uses: "none", "val" or "train"; None if it is not registered."""
+    return METHODS[name].needs_groups if name in METHODS else None
 
 
 def method_label(name: str) -> str:

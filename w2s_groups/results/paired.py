@@ -1,4 +1,4 @@
-"""What a paired difference over seeds is worth: its exact p, and the seeds that would show it."""
+"""Exact p of a paired difference over seeds, and the number of seeds that would show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import stats as scipy_stats
 from w2s_groups.core.seeds import stream
 from w2s_groups.results.stats import FEWEST, LEVEL, Floats
 
-MOST = 1000  # seeds: a difference that needs more is none that anybody will measure
+MOST = 1000  # seeds: nobody will measure a difference that needs more
 _FLIPS = 9999  # all 2^S sign flips up to 13 seeds, else so many drawn ones
 
 
@@ -58,7 +58,7 @@ def seeds_needed(difference: ArrayLike, step: float = 0.0, power: float = 0.8) -
     n = np.arange(FEWEST, MOST + 1)
     bound = scipy_stats.t.ppf(0.5 + LEVEL / 2, n - 1)
     shift = effect * np.sqrt(n)
-    found = scipy_stats.nct.sf(bound, n - 1, shift) + scipy_stats.nct.cdf(-bound, n - 1, shift)
+    reached = scipy_stats.nct.sf(bound, n - 1, shift) + scipy_stats.nct.cdf(-bound, n - 1, shift)
     # Far out in the tail SciPy gives NaN for a power of 1.
-    enough = np.flatnonzero((found >= power) | (np.isnan(found) & (shift > 2 * bound)))
+    enough = np.flatnonzero((reached >= power) | (np.isnan(reached) & (shift > 2 * bound)))
     return int(n[enough[0]]) if enough.size else MOST + 1

@@ -31,10 +31,10 @@ def paths(folder: Path) -> list[Path]:
 
 def keys(folder: Path) -> list[str]:
     """Keys of all cells in the folder's parts."""
-    found: set[str] = set()
+    distinct: set[str] = set()
     for table in _read(folder, ["cell"]):
-        found.update(pc.unique(table["cell"]).to_pylist())
-    return sorted(found)
+        distinct.update(pc.unique(table["cell"]).to_pylist())
+    return sorted(distinct)
 
 
 def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:

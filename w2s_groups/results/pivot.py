@@ -14,6 +14,8 @@ from w2s_groups.results.grid import Floats, Grid, Ints, Missing
 from w2s_groups.results.method_facts import method_order
 
 Positions = NDArray[np.intp]
+_DRAWN = ("labelled", "unlabelled")
+_PSEUDOLABELLED = ("unlabelled", "kept")
 
 
 def grids(table: pd.DataFrame, class_prior: Sequence[float] | None = None) -> list[Grid]:
@@ -23,7 +25,7 @@ def grids(table: pd.DataFrame, class_prior: Sequence[float] | None = None) -> li
 
 
 class _Axes(NamedTuple):
-    """What the axes of a grid's arrays stand for."""
+    """Labels of the axes of a grid's arrays."""
 
     points: tuple[tuple[float, float], ...]
     methods: tuple[str, ...]
@@ -55,7 +57,7 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     def records(split: str, metric: str) -> pd.DataFrame:
         return part[(part["split"] == split) & (part["metric"] == metric)]
 
-    test = records("test", "accuracy")
+    test, kept = records("test", "accuracy"), records("kept", "fraction")
     coding = part[part["y"] >= 0].drop_duplicates("group").sort_values(["y", "a", "group"])
     axes = _Axes(
         tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True)))),
@@ -65,7 +67,9 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     )
     n = axes.place(test, "n", 0).astype(np.int64)
     accuracy, failed = _without_failed(axes.place(test, "value"), n)
-    kept = records("kept", "fraction")
+    # Counts belong to the draw, which a cell's methods share: any method's row will do.
+    counts = {split: axes.place(records(split, "count"), "value") for split in _DRAWN}
+    labels = {split: axes.place(records(split, "accuracy"), "value") for split in _PSEUDOLABELLED}
     first = part.iloc[0]
     return Grid(
         data=str(first["data"]),
@@ -79,17 +83,10 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
         class_prior=prior,
         accuracy=accuracy,
         n=n,
-        drawn={
-            # Counts belong to the draw, which a cell's methods share: any method's row will do.
-            split: _first_there(axes.place(records(split, "count"), "value"))
-            for split in ("labelled", "unlabelled")
-        },
+        drawn={split: _first_there(count) for split, count in counts.items()},
         kept_share=axes.place(kept, "value"),
         kept_n=axes.place(kept, "n", 0).astype(np.int64),
-        pseudo={
-            split: axes.place(records(split, "accuracy"), "value")
-            for split in ("unlabelled", "kept")
-        },
+        pseudo=labels,
         upweighted=axes.place(records("upweighted", "count"), "value"),
         agreement=_agreement(records("agreement", "fraction"), axes),
         missing=_missing(axes, failed, stored=_stored(axes, test)),

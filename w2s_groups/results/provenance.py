@@ -1,4 +1,4 @@
-"""What a result was made with: versions, machine, commit."""
+"""Origin of a result: versions, machine, commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @functools.cache
 def provenance() -> dict[str, Any]:
-    """Versions of what the numbers come from, and the checkout's commit (None if installed)."""
+    """Versions of the packages that matter, and the checkout's commit (None if installed)."""
     packages = ("w2s_groups", "torch", "torchvision", "numpy", "scipy", "pillow")
     return {
         "versions": {package: version(package) for package in packages},

@@ -28,13 +28,13 @@ class Ranks(NamedTuple):
 def rank_ranges(values: ArrayLike, step: float | None = None) -> Ranks:
     """Rank ranges of methods by `values` (M, S), larger is better, of the same S paired seeds.
 
-    A method is surely better than another where the paired t test says so at 5 % after Holm's
-    correction over all pairs. The range runs from 1 + the number of surely better methods to the
-    number of methods - the number of surely worse ones, so with 95 % probability no range of the
-    table misses the rank of its method by the true means. step: the grain of the values, whose
-    rounding adds to the variance (see stats.paired_p); by default the smallest gap
-    between two of them. Below three seeds no rank is excluded. A method without a number in every
-    seed has no rank. Source: Holm (1979).
+    A method is significantly better than another where the paired t test at 5 % finds so, after
+    Holm's correction over all pairs. The range runs from 1 + the number of significantly better
+    methods to the number of methods - the number of significantly worse ones, so with 95 %
+    probability no range of the table misses the rank of its method by the true means. step: the
+    grain of the values, whose rounding adds to the variance (see stats.paired_p); by default the
+    smallest gap between two of them. Below three seeds no rank is excluded. A method without a
+    number in every seed has no rank. Source: Holm (1979).
 
     Why this test: it holds its level from 3 seeds on and n = 20 on
     (tests/results/test_rank_levels.py). At 10 seeds exact sign flips of the largest t over all
@@ -50,10 +50,10 @@ def rank_ranges(values: ArrayLike, step: float | None = None) -> Ranks:
     i, j = np.triu_indices(ranked.size, k=1)
     difference = value[ranked[i]] - value[ranked[j]]
     grain = _grain(value[ranked]) if step is None else step
-    surely = holm(paired_p(difference, grain)) <= 1.0 - LEVEL
+    significant = holm(paired_p(difference, grain)) <= 1.0 - LEVEL
     up = difference.mean(axis=-1) > 0
-    above = np.zeros((ranked.size, ranked.size), dtype=bool)  # [i, j]: i is surely better
-    above[i, j], above[j, i] = surely & up, surely & ~up
+    above = np.zeros((ranked.size, ranked.size), dtype=bool)  # [i, j]: i is significantly better
+    above[i, j], above[j, i] = significant & up, significant & ~up
     best[ranked] = 1 + above.sum(axis=0)
     worst[ranked] = ranked.size - above.sum(axis=1)
     return Ranks(best, worst)

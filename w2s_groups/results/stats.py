@@ -82,11 +82,11 @@ def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
     return np.asarray(np.where(n < FEWEST, 1.0, p), dtype=np.float64)
 
 
-def surely(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
+def significant_sign(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int64]:
     """1 where the paired t test at 5 % finds a mean above 0, -1 below 0, else 0. See paired_p."""
     value = np.asarray(difference, dtype=np.float64)
-    found = paired_p(value, step) <= 1.0 - LEVEL
-    return np.where(found, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
+    significant = paired_p(value, step) <= 1.0 - LEVEL
+    return np.where(significant, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
 
 
 def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
@@ -113,17 +113,17 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
 
 
 def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Interval:
-    """PGR of the mean accuracies; NaN unless ceiling - teacher is surely positive.
+    """PGR of the mean accuracies; NaN unless ceiling - teacher is significantly positive.
 
     That is: its interval lies above 0, of FEWEST seeds or more. Below a gap of 0 the ratio would
     rise as the student falls.
     """
     gap = risks.gain(ceiling, teacher)
-    found = ratio_interval(risks.gain(student, teacher), gap)
+    ratio = ratio_interval(risks.gain(student, teacher), gap)
     whole = mean_interval(gap)
     shown = (whole.low > 0.0) & (whole.n >= FEWEST)
-    mean, low, high = (np.where(shown, part, np.nan) for part in found[:3])
-    return Interval(mean, low, high, found.n)
+    mean, low, high = (np.where(shown, part, np.nan) for part in ratio[:3])
+    return Interval(mean, low, high, ratio.n)
 
 
 def wilson(value: ArrayLike, n: ArrayLike) -> Interval:

@@ -92,7 +92,7 @@ def read(path: Path) -> Stored:
         content = json.loads(data)
         sha256 = content.pop("sha256")
         tail = b',"sha256":"%s"}' % sha256.encode()
-        # As it was written, its bytes are what the checksum is of: nothing is encoded anew.
+        # The checksum is of the bytes as they were written: nothing is encoded anew.
         as_written = data.endswith(tail) and hashlib.sha256(data[: -len(tail)] + b"}").hexdigest()
         if as_written != sha256 and digest(content) != sha256:
             raise Damaged("its checksum differs")

@@ -1,15 +1,15 @@
-"""Maps over (eta_l, eta_u), one method at a time: a number in every cell, colour beside it."""
+"""Maps over (eta_l, eta_u), one method at a time: a number and a colour in every cell."""
 
 from __future__ import annotations
 
-from html import escape
+from typing import NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
+from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.page.gains import gains
-from w2s_groups.reports.page.tables import boxed
-from w2s_groups.reports.summary import SHOWN
-from w2s_groups.reports.verdict import RANKED
+from w2s_groups.reports.page.html import render
 from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
@@ -19,66 +19,114 @@ STEPS = 5  # shades on each side of the middle one
 DENSE = 10  # columns above which cells are too small for a number
 
 
-def draw(grid: Grid, key: str) -> str:
+class Step(NamedTuple):
+    """A shade of the legend and the value in its middle."""
+
+    shade: str
+    shown: str
+
+
+class Scale(NamedTuple):
+    """Shades of one quantity, shared by all methods.
+
+    low, high: values of the first and the last shade. diverges: about 0, or from low to high.
+    """
+
+    title: str
+    low: float
+    high: float
+    diverges: bool
+
+    def shade(self, value: float) -> str:
+        """Class of a value, see `shade`."""
+        return shade(value, self.low, self.high, self.diverges)
+
+    @property
+    def legend(self) -> list[Step]:
+        """Every shade with its middle value."""
+        if self.diverges:
+            middles = [k / STEPS * self.high for k in range(-STEPS, STEPS + 1)]
+        else:
+            width = (self.high - self.low) / (STEPS + 1)
+            middles = [self.low + (k + 0.5) * width for k in range(STEPS + 1)]
+        digits = 2 if self.high >= 0.1 else 3
+        return [Step(self.shade(v), fixed(v, digits, sign=self.diverges)) for v in middles]
+
+
+class Cell(NamedTuple):
+    """One point. full: with its eta and interval, shown on pointing at it."""
+
+    shade: str
+    shown: str
+    full: str
+    holds_zero: bool
+
+
+class Row(NamedTuple):
+    """The points of one eta_l, None where the number is missing."""
+
+    eta: str
+    cells: list[Cell | None]
+
+
+class Map(NamedTuple):
+    """One quantity of one method over the grid."""
+
+    scale: Scale
+    columns: list[str]
+    rows: list[Row]
+    dense: bool
+
+
+class Choice(NamedTuple):
+    """A method and its maps; first: shown when the page opens."""
+
+    label: str
+    first: bool
+    maps: list[Map]
+
+
+def draw(grid: Grid, key: str) -> Markup:
     """A choice of method and its maps: gains (where there is a teacher), worst-group accuracy."""
-    maps: list[tuple[str, bool, dict[str, Interval]]] = []
+    quantities = _quantities(grid)
+    first = next((name for name in ("selective", "w2s") if name in grid.methods), grid.methods[0])
+    methods = [
+        Choice(
+            method_label(name),
+            name == first,
+            [_map(grid, scale, each[name]) for scale, each in quantities if name in each],
+        )
+        for name in grid.methods
+    ]
+    scales = [scale for scale, _ in quantities]
+    return render("heat", key=key, methods=methods, scales=scales, blank=BLANK)
+
+
+def _quantities(grid: Grid) -> list[tuple[Scale, dict[str, Interval]]]:
+    """Each quantity that is mapped: its scale, and the values (P,) of each method."""
+    quantities = []
     if grid.index("teacher") is not None:
-        maps += [(f"gain, {SHOWN[metric]}", True, gains(grid, metric)) for metric in RANKED]
+        for metric in RANKED:
+            each = gains(grid, metric)
+            quantities.append((_scale(f"gain, {SHOWN[metric]}", each, True), each))
     worst = grid.metric("worst_group")
-    accuracy = {
+    each = {
         name: accuracy_interval(worst[:, m], grid.step()) for m, name in enumerate(grid.methods)
     }
-    maps.append(("accuracy, worst group", False, accuracy))
-    scales = [_scale(found, diverges) for _, diverges, found in maps]
-    options = "".join(
-        f'<option value="{k}"{" selected" if name == _first(grid) else ""}>'
-        f"{escape(method_label(name))}</option>"
-        for k, name in enumerate(grid.methods)
-    )
-    choice = (
-        f'<div class="controls js-only"><div class="field"><label for="{key}-heat">method</label>'
-        f'<select id="{key}-heat" class="choose">{options}</select></div></div>'
-    )
-    legends = "".join(
-        _legend(title, *scale, diverges)
-        for (title, diverges, _), scale in zip(maps, scales, strict=True)
-    )
-    blocks = "\n".join(
-        f'<div data-choice="{k}"><h4>{escape(method_label(name))}</h4><div class="maps">'
-        + "".join(
-            _map(grid, f"{method_label(name)}: {title}", found[name], *scale, diverges)
-            for (title, diverges, found), scale in zip(maps, scales, strict=True)
-            if name in found
-        )
-        + "</div></div>"
-        for k, name in enumerate(grid.methods)
-    )
-    note = (
-        "Rows η_ℓ, columns η_u. Shades of a map are shared by all methods. A gain in (brackets), "
-        "or ○ in a small cell, is not told apart from 0: its 95 % interval holds 0, or one seed "
-        "gives none. A small cell's number shows on pointing at it and is read aloud."
-    )
-    return (
-        f'<div class="chooser">{choice}<p>{note}</p><div class="legends">{legends}</div>'
-        f"{blocks}</div>"
-    )
+    return [*quantities, (_scale("accuracy, worst group", each, False), each)]
 
 
-def _first(grid: Grid) -> str:
-    return next((name for name in ("selective", "w2s") if name in grid.methods), grid.methods[0])
-
-
-def _scale(found: dict[str, Interval], diverges: bool) -> tuple[float, float]:
-    """Values of the first and the last shade."""
-    means = np.concatenate([np.asarray(each.mean) for each in found.values()])
+def _scale(title: str, each: dict[str, Interval], diverges: bool) -> Scale:
+    """The scale that holds the means of all methods."""
+    means = np.concatenate([np.asarray(one.mean) for one in each.values()])
     means = means[np.isfinite(means)]
     if not means.size:
-        return (-1.0, 1.0) if diverges else (0.0, 1.0)
+        return Scale(title, -1.0 if diverges else 0.0, 1.0, diverges)
     if diverges:
         most = float(np.abs(means).max()) or 1.0
-        return -most, most
+        return Scale(title, -most, most, diverges)
     low, high = float(means.min()), float(means.max())
-    return low, high if high > low else low + 1.0
+    return Scale(title, low, high if high > low else low + 1.0, diverges)
 
 
 def shade(value: float, low: float, high: float, diverges: bool) -> str:
@@ -92,51 +140,25 @@ def shade(value: float, low: float, high: float, diverges: bool) -> str:
     return "z" if step == 0 else f"{'p' if step > 0 else 'n'}{abs(step)}"
 
 
-def _map(grid: Grid, title: str, found: Interval, low: float, high: float, diverges: bool) -> str:
-    rows = list(dict.fromkeys(point[0] for point in grid.points))
-    columns = sorted({point[1] for point in grid.points})
-    place = {point: p for p, point in enumerate(grid.points)}
-    dense = len(columns) > DENSE
-    heads = "".join(f'<th scope="col">{eta:g}</th>' for eta in columns)
-    lines = []
-    for eta_l in rows:
-        cells = ""
-        for eta_u in columns:
-            p = place.get((eta_l, eta_u))
-            value = float("nan") if p is None else float(found.mean[p])
-            if p is None or np.isnan(value):
-                cells += f'<td class="none">{BLANK}</td>'
-                continue
-            number = fixed(value, sign=diverges)
-            open_ = diverges and bool(found.holds(0.0)[p])
-            shown = f"({number})" if open_ else number
-            has = np.isfinite(found.low[p])
-            full = f"η_ℓ {eta_l:g}, η_u {eta_u:g}: {number}"
-            full += f" {bounds(found.at(p), diverges)}" if has else ""
-            kind = shade(value, low, high, diverges)
-            if dense:
-                mark = '<i aria-hidden="true">○</i>' if open_ else ""
-                shown = f'{mark}<b class="hidden">{shown}</b>'
-            cells += f'<td class="{kind}" title="{full}">{shown}</td>'
-        lines.append(f'<tr><th scope="row">{eta_l:g}</th>{cells}</tr>')
-    table = (
-        f'<table class="heat{" dense" if dense else ""}"><caption>{escape(title)}</caption>'
-        f'<thead><tr><th scope="col">η_ℓ \\ η_u</th>{heads}</tr></thead>\n<tbody>'
-        + "\n".join(lines)
-        + "</tbody></table>"
-    )
-    return boxed(table, title, "map")
+def _map(grid: Grid, scale: Scale, interval: Interval) -> Map:
+    columns = sorted({eta_u for _, eta_u in grid.points})
+    position = {point: p for p, point in enumerate(grid.points)}
+    rows = []
+    for eta_l in grid.etas_l:
+        at = [position.get((eta_l, eta_u)) for eta_u in columns]
+        cells = [None if p is None else _cell(grid, scale, interval, p) for p in at]
+        rows.append(Row(f"{eta_l:g}", cells))
+    return Map(scale, [f"{eta:g}" for eta in columns], rows, len(columns) > DENSE)
 
 
-def _legend(title: str, low: float, high: float, diverges: bool) -> str:
-    if diverges:
-        steps = [(k, k / STEPS * high) for k in range(-STEPS, STEPS + 1)]
-    else:
-        steps = [(k, low + (k + 0.5) / (STEPS + 1) * (high - low)) for k in range(STEPS + 1)]
-    keys = "".join(
-        f'<li class="{shade(v, low, high, diverges)}">'
-        f"{fixed(v, 2 if high >= 0.1 else 3, sign=diverges)}</li>"
-        for _, v in steps
-    )
-    name = "middle of each shade"
-    return f'<div class="key"><span>{escape(title)} ({name})</span><ul>{keys}</ul></div>'
+def _cell(grid: Grid, scale: Scale, interval: Interval, p: int) -> Cell | None:
+    value = float(interval.mean[p])
+    if np.isnan(value):
+        return None
+    eta_l, eta_u = grid.points[p]
+    number = fixed(value, sign=scale.diverges)
+    full = f"η_ℓ {eta_l:g}, η_u {eta_u:g}: {number}"
+    if np.isfinite(interval.low[p]):
+        full += f" {bounds(interval.at(p), scale.diverges)}"
+    open_ = scale.diverges and bool(interval.holds(0.0)[p])
+    return Cell(scale.shade(value), f"({number})" if open_ else number, full, open_)

@@ -1,4 +1,4 @@
-"""Rebuild every committed report from its table, or say which no longer follow from it."""
+"""Rebuild every committed report from its table, or list the files that differ from it."""
 
 from __future__ import annotations
 
@@ -58,11 +58,24 @@ def rewrite(root: Path) -> list[str]:
 
 
 def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
+    """Path and content of each file of the committed reports, made from their tables."""
+    yield from _leaderboards(root)
+    yield from _predictions(root)
+    readme = root / "README.md"
+    if readme.is_file():
+        text = readme.read_text(encoding="utf-8")
+        yield readme, _BLOCK.sub(lambda match: _block(root, match), text)
+
+
+def _leaderboards(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for folder in folders(root):
         table, settings = _load(folder)
         yield folder / committed.NAME, to_csv(table)
         for name, content in leaderboard.build(table, settings).items():
             yield folder / name, content
+
+
+def _predictions(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for path in sorted((root / "reports").rglob(storage.SETTINGS)):
         if (path.parent / storage.CELLS).is_file():
             for name, content in report.files(storage.load(path.parent)).items():
@@ -72,16 +85,15 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
         data = str((places.held(path.parent) or {}).get("data", path.parent.name))
         for name, content in report.files_of_all(data, every).items():
             yield path.parent / name, content.decode() if name.endswith(".md") else content
-    readme = root / "README.md"
-    if readme.is_file():
-        text = readme.read_text(encoding="utf-8")
-        yield readme, _BLOCK.sub(lambda match: _block(root, match), text)
 
 
 def _block(root: Path, match: re.Match[str]) -> str:
     folder = root / match["folder"]
     if not (folder / committed.NAME).is_file():
-        raise InputError(f"README.md shows {match['folder']}, which holds no {committed.NAME}")
+        raise InputError(
+            f"README.md shows {match['folder']}, which holds no {committed.NAME}: "
+            "restore the report or remove its block"
+        )
     table, settings = _load(folder)
     content = leaderboard.readme_block(table, settings)
     return f"{match['begin']}\n{content}\n\n{match['end']}"
