@@ -47,7 +47,7 @@ def _at_once(n: int, d: int, K: int, memory_limit: int) -> int:
 
 
 class Ending:
-    """Solves tasks on given features to a tolerance; see `grid.solve`."""
+    """Solves tasks on given features to a tolerance; see `solve.solve`."""
 
     def __init__(
         self,
@@ -56,12 +56,15 @@ class Ending:
         memory_limit: int,
         device: str,
         kernels: Kernels,
+        used: Mapping[str, NDArray[np.int64]],
         ended: Callable[[Sequence[Task]], None],
     ) -> None:
-        """ended: told of tasks as they are solved."""
+        """used: rows of each side on which any head is fitted, ascending. ended: called with tasks
+        as they are solved.
+        """
         self.ended = ended
         self.features, self.tol, self.device = features, tol, device
-        self.memory_limit, self.kernels = memory_limit, kernels
+        self.memory_limit, self.kernels, self.used = memory_limit, kernels, used
         self.flops = 0.0
         self.scratch = Scratch(device)
         self.kept: tuple[tuple[str, float] | None, Tensor] = (None, torch.empty(0))
@@ -139,16 +142,16 @@ class Ending:
         return Span(X, l2, unit, self.scratch, self.kernels.get(side, rows, self.scratch))
 
     def _scaled(self, side: str, rows: NDArray[np.int64], l2: float) -> Tensor:
-        """Rows (n, d) in their units, of a whole matrix kept if it fits."""
+        """Rows (n, d) in their units, of a matrix of all used rows that is kept if it fits."""
+        used = self.used[side]
         if self.kept[0] != (side, l2):
             mean, unit = self._units(side, l2)
-            fits = 8 * self.features[side].size <= self.memory_limit // KEPT
-            every = np.arange(len(self.features[side])) if fits else rows
-            X = self._tensor((self.features[side][every] - mean) / unit)
+            fits = 8 * len(used) * len(unit) <= self.memory_limit // KEPT
+            X = self._tensor((self.features[side][used if fits else rows] - mean) / unit)
             if not fits:
                 return X
             self.kept = ((side, l2), X)
-        where = torch.as_tensor(rows, device=self.device)
+        where = torch.as_tensor(np.searchsorted(used, rows), device=self.device)
         own = self.scratch.empty("rows", len(rows), self.kept[1].shape[1], dtype=torch.float64)
         return torch.index_select(self.kept[1], 0, where, out=own)
 

@@ -119,7 +119,8 @@ def iterate(
     for task in work.newton:
         sets.setdefault(task.problem.side, []).append(task.rows)
     kernels = (kernels or Kernels(memory_limit // KERNELS)).of(features, sets)
-    ending = Ending(features, tol, memory_limit, device, kernels, ended)
+    used = {side: np.unique(np.concatenate(rows)) for side, rows in sets.items()}
+    ending = Ending(features, tol, memory_limit, device, kernels, used, ended)
     return itertools.chain(
         *(
             _solved(ridge(features[side], groups, tol, memory_limit, device), ended)
