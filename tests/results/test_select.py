@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_groups.methods.variants import base_of
 from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.select import Rule, apply, bases, choose, counted, order, scaled
 
@@ -212,8 +211,3 @@ def test_scaled_takes_the_trial_at_the_scale_and_chooses_nothing() -> None:
     off = {**TRIALS, "trials": {"w2s": {"l2_per_feature": [1e-2, 1e-4, 1e-5]}}}
     stays = scaled(given[given["method"] != trial(1e-3)], off)
     assert set(stays.loc[stays["method"] == "w2s", "value"]) == {0.2}
-
-
-@pytest.mark.parametrize(("name", "base"), [("w2s", "w2s"), (A, "selective")])
-def test_names(name: str, base: str) -> None:
-    assert base_of(name) == base

@@ -105,7 +105,7 @@ def reach(url: str) -> None:
         except Exception as error:
             outcome.append(error)
 
-    # urlopen's timeout does not cover a name server that never answers: a thread can be left alone.
+    # urlopen's timeout does not cover a name server that never answers: a thread can be abandoned.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PATIENCE)

@@ -14,8 +14,8 @@ from w2s_groups.design.groups import Groups
 from w2s_groups.experiment.lockstep import Solved
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.problem import Head, Problem, Squared, choose
+from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Fitted
-from w2s_groups.methods.variants import base_of
 from w2s_groups.results.risks import accuracy_by_group
 
 Record = dict[str, Any]
@@ -131,7 +131,7 @@ def _agreements(solved: Mapping[str, Solved], tested: Mapping[int, Tested]) -> l
     decided = {
         name: tested[id(solved[name].fitted.head)].decided
         for name in sorted(solved)
-        if base_of(name) == name
+        if name in METHODS
     }
     records = []
     for first, second in itertools.combinations(decided, 2):

@@ -67,7 +67,7 @@ def continued(
 ) -> tuple[Theta, Tensor, Tensor]:
     """GCE along q: from the cross-entropy solution (q = 0), each q from the head before.
 
-    Every step descends, with the head's own Hessian, so the path follows from the problem alone.
+    Every step descends, with the head's own Hessian, so only the problem decides the path.
     """
     spent = torch.zeros(len(heads.targets), dtype=torch.int64, device=start.b.device)
     at = start

@@ -1,4 +1,4 @@
-"""What a head says of rows: class probabilities, and decisions with the rule for ties."""
+"""Outputs of a head on rows: class probabilities, and decisions with the rule for ties."""
 
 from __future__ import annotations
 

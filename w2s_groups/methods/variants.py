@@ -71,11 +71,6 @@ def by_name(settings: Mapping[str, Any]) -> dict[str, Variant]:
     return {variant.name: variant for variant in of_settings(settings)}
 
 
-def base_of(name: str) -> str:
-    """The method that a variant is one of; the name itself where it is none."""
-    return name.partition("[")[0]
-
-
 def nearest_first(
     variants: Iterable[Variant], published: Mapping[str, Any], width: int | None
 ) -> list[Variant]:
