@@ -23,6 +23,7 @@ _HEADER = (
     "fixed beforehand",
     "tuned",
     "its paper tunes",
+    "source",
 )
 
 
@@ -56,6 +57,7 @@ def _row(
         ", ".join(f"{key} = {value}" for key, value in fixed.items()) or "none",
         path if by_path else _trials(trials, settings) or kind.tunes or "nothing",
         kind.paper_tunes or BLANK,
+        "; ".join(kind.sources),
     )
 
 
