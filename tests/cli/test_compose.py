@@ -427,7 +427,9 @@ def test_a_stop_leaves_no_part(pictures: Folders, tmp_path: Path) -> None:
         assert process.stderr is not None
         seen = b""
         while b"composing:   1%" not in seen:
-            seen += process.stderr.read1()
+            more = process.stderr.read1()
+            assert more, seen.decode()  # it ended before its first image
+            seen += more
         assert list((tmp_path / "made").iterdir())
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
