@@ -264,7 +264,7 @@ def test_a_crowd_keeps_the_verdict_short(crowd: pd.DataFrame) -> None:
     assert len(lines) - start <= 17  # of 80 columns, as 14 of 100
     assert max(map(len, lines)) <= 100
     (best,) = [line for line in found if "the best of" in line]
-    assert best.startswith("Selective[keep=0.3,q=0.7] (uses no group labels) is the best of 15")
+    assert best.startswith("selective[keep=0.3,q=0.7] (uses no group labels) is the best of 15")
     assert best.count("(rank 1; first in 100 % of seed resamples)") == 2
     assert len(parts(crowd, VARIED)["Summary"].rows) == 18
 
@@ -276,7 +276,7 @@ def test_a_best_method_with_group_labels_is_shown_with_the_best_one_without(
     found = sentences(grids(table)[0])
     (best,) = [line for line in found if "the best of" in line]
     assert best.startswith(
-        "Selective (uses group labels of the validation set) is the best of 2 student"
+        "selective (uses group labels of the validation set) is the best of 2 student"
     )
     (blind,) = [
         line for line in found if line.startswith("Among students without group labels, W2S")

@@ -74,7 +74,7 @@ def test_one_class_for_every_test_row_is_counted_in_runs() -> None:
         every = constant(every, method, [(e, s) for e in (0.2, 0.5) for s in range(3)])
     (line,) = unusual(grid_of(every))
     assert line == (
-        "Teacher, W2S, selective and 2 other methods give every test row the same class in 6 of 6 "
+        "teacher, W2S, selective and 2 other methods give every test row the same class in 6 of 6 "
         "runs."
     )
 
@@ -128,8 +128,8 @@ def kept(one_class: bool, one_label: bool) -> pd.DataFrame:
 
 
 def test_kept_sets_of_one_class_are_counted() -> None:
-    truth = "Selective keeps only rows whose true class is the same in 2 of 6 runs."
-    label = "Selective keeps only rows whose pseudolabel is the same in 2 of 6 runs."
+    truth = "selective keeps only rows whose true class is the same in 2 of 6 runs."
+    label = "selective keeps only rows whose pseudolabel is the same in 2 of 6 runs."
     for one_class in (False, True):
         for one_label in (False, True):
             expected = [truth] * one_class + [label] * one_label
@@ -161,11 +161,11 @@ def test_upweighted_rows_are_counted_and_none_is_said() -> None:
 
     rows = atoms(table(**names), "jtt", "upweighted", "count", some)
     assert unusual(grid_of(rows)) == [
-        "Jtt upweights 10.0 of the 1000 unlabelled rows on average (0 to 20), none in 2 of 6 runs."
+        "jtt upweights 10.0 of the 1000 unlabelled rows on average (0 to 20), none in 2 of 6 runs."
     ]
     rows = atoms(table(**names), "jtt", "upweighted", "count", lambda g, e, s: (0.0, 250))
     assert unusual(grid_of(rows)) == [
-        "Jtt upweights none of the 1000 unlabelled rows in all of 6 runs."
+        "jtt upweights none of the 1000 unlabelled rows in all of 6 runs."
     ]
 
 

@@ -25,8 +25,3 @@ def wrapped(text: str, indent: str = "  ") -> str:
 def count(n: int, noun: str) -> str:
     """`1 seed`, `6 seeds`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def capitalised(text: str) -> str:
-    """`text` with a capital first letter, the rest as it is."""
-    return text[:1].upper() + text[1:]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from w2s_groups.core.text import capitalised, count
+from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import RANKED, SHOWN, over_grid, smallest, students
 from w2s_groups.reports.rules import what_rules_cost, what_was_chosen
 from w2s_groups.reports.section import Section
@@ -126,7 +126,7 @@ def _sign(one: Interval) -> int:
 
 
 def _subject(name: str, other: str) -> str:
-    return f"{capitalised(method_label(name))} − {method_label(other)}"
+    return f"{method_label(name)} − {method_label(other)}"
 
 
 def inserted(of_setup: Sequence[Section], setup: Setup) -> list[Section]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.text import capitalised, count
+from w2s_groups.core.text import count
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import fixed
 from w2s_groups.results.grid import Grid
@@ -107,7 +107,7 @@ def _below_chance(grid: Grid) -> list[str]:
         if np.isnan(mean) or not wilson(np.clip(mean, 0.0, 1.0), size).high < 1 / len(classes):
             continue
         lines.append(
-            f"{capitalised(method_label(method))} is below chance on a balanced test: accuracy "
+            f"{method_label(method)} is below chance on a balanced test: accuracy "
             f"{fixed(mean)}, where guessing reaches {fixed(1 / len(classes))} (n = {int(n.sum())})."
         )
     return lines
@@ -121,7 +121,7 @@ def _upweighted(grid: Grid) -> list[str]:
         if not rows.size:
             continue
         none = int((rows == 0).sum())
-        name, of = capitalised(method_label(method)), f"of the {grid.n_u} unlabelled rows"
+        name, of = method_label(method), f"of the {grid.n_u} unlabelled rows"
         if none == rows.size:
             lines.append(f"{name} upweights none {of} in all of {count(none, 'run')}.")
             continue
@@ -143,7 +143,7 @@ def _agree(grid: Grid) -> list[str]:
             f"({fixed(100 * share, 1)} %): the report lists them."
         ]
     return [
-        f"{capitalised(method_label(one))} and {method_label(two)} agree on "
+        f"{method_label(one)} and {method_label(two)} agree on "
         f"{fixed(100 * share, 1)} % of all test rows (mean over {count(runs, 'run')})."
         for one, two, share, runs in pairs
     ]
@@ -190,7 +190,7 @@ def _in_runs(grid: Grid, hits: Bools, ran: Bools, one: str, many: str) -> Iterat
             of.setdefault((k, runs), []).append(method_label(method))
     for (k, runs), names in of.items():
         verb = one if len(names) == 1 else many
-        yield f"{capitalised(_listed(names))} {verb} in {k} of {count(runs, 'run')}."
+        yield f"{_listed(names)} {verb} in {k} of {count(runs, 'run')}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from w2s_groups.core.text import capitalised, count
+from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import (
     RANKED,
     group_labels_used,
@@ -117,7 +117,7 @@ def _best(grid: Grid) -> list[str]:
     lines = []
     for name, clauses in of_all.items():
         labels = _GROUP_LABELS.get(group_labels_used(name, grid), "not registered here")
-        subject = f"{capitalised(method_label(name))} ({labels})"
+        subject = f"{method_label(name)} ({labels})"
         lines.append(_joined(subject, clauses, f" of {count(ranked, 'student')}"))
     for name, clauses in without_groups.items():
         if [one.metric for one in clauses] != [one.metric for one in of_all.get(name, [])]:
@@ -169,7 +169,7 @@ def _comparisons(grid: Grid) -> list[str]:
 
 def _compare(grid: Grid, method: str, other: str) -> str:
     """One sentence on both metrics, over the grid."""
-    subject = capitalised(method_label(method))
+    subject = method_label(method)
     name = {"teacher": "its teacher"}.get(other, method_label(other))
     verbs, numbers = [], []
     for metric in RANKED:
