@@ -57,3 +57,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "pair.json").write_text(content)
     with pytest.raises(ValueError):  # noqa: PT011
         table.read(tmp_path / "pair.json")
+
+
+@pytest.mark.parametrize(("error", "kept"), [(2.8e-14, 0.0), (0.0, 0.0), (0.25, 0.25)])
+def test_an_error_below_the_digits_of_its_value_is_rounding(error: float, kept: float) -> None:
+    sketch = replace(REPORT, d_sw_sketch=Measurement(322.0, error))
+    assert {row["key"]: row["error"] for row in table.rows(sketch)}["d_sw_sketch"] == kept

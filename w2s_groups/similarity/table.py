@@ -80,7 +80,7 @@ def _row(
         "name": _NAMES[key],
         "symbol": symbol,
         "value": _number(measured.value),
-        "error": _number(measured.error),
+        "error": _error(measured),
         "chance": None if chance is None else _number(chance),
         "definition": definition,
     }
@@ -121,3 +121,15 @@ def pairs_of(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _number(value: float) -> float | None:
     """To 6 significant digits: the last ones depend on the machine's linear algebra."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _error(measured: Measurement) -> float | None:
+    """The error; 0 where it is below the digits that the value is kept to, as rounding may be."""
+    value, error = measured.value, measured.error
+    if (
+        math.isfinite(value)
+        and value
+        and error < 10 ** (math.floor(math.log10(abs(value))) - 5) / 2
+    ):
+        return 0.0
+    return _number(error)
