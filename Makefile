@@ -24,7 +24,7 @@ test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, s
 	$(BIN)/python -m pytest -m slow
 
 test-cuda: $(VENV)/.installed-dev  ## a GPU gives the answers of the CPU
-	$(BIN)/python -m pytest -m cuda tests/test_cuda.py
+	$(BIN)/python -m pytest -m cuda
 
 lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
 	$(BIN)/ruff check .
