@@ -1,6 +1,7 @@
 """The schema: what is accepted, what is refused and with which sentence, before anything runs."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_variants_are_methods_with_the_settings_in_their_names(load: Load) -> No
     assert (cfg.methods["selective"].keep, cfg.methods["selective"].init.value) == (0.5, "zero")
 
 
+# Verbs by which an error says what to do.
+REMEDY = re.compile(
+    r"\b(add|change|choose|drop|give|leave|list|name|raise|set|use|did you mean)\b|known: "
+)
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -122,6 +129,7 @@ def test_bad_values_are_one_sentence_naming_the_field(
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert REMEDY.search(str(caught.value)), str(caught.value)
 
 
 def test_whole_numbers_stay_whole(load: Load) -> None:
