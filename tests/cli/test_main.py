@@ -130,7 +130,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str], words: 
         (["run", "themes"], "'themes' is neither a command nor key=value"),
         (["predict", "run"], "write `w2s-groups run ...`"),
         (["mlp=3"], "set its keys one by one: mlp.width"),
-        (["report", "-x"], "'-x' is no option"),
+        (["report", "-x"], "'-x' is not an option"),
         (["--foo"], "'--foo' is unknown: did you mean '--info'"),
         (["run", "--multirun", "--run"], "do not go together"),
         (["--multirun", "--cfg", "job"], "do not go together"),

@@ -172,11 +172,12 @@ def test_a_map_over_one_value_is_refused_first(load: Load, tmp_path: Path) -> No
 
 
 def test_a_prediction_is_renewed_by_its_own_question_only() -> None:
-    old = {"data": "d", "n_l": 300, "alpha": 0.1}
-    assert questions.question("11", old) == questions.question("11", old | {"alpha": 1})
-    named = old | {"asked": "22"}
-    assert questions.question("11", old) != questions.question("11", named)
-    assert questions.question("22", old) == questions.question("11", named)
+    mine = {"data": "d", "n_l": 300, "alpha": 0.1, "asked": "11"}
+    same = questions.question(mine)
+    assert questions.question(mine | {"alpha": 1}) == same
+    older = {key: value for key, value in mine.items() if key != "asked"}
+    for other in (mine | {"asked": "22"}, mine | {"n_l": 200}, older):
+        assert questions.question(other) != same
 
 
 def test_a_page_over_pairs_is_renewed_by_its_own_pairs_only(

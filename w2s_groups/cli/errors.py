@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         parsed, rest = super().parse_known_args(words, namespace)
         if rest:
             option = rest[0].startswith("-")
-            self.error(f"{rest[0]!r} is {'no option' if option else 'one word too many'}")
+            self.error(f"{rest[0]!r} is {'not an option' if option else 'one word too many'}")
         return parsed, rest
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -77,7 +77,7 @@ def pages(cfg: PredictConfig, prepared: Prepared) -> Iterator[Page]:
             _root(cfg) / dataset.name,
             f"{short(teacher)}__{short(student)}",
             pair.settings,
-            asked=partial(question, asked),
+            asked=question,
         )
         pair = save(pair, folder)
         _write(folder, report.files(pair))
@@ -108,19 +108,19 @@ def write_together(
         "student": sorted(cfg.student),
         "asked": asked,
     }
-    folder, sentence = places.place(
-        _root(cfg), dataset.name, settings, asked=partial(question, asked)
-    )
+    folder, sentence = places.place(_root(cfg), dataset.name, settings, asked=question)
     every = pd.concat(compared, ignore_index=True)
     write_atomic(folder / report.EVERY, packed(to_csv(every)))
     _write(folder, report.files_of_all(dataset.name, every))
     return folder, sentence
 
 
-def question(asked: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a prediction answers. asked: for older reports, which do not hold it."""
-    rest = {key: value for key, value in settings.items() if key not in ("alpha", "asked")}
-    return {**rest, "asked": settings.get("asked", asked)}
+def question(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prediction answers; alpha is part of the answer.
+
+    An older report without `asked` may be of any grid, so it answers no question and is kept.
+    """
+    return {key: value for key, value in settings.items() if key != "alpha"}
 
 
 def _root(cfg: PredictConfig) -> Path:

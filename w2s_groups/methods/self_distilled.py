@@ -1,4 +1,4 @@
-"""Control: weak = strong, so that the student is no stronger than its teacher."""
+"""Control: weak = strong, student and teacher read the same features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SelfDistilled(OneFit):
     """W2S with the teacher's own features in place of the student's."""
 
     summary: ClassVar[str] = (
-        "Control: W2S with the teacher's own features, so that the student is no stronger"
+        "Control: W2S with the teacher's features, so that student and teacher are equally strong"
     )
     sources: ClassVar[tuple[str, ...]] = ("this suite",)
     side: ClassVar[str] = "teacher"
