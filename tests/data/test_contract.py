@@ -84,7 +84,7 @@ def test_contract(name: str, tmp_path: Path) -> None:
         assert all(len(matrix) == n for matrix in dataset.features.values())
         return
     assert len(set(dataset.files)) == n
-    assert len(dataset.identities) == n
+    assert len(dataset.sort_keys) == n
     if isinstance(dataset, TextDataset):
         assert len(dataset.texts) == n
         assert all(text.strip() for text in dataset.texts)
@@ -209,9 +209,9 @@ def test_rows_in_another_order_are_the_same_samples(name: str, tmp_path: Path) -
         order = np.random.default_rng(len(file)).permutation(len(frame))
         frame.iloc[order].to_csv(Path(made["root"]) / file, index=False)
     after = config(name, **made).load(tmp_path)
-    assert after.identities != before.identities
-    place = {identity: row for row, identity in enumerate(after.identities)}
-    rows = [place[identity] for identity in before.identities]
+    assert after.sort_keys != before.sort_keys
+    place = {identity: row for row, identity in enumerate(after.sort_keys)}
+    rows = [place[identity] for identity in before.sort_keys]
     assert_array_equal(after.codes[rows], before.codes)
     assert_array_equal(after.split[rows], before.split)
 

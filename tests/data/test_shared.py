@@ -29,7 +29,7 @@ ROWS = (
 
 def test_a_pair_is_shared_where_both_of_its_texts_are() -> None:
     dataset = texts(*ROWS)
-    test, twins = shared_rows(dataset.split, dataset.identities)
+    test, twins = shared_rows(dataset.split, dataset.sort_keys)
     assert_array_equal(test, [3, 4, 8])
     assert_array_equal(twins, [0, 1, 7])
     known = [None if text.startswith("unreadable") else text for text in contents(dataset)]

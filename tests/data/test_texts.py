@@ -36,7 +36,7 @@ def test_civilcomments_is_what_wilds_makes_of_it(tmp_path: Path, attribute: str)
         tmp_path
     )
     assert wilds.texts == ours.texts
-    assert wilds.identities == ours.identities
+    assert wilds.sort_keys == ours.sort_keys
     assert_array_equal(wilds.codes, ours.codes)
     assert_array_equal(wilds.split, ours.split)
 
@@ -265,7 +265,7 @@ def test_images_are_still_images(tmp_path: Path) -> None:
     write_rows(tmp_path / "metadata.csv", table)
     dataset = config("metadata_csv", root=str(tmp_path), pool="all").load(tmp_path)
     assert isinstance(dataset, ImageDataset)
-    assert dataset.identities == dataset.files
+    assert dataset.sort_keys == dataset.files
 
 
 def unquoted(root: Path, rows: list[list[str]]) -> dict[str, Any]:

@@ -28,6 +28,9 @@ class Dataset(ABC):
     y, a: (N,) integer labels, attributes. split: (N,) TRAIN, VAL or TEST. Labelled and unlabelled
     sets are drawn from TRAIN and VAL rows, the test rows are TEST. official: (N,) the split that
     the samples came with, where `split` is another; None where it is the same.
+    identity: N names of who or what a sample shows or comes from (an animal, an author, a person);
+    place: N names of where, for crossed designs. Samples of one identity are alike, so pool and
+    test share none of either. None where the data do not know them.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Dataset(ABC):
     split: NDArray[np.int64]
     groups: Groups
     official: NDArray[np.int64] | None = field(default=None, kw_only=True)
+    identity: tuple[str, ...] | None = field(default=None, kw_only=True)
+    place: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     NOUN: ClassVar[str]
 
@@ -62,7 +67,7 @@ class Listed(Dataset):
 
     @property
     @abstractmethod
-    def identities(self) -> tuple[str, ...]:
+    def sort_keys(self) -> tuple[str, ...]:
         """N texts that tell the samples apart, whatever order a table lists them in."""
 
     def at(self, rows: NDArray[np.int64]) -> Self:
@@ -87,7 +92,7 @@ class Listed(Dataset):
         the data, and not from the lines of the table that lists them.
         """
         labels = zip(self.y.tolist(), self.a.tolist(), self.split.tolist(), strict=True)
-        keys = list(zip(self.identities, labels, strict=True))
+        keys = list(zip(self.sort_keys, labels, strict=True))
         rows = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
         return replace(self.at(rows), listed=rows if self.listed is None else self.listed[rows])
 
@@ -104,7 +109,7 @@ class ImageDataset(Listed):
     NOUN: ClassVar[str] = "image"
 
     @property
-    def identities(self) -> tuple[str, ...]:
+    def sort_keys(self) -> tuple[str, ...]:
         """The N paths."""
         return self.files
 
@@ -123,7 +128,7 @@ class TextDataset(Listed):
     NOUN: ClassVar[str] = "text"
 
     @cached_property
-    def identities(self) -> tuple[str, ...]:
+    def sort_keys(self) -> tuple[str, ...]:
         """sha256 of each sample's text or texts: the same text has the same one."""
         seconds = self.second or ("",) * len(self.texts)
         pairs = zip(self.texts, seconds, strict=True)

@@ -147,7 +147,7 @@ def resplit(dataset: AnyListed, test_fraction: float, seed: int) -> AnyListed:
     texts, which their content names.
     """
     codes, split = dataset.codes, np.full(len(dataset.files), TRAIN)
-    names = dataset.identities
+    names = dataset.sort_keys
     for code, group in enumerate(dataset.groups.names):
         rows = np.array(
             sorted(np.flatnonzero(codes == code).tolist(), key=names.__getitem__), dtype=np.int64

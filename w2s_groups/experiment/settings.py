@@ -73,7 +73,7 @@ def brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
     """
     files = {}
     if isinstance(dataset, Listed) and names(cfg.data, Role.place):
-        rows = [list(dataset.identities), dataset.codes.tolist(), dataset.split.tolist()]
+        rows = [list(dataset.sort_keys), dataset.codes.tolist(), dataset.split.tolist()]
         files[dataset.name] = store.digest(rows)[:8]
     noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
     return {**({"files": files} if files else {}), **noun}

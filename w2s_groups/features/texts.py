@@ -47,5 +47,5 @@ def contents(dataset: TextDataset) -> list[str]:
     seconds = dataset.second or dataset.texts
     return [
         sha256 if text.strip() and second.strip() else f"{UNREADABLE}empty text"
-        for sha256, text, second in zip(dataset.identities, dataset.texts, seconds, strict=True)
+        for sha256, text, second in zip(dataset.sort_keys, dataset.texts, seconds, strict=True)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import PIL
@@ -98,7 +98,12 @@ def compose(
         ),
         f"composing {settings.name}",
     )
-    return read_folder(settings.name, root, groups)
+    # The table lists the images in the order of the rows.
+    return replace(
+        read_folder(settings.name, root, groups),
+        identity=tuple(row.cutout[0] for row in rows),
+        place=tuple(row.background[0] for row in rows),
+    )
 
 
 def _named_hashes(sources: Sources, hashes: Mapping[Path, str]) -> dict[str, dict[str, list[str]]]:
