@@ -17,7 +17,7 @@ from w2s_groups.experiment.identity import planned
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.results.select import Rule
-from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision
+from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
@@ -107,6 +107,7 @@ CHANGED: dict[str, tuple[dict[str, Any], Any]] = {
     "precision": ({}, Precision.bfloat16),
 }
 COMPOSED = {"l2": "l2=0.1", "finetune": "finetune=full"}  # fields that other groups follow
+NUMERIC = {"task"}  # fields that need data with a numeric target
 KEPT: dict[str, Any] = {
     "experiment_name": "other",
     "experiment": object(),
@@ -126,8 +127,8 @@ KEPT: dict[str, Any] = {
 
 
 def test_every_field_is_held_to_its_role_here() -> None:
-    assert {*CHANGED, *COMPOSED} == set(names(Config, *IN_KEY))
-    assert {*CHANGED, *COMPOSED, *KEPT} == {f.name for f in fields(Config)}
+    assert {*CHANGED, *COMPOSED, *NUMERIC} == set(names(Config, *IN_KEY))
+    assert {*CHANGED, *COMPOSED, *NUMERIC, *KEPT} == {f.name for f in fields(Config)}
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -143,6 +144,14 @@ def test_a_field_that_others_follow_changes_the_key(
     load: Load, setting: tuple[str, ...], base: Config, name: str
 ) -> None:
     assert set(keys(base)).isdisjoint(keys(load(*setting, COMPOSED[name])))
+
+
+def test_the_task_changes_the_key_and_is_shown_only_where_it_is_regression(load: Load) -> None:
+    small = ("data=gaussian", "data.n_pool=400", "data.n_test=40", "n_l=20", "n_u=20", "head=ridge")
+    classes = load(*small, "methods=[teacher,w2s]", "seeds=[0]")
+    target = replace(classes, task=Task.regression)
+    assert set(keys(classes)).isdisjoint(keys(target))
+    assert {**shown(classes), "task": "regression"} == shown(target)
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -43,9 +43,14 @@ CROSSED = frozenset({Role.network, Role.grid})
 HIDDEN = frozenset({Role.shorthand, Role.theory, Role.conduct, Role.machine, Role.place})
 
 
-def role(of: Role, default: Any = MISSING) -> Any:
-    """A dataclass field of that role."""
-    return field(default=default, metadata={"role": of})
+def role(of: Role, default: Any = MISSING, **more: Any) -> Any:
+    """A dataclass field of that role. unused: the value at which it asks for nothing, if any."""
+    return field(default=default, metadata={"role": of, **more})
+
+
+def optional(unused: Any = None) -> Any:
+    """A dataclass field with the role of what holds it, which asks for nothing at `unused`."""
+    return field(default=MISSING, metadata={"unused": unused})
 
 
 def names(config: Any, *roles: Role) -> list[str]:
@@ -57,12 +62,16 @@ def names(config: Any, *roles: Role) -> list[str]:
 
 
 def plain(value: Any, without: frozenset[Role] = frozenset()) -> Any:
-    """Dataclasses, enums and paths as what JSON can hold; fields of some roles left out."""
+    """Dataclasses, enums and paths as what JSON can hold; fields of some roles left out.
+
+    So are fields that ask for nothing: a new one changes no key and no settings of before.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return {
             f.name: plain(getattr(value, f.name), without)
             for f in fields(value)
             if f.metadata.get("role") not in without
+            and getattr(value, f.name) != f.metadata.get("unused", MISSING)
         }
     if isinstance(value, Enum):
         return value.value

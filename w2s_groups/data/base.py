@@ -31,6 +31,8 @@ class Dataset(ABC):
     identity: N names of who or what a sample shows or comes from (an animal, an author, a person);
     place: N names of where, for crossed designs. Samples of one identity are alike, so pool and
     test share none of either. None where the data do not know them.
+    target: (N,) finite numbers that heads learn in place of y under task=regression; y and a still
+    define the groups. None where the data have none.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Dataset(ABC):
     official: NDArray[np.int64] | None = field(default=None, kw_only=True)
     identity: tuple[str, ...] | None = field(default=None, kw_only=True)
     place: tuple[str, ...] | None = field(default=None, kw_only=True)
+    target: NDArray[np.float64] | None = field(default=None, kw_only=True)
 
     NOUN: ClassVar[str]
 
@@ -139,11 +142,13 @@ class TextDataset(Listed):
 class FeatureDataset(Dataset):
     """N samples that are features already: side ("teacher", "student") -> (N, d) float32.
 
-    key: text that stands for the content of `features`.
+    key: text that stands for the content of `features`. noise: variance of the target around the
+    best prediction, where it is known: the least risk that any head can have.
     """
 
     features: Mapping[str, NDArray[np.float32]]
     key: str
+    noise: float | None = None
 
     NOUN: ClassVar[str] = "sample"
 

@@ -1,4 +1,7 @@
-"""The z⊗ξ group model as a classification dataset, so that every method runs on it."""
+"""The z⊗ξ group model as a dataset, so that every method runs on it.
+
+Classes are the sign of its label, the numeric target is the label itself: the papers' regression.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from w2s_groups.theory.build import equal_cosines, model_with_overlap
 
 @dataclass
 class Gaussian(DatasetConfig):
-    """y = sign(zᵀβ* + ε), groups y × g; teacher and student see z ⊗ ψ_w and z ⊗ ψ_s.
+    """y = sign(t), t = zᵀβ* + ε the target; groups y × g; both sides see z ⊗ ψ of their own.
 
     n_pool samples to draw from and n_test to test on, half of each in the minority g = 1.
     p_sw, mu_w = ‖Wᵀμ‖ and mu_s = ‖Sᵀμ‖ are hit exactly. Source: LDL25 section 3, mixture law.
@@ -54,7 +57,7 @@ class Gaussian(DatasetConfig):
         )
         n = self.n_pool + self.n_test
         rng = stream(self.seed, "data/gaussian")
-        sample = model.draw(n, 0.5, self.d_z, rng, task="classification")
+        sample = model.draw(n, 0.5, self.d_z, rng)
         assert sample.g is not None  # the mixture law names a group for every sample
         return FeatureDataset(
             name=self.name,
@@ -63,8 +66,10 @@ class Gaussian(DatasetConfig):
                 "student": model.features("student", sample.z, sample.xi).astype(np.float32),
             },
             key=repr(sorted(asdict(self).items())),
-            y=(sample.y > 0).astype(np.int64),
+            y=(sample.y >= 0).astype(np.int64),
             a=sample.g,
+            target=sample.y,
+            noise=self.sigma_y**2,
             split=np.where(np.arange(n) < self.n_pool, TRAIN, TEST),
             groups=Groups(
                 ("negative", "positive"), ("majority", "minority"), frozenset({(0, 1), (1, 1)})

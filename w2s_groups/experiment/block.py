@@ -1,4 +1,4 @@
-"""A block of cells -> their records: draws, heads solved level by level, accuracies by group."""
+"""A block of cells -> their records: draws, heads solved level by level, results by group."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from w2s_groups.experiment import labelled, records
 from w2s_groups.experiment.lockstep import BuiltOn, Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.experiment.records import Tested
-from w2s_groups.heads.outputs import decisions, probabilities
+from w2s_groups.heads.outputs import decisions, numbers, probabilities
 from w2s_groups.heads.problem import (
     CrossEntropy,
     Head,
@@ -25,10 +25,9 @@ from w2s_groups.heads.problem import (
     Problem,
     Squared,
     identity,
-    one_hot,
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
-from w2s_groups.results.risks import accuracy_by_group
+from w2s_groups.results.risks import accuracy_by_group, risk_by_group
 from w2s_groups.schema.cells import Cell
 
 # Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
@@ -37,6 +36,7 @@ BLOCK, GPU_BLOCK = 128, 1024
 METHODS_OF_BLOCK = 40  # methods of a cell that these sizes are for
 
 Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]
+Read = Callable[[Predictor, NDArray[np.float64]], NDArray[np.float64]]  # what logits stand for
 
 
 def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
@@ -66,6 +66,7 @@ def run_block(
         beforehand which rows will be asked about; fits of two seeds are never one.
     variants: the methods that are variants, and what each builds on where that is not what its
         method needs. Their accuracy on the labelled images is a record, for select=labelled.
+    Where the pool has a numeric target, heads learn it, and risks are recorded for accuracies.
     """
     drawn = [draw_of(cell, pool, permute_labels) for cell in cells]
     rows = [part for draw, _ in drawn for part in (draw.labelled, draw.unlabelled, draw.validation)]
@@ -75,9 +76,10 @@ def run_block(
     solved = solve_methods(methods, draws, partial(fit.of_methods, seeds=seeds), variants)
     tested = _tested(pool, solved)
     upweighting = {name for name, method in methods.items() if method.upweights}
+    judged = () if pool.target is not None else variants or ()  # no rule chooses by a risk
     on_labelled = labelled.accuracy(
         [(own, cell.seed) for own, cell in zip(draws, cells, strict=True)],
-        [{name: own[name] for name in variants or ()} for own in solved],
+        [{name: own[name] for name in judged} for own in solved],
         lambda asked: [own.fitted for own in fit(asked)],
     )
     return [
@@ -103,19 +105,19 @@ def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw
         unlabelled=pool.drawable[within.unlabelled],
         validation=pool.drawable[within.validation],
     )
-    y, codes = pool.y, pool.codes
+    order, codes = None, pool.codes
     if permute_labels:
-        y = y.copy()
-        y[pool.drawable] = stream(cell.seed, "labels/permuted").permutation(y[pool.drawable])
-        codes = pool.groups.codes(y, codes % len(pool.groups.attribute_names))
-    ranks = np.empty(len(y), dtype=np.int64)
+        order = np.arange(len(codes))
+        order[pool.drawable] = stream(cell.seed, "labels/permuted").permutation(pool.drawable)
+        codes = pool.groups.codes(pool.y[order], codes % len(pool.groups.attribute_names))
+    ranks = np.empty(len(codes), dtype=np.int64)
     ranks[pool.drawable] = stream(cell.seed, "draw/shuffle").permutation(len(pool.drawable))
     return draw, Draws(
         draw.labelled,
-        one_hot(y[draw.labelled], pool.n_classes),
+        pool.labels(draw.labelled, order),
         draw.unlabelled,
         ranks[draw.unlabelled],
-        one_hot(y[draw.unlabelled], pool.n_classes),
+        pool.labels(draw.unlabelled, order),
         codes[draw.labelled],
         codes[draw.unlabelled],
     )
@@ -133,7 +135,8 @@ class _Fit:
     def __call__(self, asked: Sequence[Problem]) -> list[Solved]:
         """The problems as they were solved, with their heads."""
         asked = with_loss(asked, self.ridge)
-        heads = _solve_distinct(asked, self.pool.features, self.rows, self.solve)
+        read = probabilities if self.pool.target is None else numbers
+        heads = _solve_distinct(asked, self.pool.features, self.rows, self.solve, read)
         return [Solved(*own) for own in zip(asked, heads, strict=True)]
 
     def of_methods(
@@ -163,6 +166,7 @@ def _solve_distinct(
     features: Mapping[str, NDArray[np.float32]],
     drawn: NDArray[np.int64],
     solve: Solver,
+    read: Read,
 ) -> list[Fitted]:
     """The fitted head of each problem; equal problems are solved once."""
     keys = [identity(problem) for problem in asked]
@@ -171,12 +175,15 @@ def _solve_distinct(
     fitted: dict[bytes, Fitted] = {}
     for side, matrix in features.items():
         of_side = {key: head for key, head in heads.items() if unique[key].side == side}
-        fitted |= _fitted(of_side, matrix, drawn)
+        fitted |= _fitted(of_side, matrix, drawn, read)
     return [fitted[key] for key in keys]
 
 
 def _fitted(
-    heads: Mapping[bytes, Predictor], features: NDArray[np.float32], rows: NDArray[np.int64]
+    heads: Mapping[bytes, Predictor],
+    features: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    read: Read,
 ) -> dict[bytes, Fitted]:
     """Heads of one side; the first that is asked for probabilities has them computed for all.
 
@@ -187,7 +194,7 @@ def _fitted(
     def proba(position: int, head: Predictor, wanted: NDArray[np.int64]) -> NDArray[np.float64]:
         if not logits:
             logits.extend(_logits(list(heads.values()), features, rows))
-        return probabilities(head, logits[position][np.searchsorted(rows, wanted)])
+        return read(head, logits[position][np.searchsorted(rows, wanted)])
 
     return {
         key: Fitted(head, partial(proba, position, head))
@@ -231,9 +238,16 @@ def _tested(pool: Pool, solved: Sequence[Mapping[str, Solved]]) -> dict[int, Tes
         }
         logits = _logits(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
-            predicted = decisions(head, values)
-            right = accuracy_by_group(
-                predicted, pool.y[pool.test], pool.codes[pool.test], pool.groups.n_groups
-            )
-            result[key] = Tested(predicted.astype(np.int16), *right)
+            result[key] = _on_test(pool, head, values)
     return result
+
+
+def _on_test(pool: Pool, head: Predictor, logits: NDArray[np.float64]) -> Tested:
+    """A head on the test rows, from its logits there (T, K)."""
+    codes, n_groups = pool.codes[pool.test], pool.groups.n_groups
+    if pool.target is not None:
+        errors = logits[:, 0] - pool.target.values[pool.test]
+        return Tested(None, *risk_by_group(errors, codes, n_groups, pool.target.variance))
+    predicted = decisions(head, logits)
+    right = accuracy_by_group(predicted, pool.y[pool.test], codes, n_groups)
+    return Tested(predicted.astype(np.int16), *right)

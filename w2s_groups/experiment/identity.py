@@ -12,7 +12,7 @@ from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.store import Stored
 from w2s_groups.schema.cells import Cell
-from w2s_groups.schema.choices import HeadKind
+from w2s_groups.schema.choices import HeadKind, Task
 from w2s_groups.schema.config import Config
 
 # Raised whenever the same configuration would give other numbers: part of every cell's key.
@@ -55,6 +55,7 @@ def _shared(cfg: Config, pair: Pair) -> dict[str, Any]:
         **({"mlp": plain(cfg.mlp)} if cfg.head is HeadKind.mlp else {}),
         **({"finetune": plain(cfg.finetune, HIDDEN)} if cfg.tuned else {}),
         **({"permute_labels": True} if cfg.permute_labels else {}),
+        **({"task": cfg.task.value} if cfg.task is Task.regression else {}),
         "methods": plain(cfg.resolved(pair.widths)),
         **({"built_on": built_on} if any(built_on.values()) else {}),
     }

@@ -88,6 +88,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     shown = settings.of_run(
         cfg, dataset, prepared.cells, prepared.original, measured,
         pair.pool.priors.tolist(), loaded.shared,
+        None if pair.pool.target is None else pair.pool.target.variance,
     )  # fmt: skip
     return Job(dataset, loaded.usable, shown, keys, failures.load(folder, keys), content)
 

@@ -18,10 +18,10 @@ from w2s_groups.experiment.block import at_once, draw_of, with_loss
 from w2s_groups.experiment.lockstep import Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool, make_pool
 from w2s_groups.heads import work
-from w2s_groups.heads.problem import Head, Problem, n_logits, one_hot
+from w2s_groups.heads.problem import Head, Problem, n_logits
 from w2s_groups.methods.base import Fitted
 from w2s_groups.schema.cells import Cell
-from w2s_groups.schema.choices import HeadKind
+from w2s_groups.schema.choices import HeadKind, Task
 from w2s_groups.schema.config import Config
 
 WIDE = 4096  # features: few networks have more, so that few are loaded to be asked
@@ -41,7 +41,8 @@ def check(
     """
     if cfg.head is HeadKind.mlp or not cells:
         return
-    pool = make_pool(dataset, {}, usable, cfg.class_balance.value)
+    numeric = cfg.task is Task.regression
+    pool = make_pool(dataset, {}, usable, cfg.class_balance.value, numeric)
     blocks = [[cell] for cell in {(c.request.n_l, c.request.n_u): c for c in cells}.values()]
     wide = [{"teacher": WIDE, "student": WIDE}]
     if cfg.ridge is None:
@@ -114,6 +115,6 @@ def _rehearse(
 
 def _labels(pool: Pool, width: int) -> Fitted:
     """A head that gives every label back: only the sizes of what it leads to are read."""
-    K = n_logits(pool.n_classes)
-    labels = one_hot(pool.y, pool.n_classes)
+    labels = pool.labels(np.arange(len(pool.y)))
+    K = n_logits(labels.shape[1])
     return Fitted(Head(np.zeros((width, K)), np.zeros(K)), lambda rows: labels[rows])

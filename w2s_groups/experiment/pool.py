@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,34 @@ from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
+from w2s_groups.heads.problem import one_hot
 from w2s_groups.results import store
+
+
+class Target(NamedTuple):
+    """A numeric target. values: (N,) with mean 0 and variance 1 over the drawable rows.
+
+    variance: of the target there, in its own units. Ridge heads with a free intercept follow the
+    target's shift and scale, so that they are the same heads in both.
+    """
+
+    values: NDArray[np.float64]
+    variance: float
+
+    @classmethod
+    def of(cls, target: NDArray[np.float64], drawable: NDArray[np.int64]) -> Target:
+        """Of (N,) numbers; InputError where they are the same in all drawable rows."""
+        known = target[drawable]
+        spread = float(known.std())
+        if not spread > 1e-12 * float(np.abs(known).max(initial=0.0)):
+            raise InputError(
+                "task=regression: the target has the same value in every row of the pool, so that "
+                "there is nothing to learn; name another data.target_column"
+            )
+        return cls((target - known.mean()) / spread, spread**2)
+
+
+Labels = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +50,7 @@ class Pool:
     """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
 
     drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
+    target: what heads learn in place of y; None for classes.
     """
 
     features: Mapping[str, NDArray[np.float32]]
@@ -31,19 +60,33 @@ class Pool:
     test: NDArray[np.int64]
     groups: Groups
     priors: NDArray[np.float64]
+    target: Target | None = None
 
     @property
     def n_classes(self) -> int:
         """C, the number of classes."""
         return len(self.groups.class_names)
 
+    def labels(self, rows: NDArray[np.int64], order: NDArray[np.int64] | None = None) -> Labels:
+        """What heads are fitted to on rows (n,): one-hot (n, C), or numbers (n, 1).
+
+        order: (N,) rows whose labels stand in their place, if others do.
+        """
+        shown = rows if order is None else order[rows]
+        if self.target is not None:
+            return self.target.values[shown, None]
+        return one_hot(self.y[shown], self.n_classes)
+
     def width(self, side: str) -> int:
         """Features of a side that vary over the drawable rows; constant ones are 0."""
         return int(self.features[side][self.drawable].any(axis=0).sum())
 
     def digest(self) -> str:
-        """Stands for the group of each sample, and for which of them may be drawn."""
-        return store.digest([self.codes.tolist(), self.drawable.tolist(), self.test.tolist()])
+        """Stands for the group of each sample, for which of them may be drawn, and for a target."""
+        rows = [self.codes.tolist(), self.drawable.tolist(), self.test.tolist()]
+        if self.target is not None:
+            rows += [self.target.values.tolist(), self.target.variance]
+        return store.digest(rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +133,9 @@ def make_pool(
     features: Mapping[str, NDArray[np.float32]],
     usable: NDArray[np.bool_],
     class_balance: str,
+    numeric: bool = False,
 ) -> Pool:
-    """The usable rows, features (N, d) per side standardised."""
+    """The usable rows, features (N, d) per side standardised. numeric: heads learn the target."""
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
     return Pool(
@@ -102,6 +146,9 @@ def make_pool(
         test=np.flatnonzero(split == TEST),
         groups=dataset.groups,
         priors=sampling.class_priors(dataset.groups, codes[drawable], class_balance),
+        target=Target.of(dataset.target[usable], drawable)
+        if numeric and dataset.target is not None
+        else None,
     )
 
 

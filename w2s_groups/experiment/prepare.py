@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import Role, names, plain
 from w2s_groups.data.base import Dataset, original_eta
 from w2s_groups.experiment import collapsed, inputs, memory_limit, solvers
@@ -21,6 +22,7 @@ from w2s_groups.experiment.inputs import Loaded, Memory
 from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.schema.cells import Cell, cells
+from w2s_groups.schema.choices import Task
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import ORIGINAL
 
@@ -48,11 +50,14 @@ class Prepared:
 
     def pair(self, teacher: str, student: str) -> Pair:
         """One pair of the configuration's networks."""
-        balance = self.cfg.class_balance.value
+        balance, task = self.cfg.class_balance.value, self.cfg.task
         networks = {"teacher": teacher, "student": student}
         features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
-        question = [*self.question, networks, balance]
-        make = partial(make_pool, self.dataset, features, self.loaded.usable, balance)
+        question = [*self.question, networks, balance, task.value]
+        make = partial(
+            make_pool,
+            self.dataset, features, self.loaded.usable, balance, task is Task.regression,
+        )  # fmt: skip
         pool: Pool = self.memory.get(question, make)
         rows = self.memory.get([*question, "rows"], pool.digest)
         content = {side: self.loaded.content[side, name] for side, name in networks.items()}
@@ -79,6 +84,7 @@ def prepare(
         log.info("device=auto: %s", device)
     of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
     dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    _check_target(cfg, dataset)
     original = _original(cfg, dataset)
     own = cells(cfg, original)
     fitted = own if trained is None else trained(original)
@@ -96,6 +102,16 @@ def prepare(
     memory.get([*of_features, "varied"], varied)
     check(cfg, dataset, loaded.usable, wanted)
     return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features)
+
+
+def _check_target(cfg: Config, dataset: Dataset) -> None:
+    """InputError where heads are to learn a target that the data do not have."""
+    if cfg.task is Task.regression and dataset.target is None:
+        has = hasattr(cfg.data, "target_column")
+        remedy = "set data.target_column to its column" if has else "choose data that have one"
+        raise InputError(
+            f"task=regression learns a numeric target, and data={dataset.name} has none; {remedy}"
+        )
 
 
 def check_cells(

@@ -16,16 +16,20 @@ from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.problem import Head, Problem, Squared, choose
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Fitted
-from w2s_groups.results.risks import accuracy_by_group
+from w2s_groups.results.columns import ACCURACY, RISK
+from w2s_groups.results.risks import accuracy_by_group, risk_by_group
 
 Record = dict[str, Any]
 
 
 class Tested(NamedTuple):
-    """A head on the test rows: (T,) its class of each, (G,) accuracy and n by group."""
+    """A head on the test rows: (T,) its class of each, (G,) accuracy and n by group.
 
-    decided: NDArray[np.int16]
-    accuracy: NDArray[np.float64]
+    Of a numeric target: None, (G,) risk and n by group.
+    """
+
+    decided: NDArray[np.int16] | None
+    value: NDArray[np.float64]
     n: NDArray[np.int64]
 
 
@@ -36,17 +40,17 @@ def of_cell(
     tested: Mapping[int, Tested],
     upweighting: Container[str],
 ) -> list[Record]:
-    """Counts and pseudolabels of the draw, accuracies of every method, and their agreements.
+    """Counts and pseudolabels of the draw, accuracies or risks of every method, and agreements.
 
     tested: id of a head -> its decisions. upweighting: methods whose weights single out rows.
     """
-    records = _of_draw(pool, draw, solved["teacher"].fitted)
+    records, metric = _of_draw(pool, draw, solved["teacher"].fitted), metric_of(pool)
     for name, (problem, fitted) in solved.items():
         on_test = tested[id(fitted.head)]
-        records += by_group(pool.groups, name, "test", "accuracy", on_test.accuracy, on_test.n)
+        records += by_group(pool.groups, name, "test", metric, on_test.value, on_test.n)
         if len(draw.validation):
-            right = _accuracy(pool, draw.validation, choose(fitted.proba(draw.validation)))
-            records += by_group(pool.groups, name, "validation", "accuracy", *right)
+            right = _quality(pool, draw.validation, fitted.proba(draw.validation))
+            records += by_group(pool.groups, name, "validation", metric, *right)
         records += _of_problem(pool, draw, name, problem, fitted, name in upweighting)
     return records + _agreements(solved, tested)
 
@@ -90,12 +94,12 @@ def one(
 
 
 def _of_draw(pool: Pool, draw: sampling.Draw, teacher: Fitted) -> list[Record]:
-    """Images of each group in both sets, and how many of the teacher's pseudolabels are right."""
-    pseudo = _accuracy(pool, draw.unlabelled, choose(teacher.proba(draw.unlabelled)))
+    """Images of each group in both sets, and how right the teacher's pseudolabels are."""
+    pseudo = _quality(pool, draw.unlabelled, teacher.proba(draw.unlabelled))
     return [
         *by_group(pool.groups, "teacher", "labelled", "count", draw.counts_l, draw.counts_l),
         *by_group(pool.groups, "teacher", "unlabelled", "count", draw.counts_u, draw.counts_u),
-        *by_group(pool.groups, "teacher", "unlabelled", "accuracy", *pseudo),
+        *by_group(pool.groups, "teacher", "unlabelled", metric_of(pool), *pseudo),
     ]
 
 
@@ -129,9 +133,9 @@ def _agreements(solved: Mapping[str, Solved], tested: Mapping[int, Tested]) -> l
     Of methods, not of their variants: pairs of those would outgrow all else.
     """
     decided = {
-        name: tested[id(solved[name].fitted.head)].decided
+        name: classes
         for name in sorted(solved)
-        if name in METHODS
+        if name in METHODS and (classes := tested[id(solved[name].fitted.head)].decided) is not None
     }
     records = []
     for first, second in itertools.combinations(decided, 2):
@@ -140,6 +144,21 @@ def _agreements(solved: Mapping[str, Solved], tested: Mapping[int, Tested]) -> l
             share = float(alike.mean())
             records.append(one(first, "agreement", "fraction", share, alike.size, second))
     return records
+
+
+def metric_of(pool: Pool) -> str:
+    """What is recorded by group: risk of a numeric target, else accuracy."""
+    return ACCURACY if pool.target is None else RISK
+
+
+def _quality(
+    pool: Pool, rows: NDArray[np.int64], predicted: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """(G,) accuracy or risk, and n by group. predicted: as heads answer, on rows (n,)."""
+    if pool.target is None:
+        return _accuracy(pool, rows, choose(predicted))
+    errors = predicted[:, 0] - pool.target.values[rows]
+    return risk_by_group(errors, pool.codes[rows], pool.groups.n_groups, pool.target.variance)
 
 
 def _accuracy(

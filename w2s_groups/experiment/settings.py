@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from w2s_groups.core.roles import HIDDEN, Role, names, plain
-from w2s_groups.data.base import Dataset, Listed
+from w2s_groups.data.base import Dataset, FeatureDataset, Listed
 from w2s_groups.results import store
 from w2s_groups.results.format import IMAGE
 from w2s_groups.schema.cells import Cell
-from w2s_groups.schema.choices import ClassBalance, HeadKind
+from w2s_groups.schema.choices import ClassBalance, HeadKind, Task
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import ORIGINAL
 
 # Of a report's settings, those that may differ from one dataset to another within it.
-OF_DATA = ("data", "pair", "files", "noun")
+OF_DATA = ("data", "pair", "files", "noun", "target")
 # Not shown at these values, which ask for nothing.
 _UNUSED: dict[str, Any] = {
     "vary": {}, "trials": {}, "n_val": 0, "eta_o": None, "select": "fixed",
@@ -48,10 +48,12 @@ def of_run(
     pairs: Sequence[dict[str, Any]],
     priors: Sequence[float],
     shared: str,
+    variance: float | None = None,
 ) -> dict[str, Any]:
     """Settings of a run's report. pairs: of the networks, with what was measured of them.
 
     priors: class shares of the pool. shared: sentence on test samples in the pool, "" for none.
+    variance: of the target over the pool; None where heads learn classes.
     """
     drawn = list(priors) if cfg.class_balance is ClassBalance.dataset else None
     settings = {
@@ -62,6 +64,10 @@ def of_run(
     }
     if shared:
         settings["data"]["shared"] = shared
+    if variance is not None:
+        noise = dataset.noise if isinstance(dataset, FeatureDataset) else None
+        known = {} if noise is None else {"noise": noise}
+        settings["target"] = {dataset.name: {"variance": float(f"{variance:.6g}"), **known}}
     return settings
 
 
@@ -74,6 +80,8 @@ def brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
     files = {}
     if isinstance(dataset, Listed) and names(cfg.data, Role.place):
         rows = [list(dataset.sort_keys), dataset.codes.tolist(), dataset.split.tolist()]
+        if cfg.task is Task.regression and dataset.target is not None:
+            rows.append(dataset.target.tolist())
         files[dataset.name] = store.digest(rows)[:8]
     noun = {"noun": dataset.NOUN} if dataset.NOUN != IMAGE else {}
     return {**({"files": files} if files else {}), **noun}

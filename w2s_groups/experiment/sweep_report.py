@@ -155,12 +155,16 @@ def merged(alike: Sequence[Record]) -> dict[str, Any]:
         for pair in record["settings"]["pair"]:
             data = {"data": _name(record)} if len(datasets) > 1 else {}
             pairs[_name(record), pair["teacher"], pair["student"]] = {**data, **pair}
-    files = {k: v for record in alike for k, v in record["settings"].get("files", {}).items()}
+    files, target = (
+        {k: v for record in alike for k, v in record["settings"].get(name, {}).items()}
+        for name in ("files", "target")
+    )
     nouns = {_name(record): record["settings"].get("noun", IMAGE) for record in alike}
     noun = nouns if len(set(nouns.values())) > 1 else {**nouns}.popitem()[1]
     return {
-        **{key: value for key, value in settings.items() if key not in ("files", "noun")},
+        **{key: v for key, v in settings.items() if key not in ("files", "noun", "target")},
         **({"files": files} if files else {}),
+        **({"target": target} if target else {}),
         **({"noun": noun} if noun != IMAGE else {}),
         "pair": list(pairs.values()),
     }

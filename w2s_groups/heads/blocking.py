@@ -32,7 +32,8 @@ ITERATIONS, GROWTH, HALF_RATE, FACTORISATIONS, OVERHEAD = 40, 0.3, 15, 3, 1e8
 class Task:
     """One distinct problem: sorted rows without repetition, and every position that asked for it.
 
-    targets: (n, K) over the present classes, or (n, 1) of the second class; weights (n,) sum to 1.
+    targets: (n, K) over the present classes, or (n, 1) of the second class or a numeric target;
+    weights (n,) sum to 1.
     """
 
     problem: Problem
@@ -142,7 +143,7 @@ def _digest(problem: Problem) -> bytes:
 def _task(problem: Problem, position: int, drawn: _Sorted) -> Task:
     present = present_classes(problem)
     targets, weights = normalised_targets(problem), normalised_weights(problem)
-    columns = present if n_logits(targets.shape[1]) > 1 else np.array([1])
+    columns = present if n_logits(targets.shape[1]) > 1 else np.array([targets.shape[1] - 1])
     rows, where = drawn.rows, drawn.where
     if drawn.repeats:
         # Every loss is linear in its targets, so repeated rows add up to one weighted row.

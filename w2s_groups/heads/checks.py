@@ -32,10 +32,16 @@ def _check_rows(problem: Problem, n_rows: int) -> None:
 
 def _check_targets(problem: Problem) -> None:
     rows, targets = problem.rows, problem.targets
-    if targets.ndim != 2 or targets.shape[0] != rows.size or targets.shape[1] < 2:
+    numeric = isinstance(problem.loss, Squared) and targets.ndim == 2 and targets.shape[1] == 1
+    if targets.ndim != 2 or targets.shape[0] != rows.size or (targets.shape[1] < 2 and not numeric):
         raise InputError(
-            f"targets have shape {targets.shape}: must be (n, C) = ({rows.size}, C) with C >= 2"
+            f"targets have shape {targets.shape}: must be (n, C) = ({rows.size}, C) with C >= 2, "
+            "or one column of numbers under the squared loss"
         )
+    if numeric:
+        if not np.isfinite(targets).all():
+            raise InputError("targets of the squared loss must be finite; drop the other rows")
+        return
     to_one = bool(np.all(np.abs(targets.sum(axis=1) - 1) <= 1e-6))
     if isinstance(problem.loss, Squared):
         if not (np.isfinite(targets).all() and to_one):

@@ -1,4 +1,4 @@
-"""Outputs of a head on rows: class probabilities, and decisions with the rule for ties."""
+"""Outputs of a head on rows: class probabilities, decisions with the rule for ties, numbers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def probabilities(head: Predictor, logits: Array) -> Array:
     if logits.shape[1] == 1:
         return np.asarray(expit(np.concatenate([-logits, logits], axis=1)))
     return np.asarray(softmax(logits, axis=1))
+
+
+def numbers(head: Predictor, logits: Array) -> Array:
+    """(n, 1) predictions of a numeric target: the head's scores as they stand."""
+    return logits
 
 
 def decisions(head: Predictor, logits: Array) -> NDArray[np.int64]:

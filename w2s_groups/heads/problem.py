@@ -51,8 +51,9 @@ class Confidence:
 class Squared:
     """½ ‖z − t‖² of the scores z themselves: ridge regression on the targets, of any sign.
 
-    Two classes have one score, for the second target. l2_path: candidates from which leave-one-out
-    picks each head's l2, in place of Problem.l2; empty: Problem.l2 holds.
+    Two classes have one score, for the second target; a numeric target is one column. l2_path:
+    candidates from which leave-one-out picks each head's l2, in place of Problem.l2; empty:
+    Problem.l2 holds.
     """
 
     l2_path: tuple[float, ...] = ()
@@ -76,7 +77,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Linear head with K logits: K = 1 for two classes (sigmoid), K = C for more (softmax).
+    """Linear head with K logits: K = 1 for two classes (sigmoid) or a numeric target, else K = C.
 
     coef: (d, K), intercept: (K,), float64. scores: the K numbers are class scores as they stand
     (squared loss), not logits; l2: the weight it was fitted with, as leave-one-out may choose it.
@@ -101,7 +102,8 @@ class Problem:
     """min over (w, b) of (1/n) Σ_i loss(target_i, x_i w + b) + (l2/2) ‖w‖²; the intercept is free.
 
     rows: (n,) row indices into the feature matrix of `side` ("teacher" or "student").
-    targets: (n, C) probabilities whose rows sum to 1; C = 2 is solved with one logit.
+    targets: (n, C) probabilities whose rows sum to 1; C = 2 is solved with one logit. Under
+        `Squared` also (n, 1) numbers.
     weights: optional (n,) nonnegative sample weights (the mean becomes Σ w_i loss_i / Σ w_i).
     init: where a fit by steps starts, and a linear one where that saves iterations: the answer of a
         linear head does not depend on it, except under `Confidence`, which descends from it.
@@ -150,7 +152,7 @@ def choose(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def n_logits(n_classes: int) -> int:
-    """K: one logit for two classes, else one per class."""
+    """K: one logit for two classes, else one per class or numeric target."""
     return 1 if n_classes == 2 else n_classes
 
 
@@ -171,8 +173,10 @@ def normalised_weights(problem: Problem) -> NDArray[np.float64]:
 
 
 def normalised_targets(problem: Problem) -> NDArray[np.float64]:
-    """(n, C) targets whose rows sum to 1 to the last digit."""
+    """(n, C) targets whose rows sum to 1 to the last digit; numeric ones (n, 1) as they are."""
     targets = np.asarray(problem.targets, dtype=np.float64)
+    if targets.shape[1] == 1:
+        return targets
     return np.asarray(targets / targets.sum(axis=1, keepdims=True))
 
 

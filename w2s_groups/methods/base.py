@@ -18,7 +18,10 @@ from w2s_groups.heads.problem import Predictor, Problem, choose, one_hot
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A solved head; `proba(rows)` gives its (n, C) class probabilities on rows of its own side."""
+    """A solved head; `proba(rows)` gives its (n, C) class probabilities on rows of its own side.
+
+    Of a numeric target: its (n, 1) predictions.
+    """
 
     head: Predictor
     proba: Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -26,7 +29,9 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """The sets of one cell. Rows index the feature matrices; labels are one-hot (n, C).
+    """The sets of one cell. Rows index the feature matrices; labels are one-hot (n, C), or (n, 1).
+
+    Those of one column are a numeric target, in standard deviations from its mean over the pool.
 
     shuffle: (n_u,) distinct ranks of the unlabelled rows in a random order that follows from the
     seed: what breaks ties and deals folds, since rows lie group after group.
@@ -71,7 +76,8 @@ class Method(ABC):
         is not ranked among the ways to train a student.
     upweights: whether its weights single out rows, the larger against the smaller ones.
     unsupported: what cannot take the place of its logistic head on frozen features ("ridge", "mlp",
-        "finetune") -> why, as the end of a sentence that begins with its name.
+        "finetune"; "regression": a numeric target) -> why, as the end of a sentence that begins
+        with its name.
     tunes: what it chooses from data, and on which; "" for nothing.
     paper_tunes: what its paper tunes, and on which data; "" where no paper says.
     colour: in figures, hexadecimal; "" for the next free one.

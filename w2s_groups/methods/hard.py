@@ -23,6 +23,9 @@ class Hard(OneFit):
     sources: ClassVar[tuple[str, ...]] = (
         "Burns et al., Weak-to-Strong Generalization, 2023, section 4",
     )
+    unsupported: ClassVar[Mapping[str, str]] = {
+        "regression": "takes decisions between classes",
+    }
     needs: ClassVar[tuple[str, ...]] = ("teacher",)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:

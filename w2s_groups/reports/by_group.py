@@ -1,4 +1,4 @@
-"""Accuracy of each group, once with each of the two sources of uncertainty."""
+"""Accuracy of each group, once with each of the two sources of uncertainty; or its risk."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def by_group(grid: Grid) -> Section:
         cells = []
         for mean, (least, _) in zip(means, sizes, strict=True):
             step = 1 / max(least, 1) / np.sqrt(max(points, 1))
-            cells.append(plus_minus(accuracy_interval(mean[m], step)))
+            cells.append(plus_minus(grid.measure.interval(mean[m], step)))
         rows.append(("draws (Student t over seeds)", method_label(method), *cells))
-    for m, method in enumerate(grid.methods):
+    for m, method in enumerate(grid.methods if grid.measure.is_share else ()):
         cells = []
         for mean, (least, _) in zip(means, sizes, strict=True):
             accuracy = accuracy_interval(mean[m]).mean
@@ -40,10 +40,14 @@ def by_group(grid: Grid) -> Section:
         "Two sources of uncertainty, one at a time: what another draw of the labelled and "
         f"unlabelled sets would change, and what another choice of the n test {grid.noun}s would "
         f"change. All runs share the test {grid.noun}s, so more seeds do not narrow the second; "
-        "for a mean over runs it is if anything too wide.",
+        "for a mean over runs it is if anything too wide."
+        if grid.measure.is_share
+        else "Intervals are over draws of the labelled and unlabelled sets. What another choice of "
+        f"the n test {grid.noun}s would change is not in them.",
     )
     header = ("uncertainty from", "method", *names)
-    return Section("Accuracy by group", text, header=header, rows=tuple(rows), keys=1)
+    title = f"{grid.measure.metric.capitalize()} by group"
+    return Section(title, text, header=header, rows=tuple(rows), keys=1)
 
 
 def _sizes(n: Ints) -> tuple[int, int]:

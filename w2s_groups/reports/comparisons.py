@@ -13,7 +13,6 @@ from w2s_groups.results.stats import (
     FEWEST,
     Floats,
     Interval,
-    accuracy_interval,
     mean_interval,
     significant_sign,
 )
@@ -43,7 +42,7 @@ def students(grid: Grid) -> list[str]:
 
 
 def seed_means(grid: Grid, metric: str, method: str, other: str | None = None) -> Floats:
-    """(S',) means over the common block's points of a metric, or of its difference to `other`."""
+    """(S',) mean scores over the common block's points, or their difference to those of `other`."""
     values = grid.over_points(grid.metric(metric))
     mean: Floats = values[grid.methods.index(method)]
     return mean if other is None else mean - values[grid.methods.index(other)]
@@ -55,9 +54,9 @@ def grain(grid: Grid) -> float:
 
 
 def over_grid(grid: Grid, metric: str, method: str, other: str | None = None) -> Interval:
-    """Student t interval of `seed_means`: a seed is one observation."""
+    """Student t interval of `seed_means`: a seed is one observation. Levels without `other`."""
     values = seed_means(grid, metric, method, other)
-    return accuracy_interval(values, grain(grid)) if other is None else mean_interval(values)
+    return grid.measure.interval(values, grain(grid)) if other is None else mean_interval(values)
 
 
 def sign_over_grid(grid: Grid, metric: str, method: str, other: str) -> int:

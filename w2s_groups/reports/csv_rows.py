@@ -13,7 +13,6 @@ from w2s_groups.results.grid import METRICS, Grid
 from w2s_groups.results.stats import (
     Floats,
     Interval,
-    accuracy_interval,
     mean_interval,
     paired_gain,
     pgr_interval,
@@ -21,7 +20,10 @@ from w2s_groups.results.stats import (
 
 
 def rows(grids: Sequence[Grid]) -> pd.DataFrame:
-    """One row a (setup, point, method): every aggregate with its interval, as 6-decimal text."""
+    """One row a (setup, point, method): every aggregate with its interval, as 6-decimal text.
+
+    Risks are in a unit of their own, which has a column.
+    """
     out = []
     for grid in grids:
         values = {name: grid.metric(name) for name in METRICS}
@@ -37,6 +39,7 @@ def rows(grids: Sequence[Grid]) -> pd.DataFrame:
                     "seeds": int(np.isfinite(here["worst_group"][m]).sum()),
                     "seeds_asked": len(grid.seeds),
                     "n_smallest": smallest_n(grid, p, m),
+                    **({} if grid.measure.is_share else {"unit": f"{grid.measure.unit:g}"}),
                 }
                 out.append({**row, **dict(_aggregates(grid, here, p, m))})
     return pd.DataFrame(out)
@@ -47,7 +50,7 @@ def _aggregates(
 ) -> Iterator[tuple[str, str]]:
     """Column and text of each aggregate of one point and method. values: metric -> (M, S)."""
     for name, value in values.items():
-        yield from _interval(name, accuracy_interval(value[m], grid.step()))
+        yield from _interval(name, grid.measure.interval(value[m], grid.step()))
     yield "worst_group_bias", _text(float(mean_interval(grid.worst_group_bias[p, m]).mean))
     for name in ("average", "worst_group"):
         for column, other in (("gain", "teacher"), ("over_w2s", "w2s")):

@@ -13,7 +13,7 @@ from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import MAIN, method_label
-from w2s_groups.results.stats import Interval, accuracy_interval
+from w2s_groups.results.stats import Interval
 
 SMALL = ("average", "worst_group")  # metrics of the small table
 
@@ -50,7 +50,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def small_table(grid: Grid) -> str:
-    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy in percent.
+    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy in percent, or risk.
 
     Each with half the width of its interval over seeds. Of more than eight methods only the main
     ones are shown: a README has no room for more.
@@ -58,10 +58,11 @@ def small_table(grid: Grid) -> str:
     many = len(grid.methods) > 8
     shown = [m for m, name in enumerate(grid.methods) if not many or name in MAIN]
     header = ["η_ℓ", "η_u", *(method_label(grid.methods[m]) for m in shown)]
-    intervals = [accuracy_interval(grid.metric(name), grid.step()) for name in SMALL]
+    intervals = [grid.measure.interval(grid.metric(name), grid.step()) for name in SMALL]
+    shape = _percent if grid.measure.is_share else _plain
     rows = [
         [f"{eta_l:g}", f"{eta_u:g}"]
-        + [" / ".join(_percent(interval, p, m) for interval in intervals) for m in shown]
+        + [" / ".join(shape(interval, p, m) for interval in intervals) for m in shown]
         for p, (eta_l, eta_u) in enumerate(grid.points)
     ]
     caption = _caption(grid, len(shown))
@@ -75,7 +76,8 @@ def _caption(grid: Grid, shown: int) -> str:
     bars = "One seed: no intervals." if one else "±: half the width of a 95 % interval over seeds."
     sentences = [
         f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}.",
-        f"Accuracy in percent: average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
+        f"{'Accuracy in percent' if grid.measure.is_share else grid.measure.label.capitalize()}: "
+        f"average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
     ]
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
@@ -97,3 +99,9 @@ def _percent(interval: Interval, p: int, m: int) -> str:
     shown = [v for v in (mean, max(mean - low, high - mean)) if not math.isnan(v)]
     # Rounded as fractions, so that a tie falls on the side that it has in the report.
     return "±".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK
+
+
+def _plain(interval: Interval, p: int, m: int) -> str:
+    """`0.907±0.010`, or `0.907` without an interval."""
+    mean, high = float(interval.mean[p, m]), float(interval.high[p, m])
+    return "±".join(fixed(v) for v in (mean, high - mean) if not math.isnan(v)) or BLANK

@@ -66,7 +66,9 @@ def _explanation(names: list[str], settings: Mapping[str, Any]) -> str:
     readers = [method_label(name) for name in names if METHODS[name].needs_truth]
     if readers:
         text += f" True labels of the unlabelled set are read only by {', '.join(readers)}."
-    if settings.get("head") == "ridge":
+    if settings.get("task") == "regression":
+        text += " Every head is ridge regression on the numeric target (task = regression)."
+    elif settings.get("head") == "ridge":
         text += " Every head is ridge regression on the labels or scores (head = ridge)."
     if settings.get("head") == "mlp":
         text += " Every head is a network of two layers, trained by Adam (head = mlp)."

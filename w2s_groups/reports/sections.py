@@ -11,6 +11,7 @@ import numpy as np
 from w2s_groups.reports.against import against
 from w2s_groups.reports.by_group import by_group
 from w2s_groups.reports.comparisons import SHOWN, group_labels_used
+from w2s_groups.reports.excess import excess
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.selection import draws, kept_labels, kept_mix
 from w2s_groups.reports.summary import difference_names, differences, summary
@@ -19,7 +20,7 @@ from w2s_groups.reports.verdict import sentences
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Floats, accuracy_interval, paired_gain, pgr_interval
+from w2s_groups.results.stats import Floats, paired_gain, pgr_interval
 
 
 def setup_name(grid: Grid) -> str:
@@ -34,6 +35,7 @@ def of_setup(grid: Grid, figure: str, settings: Mapping[str, Any]) -> list[Secti
     return [
         Section(f"{grid.data}: {setup_name(grid)}", bullets=tuple(sentences(grid))),
         summary(grid),
+        *excess(grid, settings),
         *against(grid),
         *agreement(grid),
         *([gain] if figure else []),
@@ -76,7 +78,8 @@ def _leaderboard(grid: Grid) -> Section:
 
 def _cells(grid: Grid, values: Mapping[str, Floats], p: int, m: int) -> list[str]:
     """The numbers of one point and method. values: metric -> (M, S) at the point."""
-    cells = [plus_minus(accuracy_interval(value[m], grid.step())) for value in values.values()]
+    levels = [grid.measure.interval(value[m], grid.step()) for value in values.values()]
+    cells = [plus_minus(level) for level in levels]
     cells.insert(2, str(smallest_n(grid, p, m)))
     for other, metric in differences(grid):
         o = grid.methods.index(other)

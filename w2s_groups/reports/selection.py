@@ -8,7 +8,7 @@ from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Floats, accuracy_interval, mean_interval
+from w2s_groups.results.stats import Floats, mean_interval
 
 
 def kept_mix(grid: Grid) -> list[Section]:
@@ -75,12 +75,12 @@ def draws(grid: Grid) -> list[Section]:
             labelled, unlabelled = (_whole(grid.drawn[split][p, :, g]) for split in grid.drawn)
             cells.append(f"{labelled} + {unlabelled}")
             if teacher is not None:
-                right = accuracy_interval(grid.pseudo["unlabelled"][p, teacher, :, g])
+                right = grid.measure.interval(grid.pseudo["unlabelled"][p, teacher, :, g])
                 cells[-1] += f": {plus_minus(right)}"
         rows.append((f"{eta_l:g}", f"{eta_u:g}", *cells))
     text = (
-        f"Labelled + unlabelled {grid.noun}s drawn: accuracy of the teacher's labels on the "
-        "unlabelled."
+        f"Labelled + unlabelled {grid.noun}s drawn: {grid.measure.metric} of the teacher's labels "
+        "on the unlabelled."
     )
     header = ("η_ℓ", "η_u", *grid.groups)
     return [Section("Draws", (text,), header=header, rows=tuple(rows), labels=2)]

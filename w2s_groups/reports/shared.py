@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.methods import METHODS
+from w2s_groups.reports.excess import reading_of_risks
 from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, IMAGE, noun_of
@@ -21,7 +22,7 @@ def of_all(settings: Mapping[str, Any]) -> list[Section]:
         *methods_table(settings),
         *_chosen(settings.get("chosen"), noun_of(settings)),
         *_failed(settings.get("failed")),
-        reading(noun_of(settings)),
+        (reading_of_risks if settings.get("task") == "regression" else reading)(noun_of(settings)),
         _settings(settings),
     ]
 
@@ -132,7 +133,7 @@ def _settings(settings: Mapping[str, Any]) -> Section:
     shown = {
         key: value
         for key, value in settings.items()
-        if key not in ("pair", "chosen", "failed", "trials", "unfinished", "noun")
+        if key not in ("pair", "chosen", "failed", "trials", "unfinished", "noun", "target")
     }
     if noun_of(settings) != IMAGE:
         shown.pop("image_size", None)

@@ -82,7 +82,9 @@ def _explanation(grid: Grid) -> tuple[str, ...]:
         "Bias of the lowest: by how much the lowest of several measured group accuracies is "
         "expected to lie below the lowest true one, only because test groups are finite. It is a "
         "plug-in estimate at the measured accuracies, not a correction: no number is shifted by "
-        "it, and where groups are about equally hard the true bias is about twice as large.",
+        "it, and where groups are about equally hard the true bias is about twice as large."
+        if grid.measure.is_share
+        else "Bias of the lowest: not estimated for risks.",
     )
 
 

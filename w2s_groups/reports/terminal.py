@@ -14,7 +14,6 @@ from w2s_groups.reports.verdict import sentences
 from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import accuracy_interval, mean_interval
 
 PER_BLOCK = 5  # methods side by side
 _ASCII = {
@@ -36,7 +35,7 @@ def terminal(grid: Grid, of_settings: Sequence[str] = ()) -> str:
     lines = [
         f"{grid.data}: {grid.teacher} -> {grid.student}",
         f"n_l = {grid.n_l}, n_u = {grid.n_u}, {count(len(grid.seeds), 'seed')}; average "
-        f"(eta_t = 1/2)/worst-group accuracy ({smallest(grid)})",
+        f"(eta_t = 1/2)/worst-group {grid.measure.label} ({smallest(grid)})",
         *_table(grid),
         "",
         *([_widest(grid)] if len(grid.seeds) > 1 else []),  # the verdict says it of one
@@ -82,7 +81,7 @@ def _shown(line: str) -> str:
 def _pairs(grid: Grid, p: int) -> list[tuple[str, str]]:
     """(average, worst group) of each method at one point, means over seeds."""
     values = [grid.metric(name)[p] for name in ("average", "worst_group")]
-    means = [mean_interval(value).mean for value in values]
+    means = [grid.measure.interval(value).mean for value in values]
     return [
         (fixed(float(means[0][m])), fixed(float(means[1][m]))) for m in range(len(grid.methods))
     ]
@@ -92,7 +91,7 @@ def _widest(grid: Grid) -> str:
     """The widest interval of a table whose numbers have none of their own, as a sentence."""
     half = []
     for name in ("average", "worst_group"):
-        interval = accuracy_interval(grid.metric(name), grid.step())
+        interval = grid.measure.interval(grid.metric(name), grid.step())
         each = np.maximum(interval.high - interval.mean, interval.mean - interval.low)
         widths = each[np.isfinite(each)]
         half.append(float(widths.max()) if widths.size else math.nan)

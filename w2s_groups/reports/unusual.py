@@ -25,6 +25,8 @@ def unusual(grid: Grid) -> list[str]:
 
     Also on kept sets of one class, upweighted rows, and methods that decide alike.
     """
+    if not grid.measure.is_share:  # the rest is about classes
+        return _absent(grid)
     return [
         *_absent(grid),
         *_one_class(grid),
@@ -60,7 +62,7 @@ def _absent(grid: Grid) -> list[str]:
     groups = f"the group {names[0]}" if len(names) == 1 else f"the groups {', '.join(names)}"
     return [
         f"The test set has no row of {groups}: means that need it are blank, and the worst group "
-        "is the lowest of the others."
+        f"is the {grid.measure.worst} of the others."
     ]
 
 

@@ -66,8 +66,8 @@ def _strength(grid: Grid) -> list[str]:
         fixed(float(over_grid(grid, "average", name).mean)) for name in ("ceiling", "teacher")
     )
     numbers = (
-        "on average accuracy the ceiling (the student on the true labels of the unlabelled set) "
-        f"reaches {ceiling} and the teacher {teacher}, a gap of {bracket(gap)}"
+        f"on average {grid.measure.metric} the ceiling (the student on the true labels of the "
+        f"unlabelled set) reaches {ceiling} and the teacher {teacher}, a gap of {bracket(gap)}"
     )
     if gap.n < FEWEST:
         return [f"Whether the student is the stronger model is open: {numbers}."]
@@ -100,7 +100,7 @@ def _strength_on_the_same_labels(grid: Grid, numbers: str) -> str:
 
 
 def _best(grid: Grid) -> list[str]:
-    """The students with the highest means, of all and of those that use no group labels."""
+    """The students with the best means, of all and of those that use no group labels."""
     of_all: dict[str, list[_Clause]] = {}
     without_groups: dict[str, list[_Clause]] = {}
     ranked = 0
@@ -127,20 +127,20 @@ def _best(grid: Grid) -> list[str]:
 
 
 def _first(grid: Grid, metric: str, names: list[str]) -> tuple[str, _Clause]:
-    """The method with the highest mean of `names`, and how clearly it is first."""
+    """The method with the best mean of `names`, and how clearly it is first."""
     means = [over_grid(grid, metric, name) for name in names]
-    best = int(np.argmax([float(one.mean) for one in means]))
+    best = int(np.argmax([grid.measure.sign * float(one.mean) for one in means]))
     top = names[best]
     where = f"{_where(grid, metric)}, {plus_minus(means[best])}"
     if len(names) < 2:
-        return top, _Clause(metric, "has the highest mean", where)
+        return top, _Clause(metric, f"has the {grid.measure.best} mean", where)
     place = ranks(grid, metric, names)[top]
     first, _ = survives(grid, metric, names)
     again = "" if np.isnan(first) else f"; first in {fixed(100 * first, 0)} % of seed resamples"
     if place == "1":
         return top, _Clause(metric, "is the best", f"{where} (rank 1{again})")
     open_ = f"{where} (ranks {place.replace('-', ' to ')} remain open{again})"
-    return top, _Clause(metric, "has the highest mean", open_)
+    return top, _Clause(metric, f"has the {grid.measure.best} mean", open_)
 
 
 def _joined(subject: str, clauses: list[_Clause], of: str = "") -> str:
@@ -155,7 +155,7 @@ def _joined(subject: str, clauses: list[_Clause], of: str = "") -> str:
 
 def _where(grid: Grid, metric: str) -> str:
     if metric == "average":
-        return "on average accuracy"
+        return f"on average {grid.measure.metric}"
     return f"on the worst group ({smallest(grid)})"
 
 
@@ -218,6 +218,7 @@ def _trend(grid: Grid) -> list[str]:
             f"{verb} at η_ℓ = {eta_l:g} ({start} to {end}, change {bracket(change)})"
         )
     return [
-        f"From η_u = {low} to η_u = {high} the W2S gain on average accuracy {'; '.join(each)}."
+        f"From η_u = {low} to η_u = {high} the W2S gain on average {grid.measure.metric} "
+        f"{'; '.join(each)}."
         for (low, high), each in clauses.items()
     ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.results import risks
+from w2s_groups.results.measure import ACCURACY, Measure
 from w2s_groups.results.worst_group_bias import worst_group_bias
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,9 @@ class Missing(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Results of one setup. accuracy: (P, M, S, G) test accuracy; n: (P, M, S, G) test images.
+
+    measure: what `accuracy`, `pseudo` and the metrics are scores of. Under a numeric target these
+    are minus the risks, in its unit, so that larger is better there too.
 
     groups, y, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
     kept_share, kept_n: (P, M, S, G) share and size of each group in a method's kept set.
@@ -68,9 +72,10 @@ class Grid:
     chosen_by: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
     noun: str = "image"  # name of a test sample: image, text or sample
+    measure: Measure = ACCURACY
 
     def metric(self, name: str) -> Floats:
-        """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""
+        """(P, M, S) score of each run, an aggregate over groups, by its name in METRICS."""
         return METRICS[name](self)
 
     def base_of(self, method: str) -> str:
@@ -111,7 +116,12 @@ class Grid:
 
     @cached_property
     def worst_group_bias(self) -> Floats:
-        """(P, M, S) plug-in bias of each run's worst group, see results.worst_group_bias."""
+        """(P, M, S) plug-in bias of each run's worst group, see results.worst_group_bias.
+
+        NaN for risks, which are no counts of a binomial law.
+        """
+        if not self.measure.is_share:
+            return np.full(self.accuracy.shape[:-1], np.nan)
         return worst_group_bias(self.accuracy, self.n)
 
     @cached_property
@@ -128,6 +138,8 @@ class Grid:
 
         The points are rounded each by itself, so that their mean has it less by their root.
         """
+        if not self.measure.is_share:
+            return 0.0
         n = self.n[(self.n > 0) & ~np.isnan(self.accuracy)]
         return float(1 / n.min() / np.sqrt(max(points, 1))) if n.size else 0.0
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups.results.columns import POINT, SETUP, canonical
+from w2s_groups.results.columns import POINT, RISK, SETUP, canonical
 from w2s_groups.results.grid import Floats, Grid, Ints, Missing
+from w2s_groups.results.measure import ACCURACY, risks
 from w2s_groups.results.method_facts import method_order
 
 Positions = NDArray[np.intp]
@@ -57,7 +58,9 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     def records(split: str, metric: str) -> pd.DataFrame:
         return part[(part["split"] == split) & (part["metric"] == metric)]
 
-    test, kept = records("test", "accuracy"), records("kept", "fraction")
+    of_risk = records("test", RISK)
+    measure = risks(of_risk["value"]) if len(of_risk) else ACCURACY
+    test, kept = records("test", measure.metric), records("kept", "fraction")
     coding = part[part["y"] >= 0].drop_duplicates("group").sort_values(["y", "a", "group"])
     axes = _Axes(
         tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True)))),
@@ -66,10 +69,13 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
         tuple(coding["group"]),
     )
     n = axes.place(test, "n", 0).astype(np.int64)
-    accuracy, failed = _without_failed(axes.place(test, "value"), n)
+    accuracy, failed = _without_failed(measure.scores(axes.place(test, "value")), n)
     # Counts belong to the draw, which a cell's methods share: any method's row will do.
     counts = {split: axes.place(records(split, "count"), "value") for split in _DRAWN}
-    labels = {split: axes.place(records(split, "accuracy"), "value") for split in _PSEUDOLABELLED}
+    labels = {
+        split: measure.scores(axes.place(records(split, measure.metric), "value"))
+        for split in _PSEUDOLABELLED
+    }
     first = part.iloc[0]
     return Grid(
         data=str(first["data"]),
@@ -90,6 +96,7 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
         upweighted=axes.place(records("upweighted", "count"), "value"),
         agreement=_agreement(records("agreement", "fraction"), axes),
         missing=_missing(axes, failed, stored=_stored(axes, test)),
+        measure=measure,
     )
 
 

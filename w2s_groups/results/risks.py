@@ -44,6 +44,20 @@ def accuracy_by_group(
     return value, n.astype(np.int64)
 
 
+def risk_by_group(
+    errors: ArrayLike, codes: ArrayLike, n_groups: int, scale: float = 1.0
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Risk (G,), the mean squared error times `scale`, and number of samples n (G,) of each group.
+
+    errors: (N,) prediction - target; codes: (N,) integers in 0..n_groups-1.
+    """
+    error, code = np.asarray(errors, dtype=np.float64), np.asarray(codes, dtype=np.int64)
+    n = np.bincount(code, minlength=n_groups)
+    total = np.bincount(code, np.square(error), n_groups)
+    risk = scale * np.divide(total, n, out=np.full(n_groups, np.nan), where=n > 0)
+    return np.asarray(risk, dtype=np.float64), n.astype(np.int64)
+
+
 def _labels(pred: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(pred)
     if array.ndim == 2 and array.shape[1] >= 2:

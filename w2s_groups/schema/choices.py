@@ -12,6 +12,13 @@ class ClassBalance(Enum):
     dataset = "dataset"
 
 
+class Task(Enum):
+    """What heads learn: the class y, or the numeric target of the data, by squared loss."""
+
+    classification = "classification"
+    regression = "regression"
+
+
 class HeadKind(Enum):
     """The kind of every head: logistic or softmax regression, ridge regression in closed form, or
     a network of two layers.

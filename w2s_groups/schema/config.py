@@ -17,8 +17,8 @@ from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
 from w2s_groups.methods.variants import L2, Variant
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
-from w2s_groups.schema import varied
-from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision
+from w2s_groups.schema import regression, varied
+from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
 from w2s_groups.schema.fields import etas, folder_name, names, numbers
 
 # Range of each number that is one value.
@@ -70,6 +70,7 @@ class Config:
     permute_labels: bool = role(Role.fit)
     class_balance: ClassBalance = role(Role.fit)
     l2: float = role(Role.fit)
+    task: Task = role(Role.fit, unused=Task.classification)
     head: HeadKind = role(Role.fit)
     l2_path: Any = role(Role.fit)
     mlp: MLP = role(Role.fit)
@@ -132,6 +133,9 @@ class Config:
             setattr(self, name, numbers(name, getattr(self, name), int, low, 2**31 - 1))
 
     def _check_head(self) -> None:
+        if self.task is Task.regression:
+            regression.check(self.head, self.trials, self.select)
+            self._refuse_methods("regression", "task=regression")
         if self.head is not HeadKind.ridge and self.l2_path:
             raise InputError(
                 f"l2_path={self.l2_path}: leave-one-out is in closed form for head=ridge only; "

@@ -7,6 +7,7 @@ from typing import Any
 
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import Role, role
+from w2s_groups.schema import regression
 from w2s_groups.schema.choices import HeadKind, ReadFrom
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import etas, numbers
@@ -33,6 +34,7 @@ class PredictConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        regression.refuse(self.task, "predict")
         self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         if self.keep is not None:
             shares = numbers("keep", self.keep, float, 1e-6, 1.0)
@@ -85,6 +87,7 @@ class PlanConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        regression.refuse(self.task, "plan")
         self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         _even("samples", self.samples)
         for name in ("n_l", "n_u", "eta_l", "eta_u", "teacher", "student"):

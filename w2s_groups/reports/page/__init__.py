@@ -29,7 +29,7 @@ def render(
         panels=[parts.of_panel(grid, content, f"p{k}") for k, (grid, content) in enumerate(panels)],
         samples=html.render("samples", sheet="") if noun == IMAGE else "",
         common=[parts.of_common(section, pictures or {}) for section in common],
-        terms=terms.glossary(noun),
+        terms=terms.glossary(noun, any(not grid.measure.is_share for grid, _ in panels)),
     )
     return f"{page}\n"
 

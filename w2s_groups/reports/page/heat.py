@@ -13,7 +13,7 @@ from w2s_groups.reports.page.html import render
 from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Interval, accuracy_interval
+from w2s_groups.results.stats import Interval
 
 STEPS = 5  # shades on each side of the middle one
 DENSE = 10  # columns above which cells are too small for a number
@@ -111,9 +111,9 @@ def _quantities(grid: Grid) -> list[tuple[Scale, dict[str, Interval]]]:
             quantities.append((_scale(f"gain, {SHOWN[metric]}", each, True), each))
     worst = grid.metric("worst_group")
     each = {
-        name: accuracy_interval(worst[:, m], grid.step()) for m, name in enumerate(grid.methods)
+        name: grid.measure.interval(worst[:, m], grid.step()) for m, name in enumerate(grid.methods)
     }
-    return [*quantities, (_scale("accuracy, worst group", each, False), each)]
+    return [*quantities, (_scale(f"{grid.measure.label}, worst group", each, False), each)]
 
 
 def _scale(title: str, each: dict[str, Interval], diverges: bool) -> Scale:

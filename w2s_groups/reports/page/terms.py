@@ -10,12 +10,16 @@ from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """A term of the report: its anchor, heading, pattern in text, and meaning."""
+    """A term of the report: its anchor, heading, pattern in text, and meaning.
+
+    of_risk: its meaning where risks are measured, if that is another.
+    """
 
     key: str
     name: str
     pattern: str
     meaning: str
+    of_risk: str = ""
 
 
 class Piece(NamedTuple):
@@ -66,6 +70,10 @@ def of_header(header: str) -> Term | None:
     return next((term for term in TERMS if re.search(rf"(?:{term.pattern})\b", header)), None)
 
 
-def glossary(noun: str) -> list[Term]:
-    """All terms. noun: what one sample is called."""
-    return [term._replace(meaning=term.meaning.replace("{noun}", noun)) for term in TERMS]
+def glossary(noun: str, risks: bool = False) -> list[Term]:
+    """All terms. noun: what one sample is called. risks: of a report on a numeric target."""
+    meant = [term.of_risk if risks and term.of_risk else term.meaning for term in TERMS]
+    return [
+        term._replace(meaning=meaning.replace("{noun}", noun))
+        for term, meaning in zip(TERMS, meant, strict=True)
+    ]
