@@ -48,11 +48,6 @@ def role(of: Role, default: Any = MISSING, **more: Any) -> Any:
     return field(default=default, metadata={"role": of, **more})
 
 
-def optional(unused: Any = None) -> Any:
-    """A dataclass field with the role of what holds it, which asks for nothing at `unused`."""
-    return field(default=MISSING, metadata={"unused": unused})
-
-
 def names(config: Any, *roles: Role) -> list[str]:
     """Fields of a configuration, or of its class, that have one of the roles, in order.
 

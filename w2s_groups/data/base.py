@@ -94,7 +94,8 @@ class Listed(Dataset):
         Whatever follows from the order of the rows (draws, folds, batches, keys) then follows from
         the data, and not from the lines of the table that lists them.
         """
-        labels = zip(self.y.tolist(), self.a.tolist(), self.split.tolist(), strict=True)
+        parts = [self.y, self.a, self.split, *([] if self.target is None else [self.target])]
+        labels = zip(*(part.tolist() for part in parts), strict=True)
         keys = list(zip(self.sort_keys, labels, strict=True))
         rows = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
         return replace(self.at(rows), listed=rows if self.listed is None else self.listed[rows])

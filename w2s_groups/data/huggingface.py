@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,18 +12,26 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import Listed
 from w2s_groups.data.files.cache import Progress, built, key
-from w2s_groups.data.files.hf_columns import check_files, check_holds_texts, image_kind, label_texts
+from w2s_groups.data.files.hf_columns import (
+    check_files,
+    check_holds_texts,
+    image_kind,
+    label_texts,
+    value_texts,
+)
 from w2s_groups.data.files.table import Table
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
+from w2s_groups.data.targets import BINS, binned, check_target
 
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
 _DATA = (".parquet", ".arrow", ".csv", ".json", ".jsonl")
 _BATCH = 256  # images in memory at a time
-_COLUMNS, _PAIR = ("file", "y", "a", "split"), ("text", "second")
+_PAIR, _TARGET = ("text", "second"), "target"
 
 
 @dataclass
@@ -35,19 +43,22 @@ class HuggingFace(OnDisk):
     that are paths below root. text_columns: a column of texts, or two of pairs, in place of it.
     splits: the set's split -> train, val, test or drop. class_names, attribute_names: null takes a
     ClassLabel's names, or the column's values; names of a ClassLabel in another order give codes
-    in that order, other names rename its codes. minority: (y, a) pairs; empty means a != y. Image
+    in that order, other names rename its codes. minority: (y, a) pairs; empty means a != y.
+    target_column, target_edges: as in metadata_csv. Image
     bytes are written once, as files below cache/images that are named by split and content.
     """
 
     hub: str | None = MISSING
     image_column: str = MISSING
     text_columns: list[str] = MISSING
-    y_column: str = MISSING
+    y_column: str | None = MISSING
     a_column: str = MISSING
     splits: dict[str, str] = MISSING
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
+    target_column: str | None = role(Role.features, None, unused=None)
+    target_edges: list[float] | None = role(Role.features, None, unused=None)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive", "hub")
 
@@ -57,6 +68,7 @@ class HuggingFace(OnDisk):
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         """All images or texts below `root` with their official split."""
         check_texts(self.text_columns)
+        check_target(self.target_column, self.target_edges, self.y_column)
         source = self._open(root, cache)
         owner = self.hub or str(root)
         targets = split_codes(self.splits, source, owner)
@@ -64,28 +76,47 @@ class HuggingFace(OnDisk):
         if not any(map(len, parts.values())):
             raise InputError(f"data: {owner} holds no row in a split that is kept; set data.splits")
         self._check_columns(parts, owner)
+        labels = [column for column in (self.y_column, self.a_column) if column is not None]
         if self.hub is None:
-            check_files(root, (self.y_column, self.a_column))
-        y, classes = label_texts(parts, self.y_column, self.class_names, "class_names")
+            check_files(root, labels)
+        columns, classes = self._classes(parts)
         a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
         folder, inputs = self._inputs(parts, root, cache, progress)
         splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
         table = Table(
             Path(owner),
             tuple(range(sum(map(len, parts.values())))),
-            {**inputs, "y": tuple(y), "a": tuple(a), "split": tuple(splits)},
+            {**inputs, **columns, "a": tuple(a), "split": tuple(splits)},
             unit="row",
         )
-        classes, table = named(table, "y", classes, "y")
+        target = self.target_column and _TARGET
+        classes, table = binned(table, target, self.target_edges, classes)
+        y = "y" if self.y_column else BINS
+        classes, table = named(table, y, classes, "y")
         attributes, table = named(table, "a", attributes, "a")
         groups = groups_of(classes, attributes, self.minority)
+        coded = (y, "a", "split")
         if self.text_columns:
-            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
-        return dataset_of(self.name, folder, table, _COLUMNS, groups)
+            return texts_of(self.name, table, tuple(inputs), coded, groups, target)
+        return dataset_of(self.name, folder, table, ("file", *coded), groups, target)
+
+    def _classes(
+        self, parts: Mapping[str, Any]
+    ) -> tuple[dict[str, tuple[str, ...]], Sequence[str] | None]:
+        """The columns of labels y and of the target, where they are asked for; names of classes."""
+        columns, names = {}, self.class_names
+        if self.target_column is not None:
+            columns[_TARGET] = tuple(value_texts(parts, self.target_column))
+        if self.y_column is not None:
+            y, names = label_texts(parts, self.y_column, self.class_names, "class_names")
+            columns["y"] = tuple(y)
+        return columns, names
 
     def _check_columns(self, parts: Mapping[str, Any], owner: str) -> None:
         """InputError unless each part has each column once, with images or texts."""
-        wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
+        inputs = self.text_columns or [self.image_column]
+        named_ones = (*inputs, self.y_column, self.a_column, self.target_column)
+        wanted = [column for column in named_ones if column is not None]
         for split, part in parts.items():
             for column in wanted:
                 if column not in part.column_names:

@@ -10,12 +10,14 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import Listed
 from w2s_groups.data.files.cache import Progress
 from w2s_groups.data.files.delimited import Dialect, read_delimited
 from w2s_groups.data.files.table import Table, is_missing
 from w2s_groups.data.ondisk import OnDisk, Pool
 from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
+from w2s_groups.data.targets import BINS, binned, check_target
 
 _MOST = 1000  # codes that a column of integers may stand for
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,8})")
@@ -32,7 +34,9 @@ class MetadataCsv(OnDisk):
     pool=all. text_columns: a column of texts, or two of pairs, in place of file_column. Labels are
     names or 0, 1, ...; splits 0, 1, 2 or train, val, test. class_names, attribute_names: in the
     order of the coding; null: the column's own values, sorted. minority: (y, a) pairs; empty means
-    a != y. The defaults read the tables id,filename,split,y,a of SubpopBench and BalancingGroups.
+    a != y. target_column: of numbers, which task=regression learns. target_edges: where that target
+    is cut into the classes y of data without classes (y_column null). The defaults read the tables
+    id,filename,split,y,a of SubpopBench and BalancingGroups.
     """
 
     table: str = MISSING
@@ -40,12 +44,14 @@ class MetadataCsv(OnDisk):
     quoting: bool | None = MISSING
     file_column: str = MISSING
     text_columns: list[str] = MISSING
-    y_column: str = MISSING
+    y_column: str | None = MISSING
     a_column: str = MISSING
     split_column: str | None = MISSING
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
+    target_column: str | None = role(Role.features, None, unused=None)
+    target_edges: list[float] | None = role(Role.features, None, unused=None)
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         """All images or texts below `root` with their official split."""
@@ -60,22 +66,27 @@ class MetadataCsv(OnDisk):
                 "data.split_column=null leaves no official split; set data.pool=all, or name the "
                 "column"
             )
-        labels = [self.y_column, self.a_column]
+        check_target(self.target_column, self.target_edges, self.y_column)
+        labels = [self.y_column or BINS, self.a_column]
         if self.split_column is not None:
             labels.append(self.split_column)
         columns = [*(self.text_columns or [self.file_column]), *labels]
-        if len(set(columns)) < len(columns):
+        needed = [column for column in (*columns, self.target_column) if column not in (None, BINS)]
+        if len(set(needed)) < len(needed):
             raise InputError(
                 f"data.{'text_columns' if self.text_columns else 'file_column'}, y_column, "
-                f"a_column and split_column are {', '.join(columns)}; name a column once"
+                f"a_column{', target_column' if self.target_column else ''} and split_column are "
+                f"{', '.join(needed)}; name a column once"
             )
-        table = read_delimited(path, columns, self.text_columns, self._dialect())
-        classes, table = named(table, self.y_column, self.class_names, "y")
+        table = read_delimited(path, needed, self.text_columns, self._dialect())
+        names, table = binned(table, self.target_column, self.target_edges, self.class_names)
+        classes, table = named(table, labels[0], names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)
         if self.text_columns:
-            return texts_of(self.name, table, self.text_columns, labels, groups)
-        return dataset_of(self.name, root, table, columns, groups)
+            columns = self.text_columns
+            return texts_of(self.name, table, columns, labels, groups, self.target_column)
+        return dataset_of(self.name, root, table, columns, groups, self.target_column)
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""

@@ -12,6 +12,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.files.table import Table, label_coding
+from w2s_groups.data.targets import target_of
 from w2s_groups.design.groups import Groups
 
 Codes = NDArray[np.int64]
@@ -23,26 +24,46 @@ SPLITS = {
 
 
 def dataset_of(
-    name: str, root: Path, table: Table, columns: Sequence[str], groups: Groups
+    name: str,
+    root: Path,
+    table: Table,
+    columns: Sequence[str],
+    groups: Groups,
+    target: str | None = None,
 ) -> ImageDataset:
-    """The images of a table in its order. columns: of the file, y, a, and the split if given."""
+    """The images of a table in its order. columns: of the file, y, a, and the split if given.
+
+    target: column of a numeric target.
+    """
     files = table.files(columns[0])
     labels, attributes, split = _codes(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
-    return ImageDataset(name, labels, attributes, split, groups, root=root, files=files)
+    numbers = target_of(table, target)
+    return ImageDataset(
+        name, labels, attributes, split, groups, root=root, files=files, target=numbers
+    )
 
 
 def texts_of(
-    name: str, table: Table, texts: Sequence[str], columns: Sequence[str], groups: Groups
+    name: str,
+    table: Table,
+    texts: Sequence[str],
+    columns: Sequence[str],
+    groups: Groups,
+    target: str | None = None,
 ) -> TextDataset:
     """The texts of a table in its order; each is named by its line or row.
 
-    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given.
+    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given. target:
+    column of a numeric target.
     """
     first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
     names = tuple(f"{table.unit} {line}" for line in table.lines)
     coded = _codes(table, columns, groups)
-    return TextDataset(name, *coded, groups, files=names, texts=first, second=second)
+    numbers = target_of(table, target)
+    return TextDataset(
+        name, *coded, groups, files=names, texts=first, second=second, target=numbers
+    )
 
 
 def check_texts(columns: Sequence[str]) -> None:

@@ -114,13 +114,13 @@ def reading_of_risks(noun: str) -> Section:
         "risks of the groups. Worst group is the highest group risk of each run, averaged over "
         "seeds. In small groups it is biased high.",
         "Every difference is a gain: teacher − method in the same cell, so that positive is "
-        "better; over W2S is W2S − method. PGR is (teacher − method) / (teacher − ceiling) of the mean risks with "
-        "Fieller's interval. It is blank unless teacher − ceiling is significantly positive: its "
-        f"interval lies above 0, with {FEWEST} seeds or more.",
+        "better; over W2S is W2S − method. PGR is (teacher − method) / (teacher − ceiling) of the "
+        "mean risks with Fieller's interval. It is blank unless teacher − ceiling is significantly "
+        f"positive: its interval lies above 0, with {FEWEST} seeds or more.",
         "Intervals are 95 % Student t intervals over seeds; those of risks end at 0. A seed "
-        f"redraws the labelled and the unlabelled set from one fixed pool; the test {noun}s stay. So "
-        f"intervals cover the draws, not the choice of test {noun}s. Intervals per point are not "
-        "corrected for their number.",
+        "redraws the labelled and the unlabelled set from one fixed pool; the test "
+        f"{noun}s stay. So intervals cover the draws, not the choice of test {noun}s. Intervals "
+        "per point are not corrected for their number.",
         "Words such as beats, rises or falls short are used where a paired t test over seeds is "
         f"significant at 5 %, with {FEWEST} seeds or more; is the best where no other rank remains "
         "open. Ranks are by the lower risk.",

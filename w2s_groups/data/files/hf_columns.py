@@ -82,7 +82,7 @@ def label_texts(
             f"({shown_kinds}), so that numbers cannot be matched to names; write them in one way"
         )
     if "class labels" not in families:
-        return [_text(value) for part in parts.values() for value in part[column]], given
+        return value_texts(parts, column), given
     codings = [part.features[column].names for part in parts.values() if _named(part, column)]
     known = list(dict.fromkeys(name for names in codings for name in names))
     alike = all(names == codings[0] for names in codings) and len(families) == 1
@@ -98,6 +98,11 @@ def label_texts(
             )
     code = {name: str(names.index(renamed[name])) for name in known}
     return list(_coded(parts, column, code)), names
+
+
+def value_texts(parts: Mapping[str, Any], column: str) -> list[str]:
+    """Values of all rows as texts; a missing one is empty."""
+    return [_text(value) for part in parts.values() for value in part[column]]
 
 
 def _family(held: str) -> str:

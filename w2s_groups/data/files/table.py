@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ class Table:
                 "correct it or take the row out"
             ) from None
 
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """(N,) finite numbers of a column's texts; InputError with the line of another one."""
+        texts = self.columns[column]
+        values = np.fromiter(map(_number, texts), dtype=np.float64, count=len(texts))
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if wrong.size:
+            row, more = int(wrong[0]), wrong.size - 1
+            raise InputError(
+                f"{self.where(row)}{f' and {more} more' if more else ''}: {column}={texts[row]!r} "
+                "is not a finite number, with a point before its decimals; correct it or take the "
+                f"row{'s' if more else ''} out"
+            )
+        return values
+
     def unique(self, column: str) -> tuple[str, ...]:
         """A column of keys; InputError with both lines where one comes twice."""
         texts = self.columns[column]
@@ -104,6 +119,14 @@ class Table:
                 "forward slashes and without '..'; correct it"
             )
         return "/".join(parts)
+
+
+def _number(text: str) -> float:
+    """The number that a text writes; NaN for any other text."""
+    try:
+        return math.nan if "_" in text else float(text)
+    except ValueError:
+        return math.nan
 
 
 class Unsure(InputError):
