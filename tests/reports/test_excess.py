@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from tables import grid_table
 
 from w2s_groups.reports import leaderboard
 from w2s_groups.reports.excess import above_reference, excess
+from w2s_groups.reports.page.tables import view
+from w2s_groups.reports.sections import of_setup
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.pivot import grids
 
@@ -95,6 +98,17 @@ def test_a_report_of_risks_speaks_of_risks() -> None:
         assert "units of 100" in " ".join(text.split()), name
     assert "W2S beats its teacher on average risk, +" in texts["page"]
     assert "Risk by group" in texts["page"]
+
+
+@pytest.mark.parametrize("table", [risk_table(), grid_table()], ids=["risks", "accuracies"])
+def test_the_page_sorts_the_best_level_and_the_largest_gain_first(table: pd.DataFrame) -> None:
+    (grid,) = grids(table)
+    [section] = [one for one in of_setup(grid, "", SETTINGS) if one.title == "Leaderboard"]
+    flat = replace(section, keys=0)  # as the page shows it
+    first = {column.name: column.first for column in view(flat, "main").columns}
+    best = "descending" if grid.measure.is_share else "ascending"
+    assert {first[name] for name in ("average", "worst group", "minority", "majority")} == {best}
+    assert first["gain, worst group"] == "descending"
 
 
 def test_leaderboard_csv_names_the_unit_of_risks() -> None:

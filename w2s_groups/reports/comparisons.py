@@ -26,6 +26,11 @@ SHOWN = {
 }
 
 
+def rising(grid: Grid) -> tuple[str, ...]:
+    """Columns of SHOWN of which the lowest number is the best."""
+    return () if grid.measure.is_share else tuple(SHOWN.values())
+
+
 def group_labels_used(method: str, grid: Grid) -> str:
     """Group labels that a method uses, itself or through the rule that chose its settings.
 

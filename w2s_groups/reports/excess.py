@@ -41,7 +41,9 @@ def excess(grid: Grid, settings: Mapping[str, Any]) -> list[Section]:
     of_excess = [] if above is None else [f"excess, {n}" for n in (*_OVER, *grid.groups)]
     header = ("method", *(f"risk, {name}" for name in _OVER), "average / variance", *of_excess)
     text = (_units(grid, variance), _reference(grid, target.get("noise")))
-    return [Section("Risk and excess risk", text, header=header, rows=tuple(rows))]
+    return [
+        Section("Risk and excess risk", text, header=header, rows=tuple(rows), rising=header[1:])
+    ]
 
 
 def above_reference(grid: Grid, noise: float | None) -> Floats | None:

@@ -12,6 +12,7 @@ class Section:
     keys: leading columns whose values group the rows. labels: leading columns that name a row: the
     page sorts them upwards first, and filters the main table by them. kind: how the page shows the
     section: "main" (its table is searched), "gain" and "kept" (with a drawing), "" otherwise.
+    rising: columns of which the lowest number is the best, so that the page sorts them upwards.
     """
 
     title: str
@@ -23,3 +24,4 @@ class Section:
     keys: int = 0
     kind: str = ""
     labels: int = 0
+    rising: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import numpy as np
 
 from w2s_groups.reports.against import against
 from w2s_groups.reports.by_group import by_group
-from w2s_groups.reports.comparisons import SHOWN, group_labels_used
+from w2s_groups.reports.comparisons import SHOWN, group_labels_used, rising
 from w2s_groups.reports.excess import excess
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.selection import draws, kept_labels, kept_mix
@@ -73,6 +73,7 @@ def _leaderboard(grid: Grid) -> Section:
         keys=2,
         kind="main",
         labels=len(labels),
+        rising=rising(grid),
     )
 
 

@@ -11,6 +11,7 @@ from w2s_groups.reports.comparisons import (
     group_labels_used,
     over_grid,
     ranks,
+    rising,
     students,
     survives,
 )
@@ -66,7 +67,8 @@ def summary(grid: Grid) -> Section:
         *("minority", "majority"),
         *difference_names(grid),
     )
-    return Section("Summary", _explanation(grid), header=header, rows=tuple(rows))
+    text, up = _explanation(grid), rising(grid)
+    return Section("Summary", text, header=header, rows=tuple(rows), rising=up)
 
 
 def _explanation(grid: Grid) -> tuple[str, ...]:

@@ -96,10 +96,11 @@ def view(section: Section, kind: str = "", heading: int = 0) -> View:
     sortable = keys == 0 and len(rows) > 1
     columns = [
         # The best number first; names and settings in their own order.
-        Column(
-            name, word, "ascending" if word or k < section.labels else "descending", of_header(name)
+        Column(name, word, "ascending" if up else "descending", of_header(name))
+        for name, word, up in (
+            (name, word, bool(word) or k < section.labels or name in section.rising)
+            for k, (name, word) in enumerate(zip(section.header[keys:], kinds, strict=True))
         )
-        for k, (name, word) in enumerate(zip(section.header[keys:], kinds, strict=True))
     ]
     blocks: dict[tuple[str, ...], Block] = {}
     for row in rows:
