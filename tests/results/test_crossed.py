@@ -177,7 +177,8 @@ def test_equal_methods_have_no_difference_and_seeds_do_not_add_identities() -> N
     twice = replace(c, right=np.concatenate([c.right, c.right], axis=1), audits={})
     contrast = crossed.method_contrasts(twice, np.full(4, 0.25))
     none = crossed.interval(twice, contrast[0] - contrast[2])
-    assert (none.mean, none.low, none.high) == (0.0, 0.0, 0.0)
+    assert none.mean == 0.0
+    assert -0.02 < none.low < 0.0 < none.high < 0.02  # by less than one of its 60 samples
     assert crossed.p_value(twice, contrast[0] - contrast[2]) == 1.0
     again = replace(c, right=3 * c.right, n=3 * c.n)
     np.testing.assert_allclose(of_one(again, WEIGHTS), of_one(c, WEIGHTS), rtol=1e-12)

@@ -146,13 +146,14 @@ class _Table(NamedTuple):
     """What all contrasts share.
 
     scores: (P, M, Q), each pair's part of the error of its group's accuracy, 0 in a gap. blocks:
-    (P, M, G, I J) accuracies, 0 in a gap. gap: (P, M, G). identities, places: (G, n) whether each
-    is tested in each group.
+    (P, M, G, I J) accuracies, 0 in a gap. gap: (P, M, G). half: (P, G) share of half a sample in a
+    group. identities, places: (G, n) whether each is tested in each group.
     """
 
     scores: Floats
     blocks: Floats
     gap: NDArray[np.bool_]
+    half: Floats
     identities: NDArray[np.bool_]
     places: NDArray[np.bool_]
 
@@ -165,14 +166,14 @@ class _Table(NamedTuple):
         n = _sums(crossed.n, group * n_blocks + block, n_groups * n_blocks)[:, None]
         blocks = np.divide(right, n, out=np.full(right.shape, np.nan), where=n > 0)
         blocks = blocks.reshape(*right.shape[:2], n_groups, n_blocks)
-        seen = [_seen(crossed, codes) for codes in (crossed.identity, crossed.place)]
+        seen = [_by(crossed.n, crossed, *side).sum(axis=0).T > 0 for side in _sides(crossed)]
         few = np.minimum(*(each.sum(axis=1) for each in seen)) < 2
         gap = np.isnan(blocks).any(axis=-1) | few | (min(i, j) < 2)
-        size = np.maximum(_sums(crossed.n, group, n_groups), 1)[:, None, group]
+        size = np.maximum(_sums(crossed.n, group, n_groups), 1)
         accuracy = group_accuracy(crossed)[:, :, group]
-        scores = (crossed.right - crossed.n[:, None] * accuracy) / size
+        scores = (crossed.right - crossed.n[:, None] * accuracy) / size[:, None, group]
         scores = np.where(gap[:, :, group], 0.0, scores)
-        return cls(scores, np.nan_to_num(blocks), gap, seen[0], seen[1])
+        return cls(scores, np.nan_to_num(blocks), gap, 0.5 / size, *seen)
 
 
 def _variance(crossed: Crossed, table: _Table, weight: Floats) -> Parts:
@@ -184,17 +185,17 @@ def _variance(crossed: Crossed, table: _Table, weight: Floats) -> Parts:
         d[:, here] = np.tensordot(weight[..., g], table.scores[..., here], 2)
     # Deviations from estimated means are too small by these factors, exactly so in a full table.
     of_identities, of_places = (_factor(t.sum(axis=1)) for t in (table.identities, table.places))
-    identities, of_i = _clusters(
-        _by(d, crossed.identity, crossed), table.identities, crossed.class_of, used, of_places
-    )
-    places, of_p = _clusters(
-        _by(d, crossed.place, crossed), table.places, crossed.attribute_of, used, of_identities
-    )
+    i, j = (_by(d, crossed, *side) for side in _sides(crossed))
+    identities, of_i = _clusters(i, table.identities, crossed.class_of, used, of_places)
+    places, of_p = _clusters(j, table.places, crossed.attribute_of, used, of_identities)
     cells = d**2 @ (of_identities * of_places)[crossed.group]
     draws, of_d = _draws(crossed, table, weight)
     pool, of_pool = _pool(crossed, weight)
     tests = np.maximum(identities + places - cells, np.maximum(identities, places))
     total = tests + draws + (pool if crossed.audits else 0.0)
+    # Half a sample: a group with every sample right does not show that all others would be.
+    least = ((weight * table.half[:, None]).sum(axis=1) ** 2).sum(axis=(1, 2))
+    total = np.maximum(total, least)
     uncertain = of_i + of_p + of_d + of_pool
     df = np.divide(total**2, uncertain, out=np.full(total.shape, np.inf), where=uncertain > 0)
     broken = ((weight != 0.0) & table.gap).any(axis=(1, 2, 3)) | np.isnan(total)
@@ -257,19 +258,16 @@ def _factor(number: ArrayLike) -> Floats:
     return np.where(k < 2, 1.0, k / np.maximum(k - 1, 1))
 
 
-def _seen(crossed: Crossed, codes: Ints) -> NDArray[np.bool_]:
-    """(G, n) whether an identity or place is tested in a group."""
-    seen = np.zeros((crossed.n_groups, int(codes.max()) + 1), dtype=bool)
-    tested = crossed.n.sum(axis=0) > 0
-    seen[crossed.group[tested], codes[tested]] = True
-    return seen
+def _sides(crossed: Crossed) -> tuple[tuple[Ints, int], tuple[Ints, int]]:
+    """Codes and number of the identities, and of the places."""
+    identities, places = crossed.class_of.size, crossed.attribute_of.size
+    return (crossed.identity, identities), (crossed.place, places)
 
 
-def _by(d: Floats, codes: Ints, crossed: Crossed) -> Floats:
-    """(K, Q) -> sums (K, n, G) by cluster and group."""
-    n = int(codes.max()) + 1
-    sums = _sums(d, codes * crossed.n_groups + crossed.group, n * crossed.n_groups)
-    return sums.reshape(len(d), n, crossed.n_groups)
+def _by(values: ArrayLike, crossed: Crossed, codes: Ints, n: int) -> Floats:
+    """(K, Q) -> sums (K, n, G) by identity or place, and group."""
+    sums = _sums(values, codes * crossed.n_groups + crossed.group, n * crossed.n_groups)
+    return sums.reshape(-1, n, crossed.n_groups)
 
 
 def _sums(values: ArrayLike, codes: Ints, n: int) -> Floats:

@@ -79,7 +79,7 @@ def _point(crossed: Crossed) -> Interval:
     # Half a sample keeps the logit finite where all are right, or all are wrong.
     half = 0.5 / np.maximum(size, 1)
     p = np.clip(accuracy, half, 1 - half)
-    error = np.sqrt(np.maximum(total, half**2)) / (p * (1 - p))
+    error = np.sqrt(total) / (p * (1 - p))
     low = expit(logit(p) - scipy_stats.t.ppf(LOWER, df) * error)
     high = expit(logit(p) + scipy_stats.t.ppf(UPPER, df) * error)
     low, high = np.where(accuracy == 0.0, 0.0, low), np.where(accuracy == 1.0, 1.0, high)
