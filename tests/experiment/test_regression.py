@@ -63,13 +63,14 @@ def pool(target: Floats) -> Pool:
     }
     return Pool(
         features, y, GROUPS.codes(y, a), drawable, np.arange(600, 900), GROUPS, np.full(2, 0.5),
-        Target.of(target, drawable),
+        target=Target.of(target, drawable),
     )  # fmt: skip
 
 
 def records(pool: Pool, **more: Any) -> list[dict[str, Any]]:
-    [of_cell] = run_block([CELL], pool, METHODS_HERE, _tight, Squared(), **more)
-    return of_cell
+    [ran] = run_block([CELL], pool, METHODS_HERE, _tight, Squared(), **more)
+    assert ran.tested is None
+    return ran.records
 
 
 def _tight(features: Any, problems: Any) -> Any:
@@ -140,8 +141,9 @@ def test_least_squares_on_the_teachers_own_features_gains_nothing(pool: Pool) ->
     """Their correlation dimension is the teacher's: the student gives every prediction back."""
     same = replace(pool, features=dict.fromkeys(pool.features, pool.features["teacher"]))
     methods = {name: METHODS[name](l2=1e-12) for name in ("teacher", "w2s")}
-    [of_cell] = run_block([CELL], same, methods, _tight, Squared())
-    np.testing.assert_allclose(risks(of_cell)["w2s"], risks(of_cell)["teacher"], rtol=1e-8)
+    [ran] = run_block([CELL], same, methods, _tight, Squared())
+    own = risks(ran.records)
+    np.testing.assert_allclose(own["w2s"], own["teacher"], rtol=1e-8)
 
 
 def test_nothing_is_learnt_from_the_targets_of_other_rows(pool: Pool, target: Floats) -> None:
@@ -210,9 +212,8 @@ def measured() -> dict[tuple[float, float], dict[str, Floats]]:
         drawn = z @ model().beta_star(SIZES["d_z"]) - data.target[pool.test]
         assert abs(np.square(drawn).mean() / data.noise - 1) < 4 * np.sqrt(2 / len(drawn))
         least = risk_by_group(drawn, pool.codes[pool.test], 4)[0]
-        for point, of_cell in zip(
-            POINTS, run_block(cells, pool, methods, solve, Squared()), strict=True
-        ):
+        ran = run_block(cells, pool, methods, solve, Squared())
+        for point, (of_cell, _) in zip(POINTS, ran, strict=True):
             for name, by_group in risks(of_cell).items():
                 # Groups are classes times attributes: the same risk in both classes.
                 excess = (by_group - least).reshape(2, 2).mean(axis=0)

@@ -29,6 +29,7 @@ def test_heads_of_squared_loss_and_methods_that_need_no_classes_are_accepted(loa
         (("methods=[teacher,w2s,selective]",), r"methods=selective .* leave out: methods=\[teach"),
         (("methods=[teacher,w2s,group_dro]",), "group_dro is defined for cross-entropy"),
         (("methods=[teacher,w2s]", "select=labelled"), "choose by accuracy, .* set trials=none"),
+        (("methods=[teacher,w2s]", "splits=crossed", "n_seeds=9"), "set splits=given or splits=r"),
         (("methods=[teacher,w2s]", "trials=twelve", "select=labelled"), "list candidates in l2_p"),
     ],
 )  # fmt: skip

@@ -42,7 +42,7 @@ def check(
     if cfg.head is HeadKind.mlp or not cells:
         return
     numeric = cfg.task is Task.regression
-    pool = make_pool(dataset, {}, usable, cfg.class_balance.value, numeric)
+    pool = make_pool(dataset, {}, usable, cfg.class_balance.value, numeric=numeric)
     blocks = [[cell] for cell in {(c.request.n_l, c.request.n_u): c for c in cells}.values()]
     wide = [{"teacher": WIDE, "student": WIDE}]
     if cfg.ridge is None:

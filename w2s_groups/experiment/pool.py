@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
+from w2s_groups.design.splits import Origin
 from w2s_groups.heads.problem import one_hot
 from w2s_groups.results import store
 
@@ -50,7 +51,8 @@ class Pool:
     """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
 
     drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
-    target: what heads learn in place of y; None for classes.
+    origin: what the images show, where that is known. target: what heads learn in place of y; None
+    where they learn classes.
     """
 
     features: Mapping[str, NDArray[np.float32]]
@@ -60,6 +62,7 @@ class Pool:
     test: NDArray[np.int64]
     groups: Groups
     priors: NDArray[np.float64]
+    origin: Origin | None = None
     target: Target | None = None
 
     @property
@@ -77,10 +80,6 @@ class Pool:
             return self.target.values[shown, None]
         return one_hot(self.y[shown], self.n_classes)
 
-    def width(self, side: str) -> int:
-        """Features of a side that vary over the drawable rows; constant ones are 0."""
-        return int(self.features[side][self.drawable].any(axis=0).sum())
-
     def digest(self) -> str:
         """Stands for the group of each sample, for which of them may be drawn, and for a target."""
         rows = [self.codes.tolist(), self.drawable.tolist(), self.test.tolist()]
@@ -91,21 +90,25 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A teacher and a student. networks: side -> name; features: -> (N, d); content: -> its key.
+    """A teacher and a student on the rows of a part of the data.
 
-    pool: the usable rows, from which cells are drawn. rows: the pool's digest.
+    networks: side -> name; features: -> (N, d); content: -> its key; widths: -> features that vary
+    over the rows that are drawn. usable: (N,) rows of the part that can be read. rows: the pool's
+    digest. make: gives the pool, from which cells are drawn, and remembers it for a while.
     """
 
     networks: Mapping[str, str]
     features: Mapping[str, NDArray[np.float32]]
     content: Mapping[str, str]
-    pool: Pool
+    widths: Mapping[str, int]
     rows: str
+    usable: NDArray[np.bool_]
+    make: Callable[[], Pool]
 
     @property
-    def widths(self) -> dict[str, int]:
-        """Side -> features that vary."""
-        return {side: self.pool.width(side) for side in self.networks}
+    def pool(self) -> Pool:
+        """The rows as arrays."""
+        return self.make()
 
 
 def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -115,6 +118,11 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
     """
     mean, scale = affine(matrix, drawable)
     return np.asarray((matrix - mean) * scale, dtype=np.float32)
+
+
+def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
+    """Features of (N, d) that vary over the drawable rows; `standardise` makes the others 0."""
+    return int(np.count_nonzero(affine(matrix, drawable)[1]))
 
 
 def affine(
@@ -133,9 +141,13 @@ def make_pool(
     features: Mapping[str, NDArray[np.float32]],
     usable: NDArray[np.bool_],
     class_balance: str,
+    origin: Origin | None = None,
     numeric: bool = False,
 ) -> Pool:
-    """The usable rows, features (N, d) per side standardised. numeric: heads learn the target."""
+    """The usable rows, features (N, d) per side standardised. origin: of all N samples.
+
+    numeric: heads learn the target.
+    """
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
     return Pool(
@@ -146,6 +158,7 @@ def make_pool(
         test=np.flatnonzero(split == TEST),
         groups=dataset.groups,
         priors=sampling.class_priors(dataset.groups, codes[drawable], class_balance),
+        origin=origin and origin.at(usable),
         target=Target.of(dataset.target[usable], drawable)
         if numeric and dataset.target is not None
         else None,

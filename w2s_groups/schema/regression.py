@@ -8,12 +8,13 @@ from typing import Any
 from w2s_groups.core.errors import InputError
 from w2s_groups.results.select import Rule
 from w2s_groups.schema.choices import HeadKind, Task
+from w2s_groups.schema.splits import Crossed
 
 SET = f"task={Task.regression.value}"
 
 
-def check(head: HeadKind, trials: Mapping[str, Any], select: Rule) -> None:
-    """InputError for heads of class probabilities, and for what chooses by accuracy."""
+def check(head: HeadKind, trials: Mapping[str, Any], select: Rule, splits: Any) -> None:
+    """InputError for heads of class probabilities, and for what reads decisions of them."""
     if head is not HeadKind.ridge:
         raise InputError(
             f"{SET} needs heads of squared loss, and those of head={head.value} have a loss of "
@@ -24,6 +25,11 @@ def check(head: HeadKind, trials: Mapping[str, Any], select: Rule) -> None:
             f"{SET}: trials and select={select.value} choose by accuracy, which a numeric target "
             "has not; set trials=none and select=fixed, and list candidates in l2_path, from "
             "which leave-one-out picks each head's l2"
+        )
+    if isinstance(splits, Crossed):
+        raise InputError(
+            f"{SET}: splits=crossed counts the rows of each identity that are right, which numbers "
+            "are not; set splits=given or splits=random"
         )
 
 
