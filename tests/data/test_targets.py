@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import HIDDEN, plain
-from w2s_groups.data.base import TextDataset
+from w2s_groups.data.base import TableDataset, TextDataset
 
 HEADER = ("note", "price", "kind", "site")
 ROWS = (
@@ -132,3 +132,37 @@ def test_columns_of_a_hugging_face_set(tmp_path: Path) -> None:
     datasets.Dataset.from_dict(lacking).save_to_disk(str(tmp_path / "holes"))
     with pytest.raises(InputError, match=r"row 1: target='' is not a finite number"):
         config("huggingface", root=str(tmp_path / "holes"), **own).load(tmp_path)
+
+
+TABLE: dict[str, Any] = {
+    "table": "rows.csv", "y_column": "kind", "a_column": "site", "split_column": None,
+    "pool": "all", "minority": [[0, 1], [1, 1]], "target_column": "price",
+}  # fmt: skip
+
+
+def table_of(root: Path, **settings: Any) -> TableDataset:
+    """The same prices as a table of rows with one more column of numbers."""
+    size = (("size",), *((str(k),) for k in range(len(ROWS))))
+    rows = [(*a, *b) for a, b in zip((HEADER, *ROWS), size, strict=True)]
+    write_rows(root / "rows.csv", rows)
+    dataset = config("table", root=str(root), **settings).read(root, root, lambda *_: None)
+    assert isinstance(dataset, TableDataset)
+    return dataset
+
+
+def test_the_target_of_a_table_is_no_input(tmp_path: Path) -> None:
+    dataset = table_of(tmp_path, **TABLE)
+    assert dataset.target is not None
+    assert dataset.target.tolist() == PRICES
+    assert dataset.columns.numeric == ("size",)
+    assert "price" in table_of(tmp_path, **{**TABLE, "target_column": None}).columns.numeric
+
+
+def test_classes_of_a_table_are_bins_of_its_target(tmp_path: Path) -> None:
+    edges = {"y_column": None, "target_edges": [0.0, 140.0], "minority": [[0, 1]]}
+    dataset = table_of(tmp_path, **{**TABLE, **edges})
+    assert_array_equal(dataset.y, [1, 0, 2, 1, 1])
+    assert dataset.groups.class_names == ("below 0", "0 to 140", "140 or more")
+    assert "kind" in dataset.columns.vocabulary
+    with pytest.raises(InputError, match="target_column is site; name a column once"):
+        table_of(tmp_path, **{**TABLE, "target_column": "site"})

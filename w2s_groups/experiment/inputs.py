@@ -21,10 +21,17 @@ from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
-from w2s_groups.data.base import Dataset, FeatureDataset, ImageDataset, Listed, TextDataset
+from w2s_groups.data.base import (
+    Dataset,
+    FeatureDataset,
+    ImageDataset,
+    Listed,
+    TableDataset,
+    TextDataset,
+)
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
-from w2s_groups.features import extraction, precomputed, texts
+from w2s_groups.features import extraction, precomputed, rows, texts
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
@@ -32,7 +39,8 @@ Network = tuple[str, str]  # "teacher" or "student", and the network's name
 Extract = Callable[[], extraction.Features]
 Check = Callable[[Callable[[str, str], int]], None]  # of what gives the width by side and name
 
-_FILE = "the features of"  # in the sentence on shared samples, where those of a file are compared
+# In the sentence on shared samples: what is compared where it is not the samples' own bytes.
+_FILE, _ROW = "the features of", "the values of"
 
 log = logging.getLogger("w2s_groups")
 
@@ -153,7 +161,7 @@ def _own_features(dataset: FeatureDataset, cfg: Config, check: Check) -> Loaded:
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """Where the features of each network come from. ready: read from a file of features.
+    """Where the features of each network come from. ready: read from a file, or of a table.
 
     networks: those that compute them, by `extract`. hashes: of the samples, None of one that
     cannot be read; of: which those are, in the sentence on shared samples.
@@ -181,6 +189,10 @@ def _sources(dataset: Listed, cfg: Config) -> _Sources:
         if precomputed.is_features(name)
     }
     wanted = [name for name in _names(cfg) if name not in ready]
+    if isinstance(dataset, TableDataset):
+        encoders = {name: backbones.get_table_encoder(name) for name in wanted}
+        encoded = {name: rows.extract_rows(dataset, encoder) for name, encoder in encoders.items()}
+        return _Sources({**ready, **encoded}, {}, {}, list(dataset.sort_keys), _ROW)
     networks: dict[str, backbones.Backbone | backbones.TextEncoder] = {
         name: backbones.get_encoder(name)
         if isinstance(dataset, TextDataset)
