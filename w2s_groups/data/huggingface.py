@@ -79,7 +79,7 @@ class HuggingFace(OnDisk):
         labels = [column for column in (self.y_column, self.a_column) if column is not None]
         if self.hub is None:
             check_files(root, labels)
-        columns, classes = self._classes(parts)
+        columns, names = self._classes(parts)
         a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
         folder, inputs = self._inputs(parts, root, cache, progress)
         splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
@@ -90,9 +90,9 @@ class HuggingFace(OnDisk):
             unit="row",
         )
         target = self.target_column and _TARGET
-        classes, table = binned(table, target, self.target_edges, classes)
+        names, table = binned(table, target, self.target_edges, names)
         y = "y" if self.y_column else BINS
-        classes, table = named(table, y, classes, "y")
+        classes, table = named(table, y, names, "y")
         attributes, table = named(table, "a", attributes, "a")
         groups = groups_of(classes, attributes, self.minority)
         coded = (y, "a", "split")
@@ -104,7 +104,8 @@ class HuggingFace(OnDisk):
         self, parts: Mapping[str, Any]
     ) -> tuple[dict[str, tuple[str, ...]], Sequence[str] | None]:
         """The columns of labels y and of the target, where they are asked for; names of classes."""
-        columns, names = {}, self.class_names
+        columns: dict[str, tuple[str, ...]] = {}
+        names: Sequence[str] | None = self.class_names
         if self.target_column is not None:
             columns[_TARGET] = tuple(value_texts(parts, self.target_column))
         if self.y_column is not None:
