@@ -131,9 +131,20 @@ def test_a_shifted_and_scaled_target_scales_the_risks_by_the_square(
         np.testing.assert_allclose(risks(records(other))[name], 1e-12 * own, rtol=1e-6)
 
 
+def test_the_error_of_a_risk_over_test_rows_by_hand(pool: Pool, target: Floats) -> None:
+    draw, _ = draw_of(CELL, pool, False)
+    weak = pool.features["teacher"].astype(np.float64)
+    teacher = by_hand(weak[draw.labelled], target[draw.labelled], 1e-2)
+    square = np.square(teacher(weak) - target)[pool.test]
+    expected = [stats.sem(square[pool.codes[pool.test] == g]) for g in range(4)]
+    rows = [row for row in records(pool) if row["metric"] == "risk_error"]
+    found = [row["value"] for row in rows if row["method"] == "teacher"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_nothing_is_recorded_of_classes(pool: Pool) -> None:
     of_cell = records(pool, variants={"w2s[l2=0.1]": {}})
-    assert {row["metric"] for row in of_cell} == {"risk", "count"}
+    assert {row["metric"] for row in of_cell} == {"risk", "risk_error", "count"}
     assert {row["split"] for row in of_cell} == {"test", "validation", "labelled", "unlabelled"}
 
 

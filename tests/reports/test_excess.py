@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from tables import grid_table
 
 from w2s_groups.reports import leaderboard
+from w2s_groups.reports.by_group import by_group
 from w2s_groups.reports.excess import above_reference, excess
 from w2s_groups.reports.page.tables import view
 from w2s_groups.reports.sections import of_setup
@@ -109,6 +111,19 @@ def test_the_page_sorts_the_best_level_and_the_largest_gain_first(table: pd.Data
     best = "descending" if grid.measure.is_share else "ascending"
     assert {first[name] for name in ("average", "worst group", "minority", "majority")} == {best}
     assert first["gain, worst group"] == "descending"
+
+
+def test_risks_by_group_have_both_sources_of_uncertainty() -> None:
+    table = risk_table()
+    errors = table[(table["split"] == "test") & (table["metric"] == "risk")]
+    errors = errors.assign(metric="risk_error", value=0.01)
+    (grid,) = grids(pd.concat([table, errors]))
+    section = by_group(grid)
+    of = {(row[0], row[1]): row[2:] for row in section.rows}
+    for cell in of["test images (Student t on n)", "teacher"]:
+        mean, low, high = map(float, re.findall(r"[\d.]+", cell))
+        assert high - mean == pytest.approx(stats.t.ppf(0.975, 59) * 0.01, abs=1.1e-3)
+        assert mean - low == pytest.approx(high - mean, abs=1.1e-3)
 
 
 def test_leaderboard_csv_names_the_unit_of_risks() -> None:

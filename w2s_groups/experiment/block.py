@@ -27,7 +27,7 @@ from w2s_groups.heads.problem import (
     identity,
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
-from w2s_groups.results.risks import accuracy_by_group, risk_by_group
+from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
 from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
 
@@ -258,7 +258,8 @@ def _on_test(pool: Pool, head: Predictor, logits: NDArray[np.float64]) -> Tested
     codes, n_groups = pool.codes[pool.test], pool.groups.n_groups
     if pool.target is not None:
         errors = logits[:, 0] - pool.target.values[pool.test]
-        return Tested(None, *risk_by_group(errors, codes, n_groups, pool.target.variance))
+        of = (errors, codes, n_groups, pool.target.variance)
+        return Tested(None, *risk_by_group(*of), risk_errors(*of))
     predicted = decisions(head, logits)
     right = accuracy_by_group(predicted, pool.y[pool.test], codes, n_groups)
     return Tested(predicted.astype(np.int16), *right)

@@ -16,7 +16,7 @@ from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.problem import Head, Problem, Squared, choose
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Fitted
-from w2s_groups.results.columns import ACCURACY, RISK
+from w2s_groups.results.columns import ACCURACY, RISK, RISK_ERROR
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group
 from w2s_groups.results.tested import Counts
 
@@ -26,12 +26,13 @@ Record = dict[str, Any]
 class Tested(NamedTuple):
     """A head on the test rows: (T,) its class of each, (G,) accuracy and n by group.
 
-    Of a numeric target: None, (G,) risk and n by group.
+    Of a numeric target: None, (G,) risk and n by group, and the risk's standard error.
     """
 
     decided: NDArray[np.int16] | None
     value: NDArray[np.float64]
     n: NDArray[np.int64]
+    error: NDArray[np.float64] | None = None
 
 
 def of_cell(
@@ -49,6 +50,8 @@ def of_cell(
     for name, (problem, fitted) in solved.items():
         on_test = tested[id(fitted.head)]
         records += by_group(pool.groups, name, "test", metric, on_test.value, on_test.n)
+        if on_test.error is not None:
+            records += by_group(pool.groups, name, "test", RISK_ERROR, on_test.error, on_test.n)
         if len(draw.validation):
             right = _quality(pool, draw.validation, fitted.proba(draw.validation))
             records += by_group(pool.groups, name, "validation", metric, *right)

@@ -42,13 +42,15 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "minority": ("bool", "whether the group is against the correlation"),
     "metric": (
         "str",
-        "accuracy; risk: mean squared error of a numeric target, in its unit squared; fraction: "
+        "accuracy; risk: mean squared error of a numeric target, in its unit squared; risk_error: "
+        "standard error of that mean over the rows; fraction: "
         "share of the kept set, or of test rows decided alike; count: images; l2: as chosen",
     ),
     "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
     "n": ("int64", "images of the group"),
 }
 ACCURACY, RISK = "accuracy", "risk"  # of a class, of a numeric target: a run has one of the two
+RISK_ERROR = "risk_error"
 SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]

@@ -37,7 +37,8 @@ class Grid:
     """Results of one setup. accuracy: (P, M, S, G) test accuracy; n: (P, M, S, G) test images.
 
     measure: what `accuracy`, `pseudo` and the metrics are scores of. Under a numeric target these
-    are minus the risks, in its unit, so that larger is better there too.
+    are minus the risks, in its unit, so that larger is better there too. risk_error: (P, M, S, G)
+    standard error of each risk over test rows, in that unit; None of accuracies.
 
     groups, y, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
     kept_share, kept_n: (P, M, S, G) share and size of each group in a method's kept set.
@@ -73,6 +74,7 @@ class Grid:
     bases: Mapping[str, str] = field(default_factory=dict)
     noun: str = "image"  # name of a test sample: image, text or sample
     measure: Measure = ACCURACY
+    risk_error: Floats | None = None
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) score of each run, an aggregate over groups, by its name in METRICS."""

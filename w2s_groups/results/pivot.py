@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from w2s_groups.results.columns import POINT, RISK, SETUP, canonical
+from w2s_groups.results.columns import POINT, RISK, RISK_ERROR, SETUP, canonical
 from w2s_groups.results.grid import Floats, Grid, Ints, Missing
 from w2s_groups.results.measure import ACCURACY, risks
 from w2s_groups.results.method_facts import method_order
@@ -97,6 +97,9 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
         agreement=_agreement(records("agreement", "fraction"), axes),
         missing=_missing(axes, failed, stored=_stored(axes, test)),
         measure=measure,
+        risk_error=axes.place(records("test", RISK_ERROR), "value") / measure.unit
+        if len(of_risk)
+        else None,
     )
 
 

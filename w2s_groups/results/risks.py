@@ -58,6 +58,19 @@ def risk_by_group(
     return np.asarray(risk, dtype=np.float64), n.astype(np.int64)
 
 
+def risk_errors(errors: ArrayLike, codes: ArrayLike, n_groups: int, scale: float = 1.0) -> Floats:
+    """Standard error (G,) of each group's risk over its samples; NaN for fewer than two.
+
+    errors, codes, scale: as in risk_by_group.
+    """
+    square, code = np.square(np.asarray(errors, dtype=np.float64)), np.asarray(codes, np.int64)
+    mean, n = risk_by_group(errors, code, n_groups)
+    scatter = np.bincount(code, np.square(square - mean[code]), n_groups)
+    some = np.where(n > 1, n, 2)
+    error = scale * np.sqrt(scatter / (some - 1) / some)
+    return np.asarray(np.where(n > 1, error, np.nan), dtype=np.float64)
+
+
 def _labels(pred: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(pred)
     if array.ndim == 2 and array.shape[1] >= 2:
