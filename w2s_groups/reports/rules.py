@@ -22,8 +22,8 @@ from w2s_groups.reports.trials import (
 from w2s_groups.results import select
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.method_facts import REFERENCES, method_label
+from w2s_groups.results.quantity import Quantity
 from w2s_groups.results.select import NEEDS_GROUPS, NEEDS_VALIDATION, Rule
-from w2s_groups.results.stats import mean_interval
 
 
 def what_rules_cost(setup: Setup) -> Section:
@@ -39,8 +39,9 @@ def what_rules_cost(setup: Setup) -> Section:
                 value, top = (
                     values_at(setup, metric, of)[points][:, seeds].mean(axis=0) for of in (at, best)
                 )
-                lost = BLANK if at is best else bracket(mean_interval(top - value))
-                cells += [plus_minus(mean_interval(value)), lost]
+                of_runs = Quantity(setup.main, value), Quantity(setup.main, top - value)
+                taken, lost = (one.difference() for one in of_runs)
+                cells += [plus_minus(taken), BLANK if at is best else bracket(lost)]
             there = at[np.ix_(points, seeds)]
             rows.append((method_label(base), name, *_settings(setup, base, there), *cells))
     text = (

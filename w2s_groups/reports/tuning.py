@@ -16,8 +16,9 @@ from w2s_groups.reports.trials import SCALED, Setup, oracle_positions, rule_posi
 from w2s_groups.results.format import bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.quantity import Quantity
 from w2s_groups.results.select import NEEDS_GROUPS
-from w2s_groups.results.stats import FEWEST, Interval, mean_interval
+from w2s_groups.results.stats import FEWEST, Interval
 
 _CHOICE = {
     "labelled": "by accuracy on the labelled images: of those within one standard error of the "
@@ -90,7 +91,7 @@ def _cost(setup: Setup) -> str:
                 )
             )
             lost.append((best - taken).mean(axis=0) if rows.any() else np.empty(0))
-        mean = mean_interval(np.mean(lost, axis=0))
+        mean = Quantity(setup.main, np.mean(lost, axis=0)).difference()
         parts.append(f"{bracket(mean, False)} at η_ℓ = {eta_l:g}")
     return (
         f"Compared with the best of the same trials by test accuracy, which no rule can know, it "
@@ -188,4 +189,4 @@ def _change(setup: Setup, name: str, other: str, metric: str, table: str) -> Int
         for grid in grids_of
         for value in [grid.metric(metric)]
     )
-    return mean_interval((tuned - fixed).mean(axis=0))
+    return Quantity(setup.main, (tuned - fixed).mean(axis=0)).difference()
