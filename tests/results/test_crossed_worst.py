@@ -15,6 +15,7 @@ from w2s_groups.results.crossed import Crossed
 from w2s_groups.results.crossed_worst import (
     mean_over_points,
     worst_group_contrasts,
+    worst_group_differences,
     worst_group_interval,
 )
 
@@ -57,6 +58,23 @@ def test_the_contrast_is_of_the_groups_that_are_lowest_at_each_point() -> None:
     assert gap == pytest.approx(lowest[1] - lowest[0])
 
 
+def test_differences_are_at_a_higher_level_than_other_contrasts_and_p_agrees() -> None:
+    c = table(4, points=3)
+    contrasts = worst_group_contrasts(c)
+    (mean, low, high, n), p = worst_group_differences(c, [1, 0, 0], [0, 1, 0])
+    usual = crossed.interval(c, contrasts[1] - contrasts[0])
+    assert mean[0] == -mean[1] == pytest.approx(float(usual.mean))
+    assert low[0] < usual.low < usual.high < high[0]
+    parts = crossed.variance(c, contrasts[1] - contrasts[0])
+    half = reference.t.ppf(0.9875, parts.df) * np.sqrt(parts.total)
+    assert high[0] - mean[0] == pytest.approx(half)
+    assert p[2] == 1.0
+    twice = 2 * crossed.p_value(c, contrasts[1] - contrasts[0])
+    np.testing.assert_allclose(p[:2], twice, rtol=1e-9)
+    assert (p[0] > 0.05) == (low[0] < 0 < high[0])
+    assert (n == 9).all()
+
+
 def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> None:
     c = table(2, "one worst", points=1)
     gone = c.group == 3
@@ -70,9 +88,8 @@ def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> N
     ends = worst_group_interval(failed)
     assert np.isnan([end[0, 0] for end in ends[:3]]).all()
     assert np.isfinite([end[0, 1] for end in ends[:3]]).all()
-    difference = worst_group_contrasts(failed)[1] - worst_group_contrasts(failed)[0]
-    assert np.isnan(crossed.interval(failed, difference).mean)
-    assert np.isnan(crossed.p_value(failed, difference))
+    difference, p = worst_group_differences(failed, [1, 1], [0, 1])
+    np.testing.assert_array_equal(np.isnan([*difference[:3], p]), [[True, False]] * 4)
 
 
 def test_all_right_or_all_wrong_leaves_room_on_one_side() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
 from scipy.special import expit, logit
 
-from w2s_groups.results.crossed import Crossed, group_accuracy, variance
-from w2s_groups.results.stats import Floats, Interval
+from w2s_groups.results.crossed import Crossed, group_accuracy, interval, p_value, variance
+from w2s_groups.results.stats import LEVEL, Floats, Interval
 
 # One-sided levels. Only the lowest group's own lower end can be too high, but the upper end of
 # every group near the lowest can be too low.
@@ -34,9 +34,7 @@ def worst_group_interval(crossed: Crossed) -> Interval:
 def worst_group_contrasts(crossed: Crossed) -> Floats:
     """(M, P, M, G): each method's mean over points of the pooled accuracy of its lowest group.
 
-    The difference of the worst groups of methods a and b is the contrast [a] - [b], to give to
-    crossed.interval and crossed.p_value (delta method: the groups that are lowest here count as
-    fixed; docs/intervals.md has its coverage where groups tie).
+    The groups that are lowest here count as fixed. See worst_group_differences.
     """
     accuracy = group_accuracy(crossed)
     points, methods, n_groups = accuracy.shape
@@ -46,6 +44,22 @@ def worst_group_contrasts(crossed: Crossed) -> Floats:
     chosen = np.eye(n_groups)[lowest] / points
     contrasts: Floats = np.eye(methods)[:, None, :, None] * chosen
     return contrasts
+
+
+def worst_group_differences(
+    crossed: Crossed, first: ArrayLike, second: ArrayLike
+) -> tuple[Interval, Floats]:
+    """Worst group of methods `first` minus that of `second`, (K,) numbers each; and two-sided p.
+
+    Means over points. The delta method: the groups that are lowest here count as fixed. Where
+    groups tie the lowest of them lies too low, so both ends are at the level of the upper end of
+    one worst group, and p is twice as large: it is 0.05 where the interval's end is 0.
+    """
+    contrasts = worst_group_contrasts(crossed)
+    contrast = contrasts[np.asarray(first)] - contrasts[np.asarray(second)]
+    share = 2 * (1 - UPPER)
+    p = np.minimum(p_value(crossed, contrast) * (1 - LEVEL) / share, 1.0)
+    return interval(crossed, contrast, 1 - share), p
 
 
 def _size(crossed: Crossed) -> NDArray[np.int64]:
