@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from w2s_groups.results import crossed
 from w2s_groups.results.crossed import Crossed
 from w2s_groups.results.crossed_worst import (
+    group_interval,
     mean_over_points,
     worst_group_contrasts,
     worst_group_differences,
@@ -28,6 +29,10 @@ def table(seed: int, scenario: str = "two near", points: int = 2) -> Crossed:
 def test_it_is_the_lowest_of_the_ends_of_groups_on_the_logit_scale() -> None:
     c = table(0)
     found, accuracy = worst_group_interval(c), crossed.group_accuracy(c)
+    groups = group_interval(c)
+    np.testing.assert_array_equal(groups.mean, accuracy)
+    np.testing.assert_array_equal(groups.low.min(axis=-1), found.low)
+    assert (groups.high.min(axis=-1) < found.high).all()
     np.testing.assert_array_equal(found.mean, accuracy.min(axis=-1))
     for p, m in np.ndindex(2, 2):
         ends = []
@@ -81,6 +86,8 @@ def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> N
     absent = replace(c, right=np.where(gone, 0.0, c.right), n=np.where(gone, 0, c.n))
     accuracy = crossed.group_accuracy(c)[0]
     np.testing.assert_allclose(worst_group_interval(absent).mean[0], accuracy[:, :3].min(axis=-1))
+    assert np.isnan(group_interval(absent).mean[..., 3]).all()
+    assert (worst_group_interval(absent).n == 9).all()
     assert not worst_group_contrasts(absent)[..., 3].any()
     right = c.right.copy()
     right[0, 0, np.flatnonzero(c.group == 0)[0]] = np.nan
@@ -88,6 +95,8 @@ def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> N
     ends = worst_group_interval(failed)
     assert np.isnan([end[0, 0] for end in ends[:3]]).all()
     assert np.isfinite([end[0, 1] for end in ends[:3]]).all()
+    assert np.isnan(group_interval(failed).low).sum() == 1
+    assert (worst_group_interval(failed).n == [[0, 9]]).all()
     difference, p = worst_group_differences(failed, [1, 1], [0, 1])
     np.testing.assert_array_equal(np.isnan([*difference[:3], p]), [[True, False]] * 4)
 

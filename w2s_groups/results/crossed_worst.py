@@ -1,7 +1,7 @@
-"""Worst group of crossed folds: the lowest of the pooled group accuracies, with its interval.
+"""Groups of crossed folds: their pooled accuracies and the lowest of them, with intervals.
 
-It estimates the lowest *expected* group accuracy. The mean of each run's lowest group is another
-number and lies below it: each run takes its minimum over its own noise.
+The lowest pooled accuracy estimates the lowest *expected* one. The mean of each run's lowest group
+is another number and lies below it: each run takes its minimum over its own noise.
 """
 
 from __future__ import annotations
@@ -21,14 +21,21 @@ from w2s_groups.results.stats import LEVEL, Floats, Interval
 LOWER, UPPER = 0.975, 0.9875
 
 
+def group_interval(crossed: Crossed) -> Interval:
+    """Pooled accuracy of each group, (P, M, G), and its interval on the logit scale, in [0, 1]."""
+    return _logit_interval(crossed, LOWER, LOWER)
+
+
 def worst_group_interval(crossed: Crossed) -> Interval:
     """Lowest pooled group accuracy of each point and method, (P, M), and its interval.
 
     [lowest of the groups' lower ends, lowest of their upper ends], both on the logit scale. Groups
     without test samples play no part; NaN where a cell of another group failed.
     """
-    ends = [_point(_at(crossed, p)) for p in range(len(crossed.n))]
-    return Interval(*(np.concatenate(part) for part in zip(*ends, strict=True)))
+    groups, there = _logit_interval(crossed, LOWER, UPPER), _size(crossed)[:, None] > 0
+    lowest = [np.where(there, end, np.inf).min(axis=-1) for end in groups[:3]]
+    mean, low, high = (np.where(np.isinf(end), np.nan, end) for end in lowest)
+    return Interval(mean, low, high, np.where(there, groups.n, groups.n.max()).min(axis=-1))
 
 
 def worst_group_contrasts(crossed: Crossed) -> Floats:
@@ -78,26 +85,28 @@ def mean_over_points(per_point: Interval) -> Interval:
     return Interval(mean, low, high, per_point.n.min(axis=0))
 
 
+def _logit_interval(crossed: Crossed, lower: float, upper: float) -> Interval:
+    """Ends (P, M, G) of one-sided levels `lower` and `upper`."""
+    accuracy = group_accuracy(crossed)
+    # A point at a time: contrasts of one point need no other.
+    points = [_at(crossed, p) for p in range(len(accuracy))]
+    single = np.eye(accuracy[0].size).reshape(-1, 1, *accuracy.shape[1:])
+    parts = [variance(point, single) for point in points]
+    total = np.stack([part.total for part in parts]).reshape(accuracy.shape)
+    df = np.stack([part.df for part in parts]).reshape(accuracy.shape)
+    # Half a sample keeps the logit finite where all are right, or all are wrong.
+    half = 0.5 / np.maximum(_size(crossed), 1)[:, None]
+    p = np.clip(accuracy, half, 1 - half)
+    error = np.sqrt(total) / (p * (1 - p))
+    low = expit(logit(p) - scipy_stats.t.ppf(lower, df) * error)
+    high = expit(logit(p) + scipy_stats.t.ppf(upper, df) * error)
+    low, high = np.where(accuracy == 0.0, 0.0, low), np.where(accuracy == 1.0, 1.0, high)
+    mean, low, high = (np.where(np.isnan(total), np.nan, end) for end in (accuracy, low, high))
+    blocks = np.where(np.isnan(total), 0, np.prod(crossed.folds)).astype(np.int64)
+    return Interval(mean, low, high, blocks)
+
+
 def _at(crossed: Crossed, point: int) -> Crossed:
     """The design at one point."""
     here = slice(point, point + 1)
     return replace(crossed, right=crossed.right[here], n=crossed.n[here])
-
-
-def _point(crossed: Crossed) -> Interval:
-    """worst_group_interval of one point, (1, M)."""
-    accuracy = group_accuracy(crossed)
-    size = _size(crossed)[0]
-    parts = variance(crossed, np.eye(accuracy.size).reshape(-1, *accuracy.shape))
-    total, df = (part.reshape(accuracy.shape) for part in (parts.total, parts.df))
-    # Half a sample keeps the logit finite where all are right, or all are wrong.
-    half = 0.5 / np.maximum(size, 1)
-    p = np.clip(accuracy, half, 1 - half)
-    error = np.sqrt(total) / (p * (1 - p))
-    low = expit(logit(p) - scipy_stats.t.ppf(LOWER, df) * error)
-    high = expit(logit(p) + scipy_stats.t.ppf(UPPER, df) * error)
-    low, high = np.where(accuracy == 0.0, 0.0, low), np.where(accuracy == 1.0, 1.0, high)
-    lowest = [np.where(size > 0, end, np.inf).min(axis=-1) for end in (accuracy, low, high)]
-    mean, low, high = (np.where(np.isinf(end), np.nan, end) for end in lowest)
-    blocks = np.where(np.isnan(low), 0, np.prod(crossed.folds)).astype(np.int64)
-    return Interval(np.where(np.isnan(low), np.nan, mean), low, high, blocks)
