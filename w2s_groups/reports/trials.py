@@ -110,6 +110,10 @@ def rule_positions(setup: Setup, rule: str, base: str) -> Ints:
     return at
 
 
+# A choice in each run is judged by the run's own lowest group.
+OF_RUN = {"worst_group": "worst_group_of_run"}
+
+
 def oracle_positions(setup: Setup, base: str, metric: str) -> Ints:
     """(P, S) position of the best trial by test; of equal ones the nearest to the published."""
     names = setup.ordered[setup.ordered["base"] == base].sort_values("rank")["method"]
@@ -117,8 +121,7 @@ def oracle_positions(setup: Setup, base: str, metric: str) -> Ints:
     positions = positions[positions >= 0]
     if not positions.size:
         return np.full((len(setup.whole.points), len(setup.whole.seeds)), -1)
-    of_run = {"worst_group": "worst_group_of_run"}.get(metric, metric)
-    value = setup.whole.metric(of_run)[:, positions]
+    value = setup.whole.metric(OF_RUN.get(metric, metric))[:, positions]
     best = np.where(np.isnan(value), -np.inf, value)
     return np.where(np.isneginf(best).all(axis=1), -1, positions[best.argmax(axis=1)])
 

@@ -12,7 +12,14 @@ from w2s_groups.reports.comparisons import RANKED, SHOWN, over_grid, smallest, s
 from w2s_groups.reports.rules import what_rules_cost, what_was_chosen
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import summary
-from w2s_groups.reports.trials import SCALED, Setup, oracle_positions, rule_positions, values_at
+from w2s_groups.reports.trials import (
+    OF_RUN,
+    SCALED,
+    Setup,
+    oracle_positions,
+    rule_positions,
+    values_at,
+)
 from w2s_groups.results.format import bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
@@ -84,7 +91,7 @@ def _cost(setup: Setup) -> str:
         lost = []
         for base in setup.ranked:
             best, taken = (
-                values_at(setup, "worst_group", chosen)[rows][:, seeds]
+                values_at(setup, OF_RUN["worst_group"], chosen)[rows][:, seeds]
                 for chosen in (
                     oracle_positions(setup, base, "worst_group"),
                     rule_positions(setup, setup.rule, base),

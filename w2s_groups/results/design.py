@@ -18,14 +18,15 @@ AGAIN = "again"  # the audit that draws from the whole pool once more
 
 
 def test_share(splits: Mapping[str, Any] | None) -> float | None:
-    """n_test / (n_test + n_pool) of each of several splits; None for one."""
+    """n_test / (n_test + n_pool) of each of several splits, for resampled; None for one."""
     if splits is None:
         return None
     if splits["name"] == "random":
         return float(splits["test_fraction"])
-    i, j = int(splits["identity_folds"]), int(splits["place_folds"])
-    tested, pool = 1 / (i * j), (1 - 1 / i) * (1 - 1 / j if j > 1 else 1.0)
-    return tested / (tested + pool)
+    # Of crossed blocks the share of the identities: simulated, it covers (docs/intervals.md), and
+    # the smaller share of the samples does not.
+    folds = int(splits["identity_folds"]), int(splits["place_folds"])
+    return 1.0 / min(n for n in folds if n > 1)
 
 
 def crossed(

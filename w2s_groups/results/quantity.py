@@ -23,39 +23,42 @@ class Quantity:
 
     values: (..., S) of each run. contrast: (..., P, M, G) weights of the pooled group accuracies
     that give it, under crossed folds; None where it is no such sum. step: as in stats.paired_p.
+    doubt: factor of p, 2 for worst groups under crossed folds (crossed_worst says why).
     """
 
     grid: Grid
     values: Floats
     contrast: Floats | None = None
     step: float = 0.0
+    doubt: float = 1.0
 
     def __sub__(self, other: Quantity) -> Quantity:
         both = self.contrast is not None and other.contrast is not None
         contrast = self.contrast - other.contrast if both else None  # type: ignore[operator]
-        step = max(self.step, other.step)
-        return Quantity(self.grid, self.values - other.values, contrast, step)
+        step, doubt = max(self.step, other.step), max(self.doubt, other.doubt)
+        return Quantity(self.grid, self.values - other.values, contrast, step, doubt)
 
     def mean(self, axis: int = 0) -> Quantity:
         """The mean over one of the leading axes, whose entries are of the same runs."""
         contrast = None if self.contrast is None else self.contrast.mean(axis=axis)
-        n = self.values.shape[axis]
-        return Quantity(self.grid, self.values.mean(axis=axis), contrast, self.step / np.sqrt(n))
+        step = self.step / np.sqrt(self.values.shape[axis])
+        return Quantity(self.grid, self.values.mean(axis=axis), contrast, step, self.doubt)
 
     def at(self, index: int | list[int] | NDArray[Any]) -> Quantity:
         """One entry of the first axis, or some."""
         contrast = None if self.contrast is None else self.contrast[index]
-        return Quantity(self.grid, self.values[index], contrast, self.step)
+        return Quantity(self.grid, self.values[index], contrast, self.step, self.doubt)
 
     def method(self, m: int) -> Quantity:
         """Of (..., M) quantities those of one method, (..., 1)."""
         contrast = None if self.contrast is None else self.contrast[..., m : m + 1, :, :, :]
-        return Quantity(self.grid, self.values[..., m : m + 1, :], contrast, self.step)
+        return Quantity(self.grid, self.values[..., m : m + 1, :], contrast, self.step, self.doubt)
 
     def difference(self) -> Interval:
         """Estimate with the interval of a difference, which has no bounds."""
         if self.contrast is not None and self.grid.crossed is not None:
-            return crossed.interval(self.grid.crossed, self.contrast)
+            level = 1 - (1 - stats.LEVEL) / self.doubt
+            return crossed.interval(self.grid.crossed, self.contrast, level)
         if self.grid.test_share is not None:
             return resampled.corrected_interval(self.values, self.grid.test_share)
         return stats.mean_interval(self.values)
@@ -70,8 +73,8 @@ class Quantity:
     def p(self) -> Floats:
         """Two-sided p (...) that it is 0; 1 where too few runs could show it."""
         if self.contrast is not None and self.grid.crossed is not None:
-            p = crossed.p_value(self.grid.crossed, self.contrast)
-            return np.where(np.isnan(p), 1.0, p)
+            p = self.doubt * crossed.p_value(self.grid.crossed, self.contrast)
+            return np.where(np.isnan(p), 1.0, np.minimum(p, 1.0))
         if self.grid.test_share is not None:
             return resampled.corrected_p(self.values, self.grid.test_share)
         return stats.paired_p(self.values, self.step)
@@ -85,7 +88,8 @@ class Quantity:
 
 def metric(grid: Grid, name: str) -> Quantity:
     """(P, M) a metric of every point and method."""
-    return Quantity(grid, grid.metric(name), _contrasts(grid, name), grid.step())
+    doubt = 2.0 if name == WORST and grid.crossed is not None else 1.0
+    return Quantity(grid, grid.metric(name), _contrasts(grid, name), grid.step(), doubt)
 
 
 def of_group(grid: Grid, group: int) -> Quantity:
