@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from w2s_groups.backbones import hf_texts, hub
@@ -49,9 +50,7 @@ def get(name: str, weights: str | None) -> TextEncoder:
     entry = _ENTRIES[name]
     folder = package_folder(spec, entry.package, EXTRA)
     hub.need(spec, "transformers", EXTRA)
-    digests = [
-        checked(spec, folder / file, sha256, EXTRA) for file, sha256 in entry.sha256.items()
-    ]
+    digests = [checked(spec, folder / file, sha256, EXTRA) for file, sha256 in entry.sha256.items()]
     return entry.made(spec, folder, digests[0])
 
 
@@ -92,14 +91,13 @@ class MeanVector(nn.Module):
 
     def __init__(self, vectors: torch.Tensor) -> None:
         super().__init__()
-        self.vectors = nn.Embedding.from_pretrained(vectors)
+        self.vectors = nn.Parameter(vectors, requires_grad=False)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """(B, width) features of (B, 3, L) tokens."""
         ids, mask, _ = batch.unbind(1)
-        weight = mask.unsqueeze(-1).to(self.vectors.weight.dtype)
-        mean: torch.Tensor = (self.vectors(ids) * weight).sum(1) / weight.sum(1)
-        return mean
+        weight = mask.unsqueeze(-1).to(self.vectors.dtype)
+        return (F.embedding(ids, self.vectors) * weight).sum(1) / weight.sum(1)
 
 
 _ENTRIES = {

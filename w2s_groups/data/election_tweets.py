@@ -93,7 +93,7 @@ def wording(text: str) -> str:
 def split_by_identity(dataset: TextDataset, test_fraction: float, seed: int) -> TextDataset:
     """`resplit` of one text of each identity, which the others of that identity follow."""
     _, first, of_text = np.unique(
-        np.array(dataset.identity, dtype=object).astype(str), return_index=True, return_inverse=True
+        np.array(dataset.identity), return_index=True, return_inverse=True
     )
     split = resplit(dataset.at(first), test_fraction, seed).split
     return replace(dataset, split=split[of_text])
