@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from w2s_groups.backbones import hf_files, hub
+from w2s_groups.backbones import hf_files, hub, onednn
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import content_hash
@@ -147,9 +147,10 @@ class Pooled(nn.Module):
         """(B, width) pooled features of (B, 3, L) tokens."""
         ids, mask, segments = batch.unbind(1)
         options = {"token_type_ids": segments} if self.segments else {}
-        states: torch.Tensor = self.model(
-            input_ids=ids, attention_mask=mask, **options
-        ).last_hidden_state
+        with onednn.products(batch.device):
+            states: torch.Tensor = self.model(
+                input_ids=ids, attention_mask=mask, **options
+            ).last_hidden_state
         states = states.float()
         if self.pooling == "class token":
             return states[:, 0]
