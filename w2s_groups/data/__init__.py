@@ -9,6 +9,7 @@ from w2s_groups.data.celeba import CelebA
 from w2s_groups.data.civilcomments import CivilComments
 from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.composite import Composite
+from w2s_groups.data.election_tweets import ElectionTweets
 from w2s_groups.data.folder import Folder
 from w2s_groups.data.gaussian import Gaussian
 from w2s_groups.data.huggingface import HuggingFace
@@ -24,6 +25,7 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "civilcomments": CivilComments,
     "colored_digits": ColoredDigits,
     "composite": Composite,
+    "election_tweets": ElectionTweets,
     "folder": Folder,
     "gaussian": Gaussian,
     "huggingface": HuggingFace,

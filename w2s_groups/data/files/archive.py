@@ -18,7 +18,7 @@ from w2s_groups.core.files import content_hash
 from w2s_groups.data.files.cache import Progress, built
 
 _AGAIN = "fetch the file again"
-_BROKEN = (
+BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     *(EOFError, RuntimeError, NotImplementedError),  # zipfile's for passwords and odd methods
 )
@@ -104,7 +104,7 @@ def _unpack(archive: Path, folder: Path, step: str, progress: Progress) -> None:
             with opened() as source, target.open("xb") as out:
                 shutil.copyfileobj(source, out, 1 << 20)
             progress(step, done, len(sizes))
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Broken(
             f"data.archive={archive} cannot be unpacked as a zip or tar file ({reason}); {_AGAIN}"
