@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from w2s_groups.methods.variants import Variant, at_scale, nearest_first, of_settings, width_of
-from w2s_groups.results.columns import POINT, SETUP
+from w2s_groups.results.columns import POINT, RUN, SETUP
 
-CELL = [*SETUP, *POINT, "seed"]
+CELL = [*SETUP, *POINT, *RUN]
 
 
 class Rule(Enum):
