@@ -15,7 +15,7 @@ from w2s_groups.cli import overrides, runner
 from w2s_groups.cli.errors import fail
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.text import wrapped
-from w2s_groups.data.base import ImageDataset, TextDataset
+from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import failures, store
@@ -92,7 +92,7 @@ def run(cfg: Config) -> job.Job:
         leaderboard.write(table, settings, folder, counts)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
-        elif isinstance(done.dataset, TextDataset):
+        elif isinstance(done.dataset, TextDataset | TableDataset):
             leaderboard.write_texts(done.dataset, done.usable, folder)
         print(leaderboard.summary_text(table, settings, counts))
         seconds = time.monotonic() - started

@@ -70,7 +70,13 @@ class Prepared:
             of = part.fold, part.half
             if of not in pools:
                 pools.clear()  # one at a time, each as large as the features
-                pools[of] = make_pool(dataset, features, usable, balance, self.division.origin)
+                own = {
+                    side: self.loaded.on(side, name, dataset, usable)
+                    if self.division.folds
+                    else features[side]
+                    for side, name in networks.items()
+                }
+                pools[of] = make_pool(dataset, own, usable, balance, self.division.origin)
             made: Pool = pools[of]
             return made
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
-from w2s_groups.data.base import ImageDataset, TextDataset
+from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.methods.variants import by_name
 from w2s_groups.reports import csv_rows, markdown, page, places, sample_texts, trials, tuning
@@ -203,7 +203,9 @@ def write_samples(dataset: ImageDataset, folder: Path) -> None:
         write_atomic(folder / "samples_leaderboard.html", whole.encode())
 
 
-def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -> None:
+def write_texts(
+    dataset: TextDataset | TableDataset, usable: NDArray[np.bool_], folder: Path
+) -> None:
     """Write samples.txt, which stays on the machine as the images' sheet does."""
     write_atomic(folder / "samples.txt", sample_texts.sheet(dataset, usable).encode())
 
