@@ -33,7 +33,9 @@ def test_dimensions_are_of_the_features_that_heads_see(load: Load, tmp_path: Pat
     content = {side: f"{key} in other units" for side, key in pair.content.items()}
     other = replace(pair, features=shifted, content=content, pool=pool)
     own, scaled = (job._dimensions(prepared, each) for each in (pair, other))
-    assert [row["value"] for row in own] == pytest.approx([row["value"] for row in scaled], rel=1e-3)
+    assert [row["value"] for row in own] == pytest.approx(
+        [row["value"] for row in scaled], rel=1e-3
+    )
     assert len(list((tmp_path / "results/pairs").iterdir())) == 2
 
 

@@ -34,6 +34,7 @@ class Bffhq(Published):
     percent: str = MISSING
     check_counts: bool = MISSING
 
+    NO_COLUMNS = "bffhq lists its images in folders, and no table names who they show"
     GET = (
         "bffhq, which the repository kakaoenterprise/Learning-Debiased-Disentangled links on a "
         "drive that asks for a click (folders 0.5pct, valid and test)"

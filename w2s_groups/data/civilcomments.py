@@ -61,17 +61,20 @@ class CivilComments(Published):
             raise unknown_name("data.attribute", self.attribute, IDENTITIES)
         remedy = f"get {self.GET}; set data.root to the folder with it"
         folder = find_root(root, TABLE, (RELEASE,), self.name, remedy)
-        needed = ("comment_text", "split", "toxicity", self.attribute)
+        rated = ("toxicity", self.attribute)
+        needed = ("comment_text", "split", *rated, *self.shown.columns)
         table = read_delimited(folder / TABLE, needed, ("comment_text",))
-        toxic, mentioned = (_half_or_more(table, column) for column in needed[2:])
+        toxic, mentioned = (_half_or_more(table, column) for column in rated)
         split = table.codes("split", SPLITS, "train, val, test")
         names = tuple(f"line {line}" for line in table.lines)
         word = self.attribute.replace("_", " ").removeprefix("identity ")
         groups = groups_of(
             ("non-toxic", "toxic"), (f"no {word} mention", f"{word} mention"), self.minority
         )
-        texts = table.columns["comment_text"]
-        dataset = TextDataset(self.name, toxic, mentioned, split, groups, files=names, texts=texts)
+        texts, known = table.columns["comment_text"], self.shown.names(table)
+        dataset = TextDataset(
+            self.name, toxic, mentioned, split, groups, files=names, texts=texts, **known
+        )
         if self.check_counts and self.attribute == "black":
             check_counts(dataset, BLACK)
         elif self.check_counts:

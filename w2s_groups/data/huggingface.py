@@ -14,8 +14,15 @@ from omegaconf import MISSING
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import Listed
 from w2s_groups.data.files.cache import Progress, built, key
-from w2s_groups.data.files.hf_columns import check_files, check_holds_texts, image_kind, label_texts
+from w2s_groups.data.files.hf_columns import (
+    check_files,
+    check_holds_texts,
+    image_kind,
+    label_texts,
+    name_texts,
+)
 from w2s_groups.data.files.table import Table
+from w2s_groups.data.identities import Shown
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
@@ -70,24 +77,23 @@ class HuggingFace(OnDisk):
         a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
         folder, inputs = self._inputs(parts, root, cache, progress)
         splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
-        table = Table(
-            Path(owner),
-            tuple(range(sum(map(len, parts.values())))),
-            {**inputs, "y": tuple(y), "a": tuple(a), "split": tuple(splits)},
-            unit="row",
-        )
+        columns = {**inputs, "y": tuple(y), "a": tuple(a), "split": tuple(splits)}
+        known = self.shown.by_field
+        columns |= {field: tuple(name_texts(parts, column)) for field, column in known.items()}
+        shown = Shown(**{field: field for field in known})  # as this table calls them
+        table = Table(Path(owner), tuple(range(len(columns["y"]))), columns, unit="row")
         classes, table = named(table, "y", classes, "y")
         attributes, table = named(table, "a", attributes, "a")
         groups = groups_of(classes, attributes, self.minority)
         if self.text_columns:
-            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
-        return dataset_of(self.name, folder, table, _COLUMNS, groups)
+            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups, shown)
+        return dataset_of(self.name, folder, table, _COLUMNS, groups, shown)
 
     def _check_columns(self, parts: Mapping[str, Any], owner: str) -> None:
         """InputError unless each part has each column once, with images or texts."""
         wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
         for split, part in parts.items():
-            for column in wanted:
+            for column in (*wanted, *self.shown.columns):
                 if column not in part.column_names:
                     raise InputError(
                         f"data: split {split} of {owner} lacks the column {column}; name one of "

@@ -48,6 +48,7 @@ class ImageNet9(Published):
     background: str = MISSING
     check_counts: bool = MISSING
 
+    NO_COLUMNS = "imagenet9 lists its images in folders, and no table names what they come from"
     GET = (
         "original.tar.gz, mixed_same.tar.gz and mixed_rand.tar.gz, which the repository "
         "MadryLab/backgrounds_challenge links (original/train has 45,405 images), and unpack them "

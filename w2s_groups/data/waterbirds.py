@@ -54,7 +54,7 @@ class Waterbirds(Published):
         """All images below `root` with their official split."""
         remedy = f"get {self.GET} and unpack it there, or set data.archive to it"
         folder = find_root(root, "metadata.csv", RELEASES, self.name, remedy)
-        dataset = read_folder(self.name, folder, GROUPS)
+        dataset = read_folder(self.name, folder, GROUPS, self.shown)
         if self.check_counts:
             check_counts(dataset, COUNTS)
         return _corrected(dataset) if self.correct_species else dataset
