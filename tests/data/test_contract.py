@@ -35,6 +35,7 @@ ALL = [
     for name in DATASETS
 ]
 NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
+    **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }

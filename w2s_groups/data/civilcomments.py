@@ -67,10 +67,7 @@ class CivilComments(Published):
         toxic, mentioned = (_half_or_more(table, column) for column in rated)
         split = table.codes("split", SPLITS, "train, val, test")
         names = tuple(f"line {line}" for line in table.lines)
-        word = self.attribute.replace("_", " ").removeprefix("identity ")
-        groups = groups_of(
-            ("non-toxic", "toxic"), (f"no {word} mention", f"{word} mention"), self.minority
-        )
+        groups = groups_of(("non-toxic", "toxic"), mention_names(self.attribute), self.minority)
         texts, known = table.columns["comment_text"], self.shown.names(table)
         dataset = TextDataset(
             self.name, toxic, mentioned, split, groups, files=names, texts=texts, **known
@@ -80,6 +77,12 @@ class CivilComments(Published):
         elif self.check_counts:
             check_sizes(dataset, SIZES)
         return dataset
+
+
+def mention_names(attribute: str) -> tuple[str, str]:
+    """Names of the attribute's codes: one of IDENTITIES not mentioned, mentioned."""
+    word = attribute.replace("_", " ").removeprefix("identity ")
+    return f"no {word} mention", f"{word} mention"
 
 
 def _half_or_more(table: Table, column: str) -> NDArray[np.int64]:

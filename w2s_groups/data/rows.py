@@ -37,7 +37,7 @@ def dataset_of(
     shown: its columns of identities and places.
     """
     files = table.files(columns[0])
-    labels, attributes, split = _codes(table, columns[1:], groups)
+    labels, attributes, split = codes_of(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
     known = shown.names(table)
     return ImageDataset(name, labels, attributes, split, groups, root=root, files=files, **known)
@@ -58,7 +58,7 @@ def texts_of(
     """
     first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
     names = tuple(f"{table.unit} {line}" for line in table.lines)
-    coded = _codes(table, columns, groups)
+    coded = codes_of(table, columns, groups)
     known = shown.names(table)
     return TextDataset(name, *coded, groups, files=names, texts=first, second=second, **known)
 
@@ -72,7 +72,7 @@ def check_texts(columns: Sequence[str]) -> None:
         )
 
 
-def _codes(table: Table, columns: Sequence[str], groups: Groups) -> tuple[Codes, Codes, Codes]:
+def codes_of(table: Table, columns: Sequence[str], groups: Groups) -> tuple[Codes, Codes, Codes]:
     """y, a and split of each row of a table; without a column of splits all are TRAIN."""
     y, a = columns[:2]
     labels = table.codes(y, *label_coding(groups.class_names))

@@ -34,6 +34,16 @@ def shown(part: Any) -> str:
     return ", ".join(f"{name} ({kind(part.features[name])})" for name in part.column_names)
 
 
+def require_columns(part: Any, columns: Sequence[str], split: str, owner: str) -> None:
+    """InputError unless a part has the columns. owner: of the set."""
+    for column in columns:
+        if column not in part.column_names:
+            raise InputError(
+                f"data: split {split} of {owner} lacks the column {column}; name one of "
+                f"{', '.join(part.column_names)}"
+            )
+
+
 def image_kind(part: Any, column: str, split: str) -> str:
     """How a column has images: "path" or "bytes"; InputError for any other column."""
     feature = part.features[column]
