@@ -40,6 +40,10 @@ class Bffhq(Published):
         "drive that asks for a click (folders 0.5pct, valid and test)"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / "valid").is_dir() for name in ("", "bffhq"))

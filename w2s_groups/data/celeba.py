@@ -18,6 +18,7 @@ from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.files.table import Table, header_of, read_spaced
 from w2s_groups.data.published import Published, check_counts, check_sizes
 from w2s_groups.data.rows import SPLITS, groups_of
+from w2s_groups.design.groups import Groups
 
 PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
 IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
@@ -51,6 +52,10 @@ class CelebA(Published):
         "how they are checked"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(names_of(self.target), names_of(self.attribute), self.minority)
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any(
@@ -73,7 +78,7 @@ class CelebA(Published):
             attributes.codes(name, _CODES, f"-1, 1 ({', '.join(names_of(name))})")
             for name in (self.target, self.attribute)
         )
-        groups = groups_of(names_of(self.target), names_of(self.attribute), self.minority)
+        groups = self.named_groups()
         require_files(folder, files, str(attributes.path), lambda i: f"line {attributes.lines[i]}")
         split = _joined(attributes, partition)
         dataset = ImageDataset(

@@ -16,7 +16,7 @@ from w2s_groups.data import celeba, civilcomments, waterbirds
 from w2s_groups.data.files.hf_columns import require_columns
 from w2s_groups.data.huggingface import HuggingFace
 from w2s_groups.data.published import counts_of, difference, exchanged_splits, in_words
-from w2s_groups.data.rows import Codes
+from w2s_groups.data.rows import Codes, groups_of
 from w2s_groups.design.groups import Groups
 
 Counts = Mapping[str, Sequence[int]]
@@ -39,6 +39,10 @@ class HubSet(HuggingFace):
         if self.root is not None or self.archive is not None:
             self.hub = None
         super().__post_init__()
+
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(self.class_names or (), self.attribute_names or (), self.minority)
 
     def published(self) -> Counts:
         """Split, in the order of its code, -> samples per group; or ALL -> their sums."""

@@ -55,6 +55,10 @@ class ImageNet9(Published):
         "side by side"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name).is_dir() for name in (*self.train_sets, *self.test_sets))

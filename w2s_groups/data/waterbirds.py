@@ -46,6 +46,10 @@ class Waterbirds(Published):
         "to check it)"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / "metadata.csv").is_file() for name in ("", *RELEASES))
