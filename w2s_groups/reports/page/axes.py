@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from w2s_groups.results.format import fixed
 from w2s_groups.results.stats import Floats
 
-WIDTH, HEIGHT = 224, 150
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 34
-ROOM = 33.0  # pixels between two labels of the eta_u axis
+WIDTH, HEIGHT = 172, 112
+LEFT, RIGHT, TOP, BOTTOM = 36, 6, 6, 20
+ROOM = 30.0  # pixels between two labels of the eta_u axis
 
 
 class Rule(NamedTuple):
@@ -53,7 +53,6 @@ class Axes:
     left: int = LEFT
     right: int = WIDTH - RIGHT
     bottom: int = HEIGHT - BOTTOM
-    middle: str = f"{(LEFT + WIDTH - RIGHT) / 2:g}"
 
     def x(self, eta: float) -> float:
         """Horizontal coordinate of an eta_u."""
@@ -71,7 +70,7 @@ class Axes:
     def rules(self) -> list[Rule]:
         """Lines at round gains."""
         low, high = self.limits
-        locator = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+        locator = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
         ticks = [float(value) for value in locator.tick_values(low, high)]
         digits = _digits(ticks)
         return [
