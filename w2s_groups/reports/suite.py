@@ -195,8 +195,8 @@ def sentence(rows: Sequence[Standing], grids: Sequence[Grid]) -> str:
     w2s = next((row for row in ranked if row.method == "w2s"), None)
     if w2s is not None and np.isfinite(w2s.gain["average"].mean):
         text += (
-            f"; W2S moves from its teacher by {bracket(w2s.gain['average'])} on average accuracy "
-            f"and by {bracket(w2s.gain['worst_group'])} on the worst group"
+            f"; W2S gains {bracket(w2s.gain['average'])} over its teacher on average accuracy and "
+            f"{bracket(w2s.gain['worst_group'])} on the worst group"
         )
     return f"{text}."
 

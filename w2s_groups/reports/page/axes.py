@@ -72,13 +72,13 @@ class Axes:
         low, high = self.limits
         locator = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
         ticks = [float(value) for value in locator.tick_values(low, high)]
-        digits = _digits(ticks)
+        shown = digits(ticks)
         return [
             Rule(
                 "zero" if abs(tick) < 1e-12 else "rule",
                 pixel(self.y(tick)),
                 pixel(self.y(tick) + 3.5),
-                fixed(tick, digits, sign=abs(tick) > 1e-12),
+                fixed(tick, shown, sign=abs(tick) > 1e-12),
             )
             for tick in ticks
             if low <= tick <= high
@@ -121,7 +121,8 @@ class Axes:
             yield Shape("band", f"M{'L'.join([*there, *back])}Z")
 
 
-def _digits(ticks: list[float]) -> int:
+def digits(ticks: Sequence[float]) -> int:
+    """Decimals that tell neighbouring ticks apart."""
     step = min(b - a for a, b in pairwise(ticks)) if len(ticks) > 1 else 0.1
     return next((d for d in (1, 2, 3) if abs(round(step, d) - step) < 1e-9), 4)
 

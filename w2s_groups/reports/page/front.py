@@ -13,7 +13,7 @@ from w2s_groups.reports.page import helps, papers, scatter
 from w2s_groups.reports.page.axes import pixel
 from w2s_groups.reports.page.downloads import downloads
 from w2s_groups.reports.page.html import render
-from w2s_groups.reports.page.terms import Term, of_header
+from w2s_groups.reports.page.terms import pieces
 from w2s_groups.reports.suite import Standing
 from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.grid import Grid
@@ -35,12 +35,11 @@ _COLUMNS = (
 
 
 class Column(NamedTuple):
-    """As page.tables.Column."""
+    """A column: its name, direction of the first sorting, CSS class."""
 
     name: str
     first: str
     kind: str
-    term: Term | None
 
 
 class Number(NamedTuple):
@@ -71,14 +70,14 @@ def draw(grids: Sequence[Grid], settings: Mapping[str, Any], names: Sequence[str
     ends = _ends(rows)
     bodies = [[_row(one, grids, ends) for one in rows if one.reference is kind]
               for kind in (False, True)]  # fmt: skip
-    columns = [Column(*column, of_header(column[0])) for column in _COLUMNS]
+    columns = [Column(*column) for column in _COLUMNS]
     bases = [_base(grids, row.method) for row in rows]
     over = suite.data_names(grids)
     return render(
         "front",
         sentence=suite.sentence(rows, grids),
         notes=suite.absent(grids, settings),
-        explanation=suite.explanation(grids),
+        explanation=pieces(suite.explanation(grids), set()),
         over=f"{len(over)} data sets" if len(over) > 1 else over[0],
         columns=columns,
         bodies=[body for body in bodies if body],

@@ -1,6 +1,8 @@
 """Average against worst group, a dot a method, each with its name: SVG without overlapping labels.
 
-A label takes the free place nearest to its dot; one that lies farther off gets a line to it.
+A label takes the free place nearest to its dot; one that lies farther off gets a line to it. The
+scales follow the ranked methods, which would be one blot next to a teacher far below them: what
+lies farther out than twice their range stands at the edge, with an arrow.
 """
 
 from __future__ import annotations
@@ -13,15 +15,15 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
-from w2s_groups.reports.page.axes import pixel
+from w2s_groups.reports.page.axes import digits, pixel
 from w2s_groups.reports.page.html import render
 from w2s_groups.reports.suite import Standing
 from w2s_groups.results.format import fixed, plus_minus
 from w2s_groups.results.method_facts import method_label
 
-WIDTH, HEIGHT = 480, 330
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 40
-LETTER, LINE = 6.6, 12.0  # pixels of a letter and a line at the size of the labels
+WIDTH, HEIGHT = 440, 320
+LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 42
+LETTER, LINE = 7.4, 13.0  # pixels of a letter and a line at the size of the labels
 _RADII = (9, 14, 20, 28, 37, 47, 58, 70, 83, 97, 112, 128, 145)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -68,7 +70,9 @@ class Scale(NamedTuple):
         locator = MaxNLocator(5, steps=[1, 2, 5, 10])
         values = [float(v) for v in locator.tick_values(self.low, self.high)]
         return [
-            Tick(pixel(self.at(v)), fixed(v, 2)) for v in values if self.low <= v <= self.high
+            Tick(pixel(self.at(v)), fixed(v, max(digits(values), 2)))
+            for v in values
+            if self.low <= v <= self.high
         ]
 
 
@@ -90,26 +94,45 @@ def draw(rows: Sequence[Standing]) -> Markup:
 
 def _scale(shown: Sequence[Standing], metric: str, start: float, end: float) -> Scale:
     means = [float(row.mean[metric].mean) for row in shown]
-    margin = 0.08 * (max(means) - min(means)) or 0.01
-    return Scale(min(means) - margin, max(means) + margin, start, end)
+    ranked = [float(row.mean[metric].mean) for row in shown if not row.reference]
+    low, high = min(means), max(means)
+    if len(ranked) > 1:
+        span = max(max(ranked) - min(ranked), 0.01)
+        low, high = max(low, min(ranked) - span), min(high, max(ranked) + span)
+    margin = 0.08 * (high - low) or 0.01
+    return Scale(low - margin, high + margin, start, end)
+
+
+def _arrow(row: Standing, x: Scale, y: Scale) -> str:
+    """` ↙` where the dot lies outside the frame, to say where; empty inside."""
+    across, up = (
+        (value > scale.high) - (value < scale.low)
+        for value, scale in (
+            (float(row.mean["average"].mean), x),
+            (float(row.mean["worst_group"].mean), y),
+        )
+    )
+    arrows = {(-1, 0): "←", (1, 0): "→", (0, 1): "↑", (0, -1): "↓",
+              (-1, -1): "↙", (1, 1): "↗", (1, -1): "↘", (-1, 1): "↖"}  # fmt: skip
+    return f" {arrows[across, up]}" if (across, up) in arrows else ""
 
 
 def _dots(shown: Sequence[Standing], x: Scale, y: Scale) -> Iterator[Dot]:
     at = [(x.at(float(r.mean["average"].mean)), y.at(float(r.mean["worst_group"].mean)))
           for r in shown]  # fmt: skip
-    labels = places(at, [method_label(row.method) for row in shown])
-    for row, (dot_x, dot_y), box in zip(shown, at, labels, strict=True):
+    names = [method_label(row.method) + _arrow(row, x, y) for row in shown]
+    for row, name, (dot_x, dot_y), box in zip(shown, names, at, places(at, names), strict=True):
         left = box[2] <= dot_x
         near = (min(max(dot_x, box[0]), box[2]), min(max(dot_y, box[1]), box[3]))
         far = math.hypot(near[0] - dot_x, near[1] - dot_y) > 11
         end_x, end_y = map(pixel, near)
         ends = [row.mean[m] for m in ("average", "worst_group")]
         yield Dot(
-            "own" if not row.reference else "reference",
+            "reference" if row.reference else "student",
             pixel(dot_x),
             pixel(dot_y),
             _cross(row, dot_x, dot_y, x, y),
-            method_label(row.method),
+            name,
             f"{method_label(row.method)}: average {plus_minus(ends[0])}, worst group "
             f"{plus_minus(ends[1])}",
             "end" if left else "",
