@@ -188,8 +188,8 @@ def sentence(rows: Sequence[Standing], grids: Sequence[Grid]) -> str:
     over = names[0] if len(names) == 1 else f"{len(names)} data sets"
     top = ranked[0]
     verb = "is the best" if top.rank["worst_group"] == "1" else "has the highest mean"
-    text = f"{method_label(top.method)} {verb} of {count(len(ranked), 'student')} on the worst group"
-    text += f" over {over}, {plus_minus(top.mean['worst_group'])}"
+    text = f"{method_label(top.method)} {verb} of {count(len(ranked), 'student')} on the worst "
+    text += f"group over {over}, {plus_minus(top.mean['worst_group'])}"
     if "-" in top.rank["worst_group"]:
         text += f" (ranks {top.rank['worst_group'].replace('-', ' to ')} remain open)"
     w2s = next((row for row in ranked if row.method == "w2s"), None)
@@ -204,21 +204,24 @@ def sentence(rows: Sequence[Standing], grids: Sequence[Grid]) -> str:
 def explanation(grids: Sequence[Grid]) -> str:
     """What the means and intervals of a suite are, and what they speak of."""
     names = data_names(grids)
-    over = f"Mean over {count(len(names), 'data set')}, each with one weight"
-    if len(grids) > len(names):
-        over += f", and within each over its setups ({len(grids)} in all)"
+    ranked = "Ranks: paired tests with Holm's correction over all pairs; references have none."
     if len(grids) == 1:
-        over = "Mean over the points (η_ℓ, η_u)"
-    text = f"{over}. Intervals of 95 % speak of "
-    text += "this data set" if len(names) == 1 else "these data sets"
-    text += ", not of new ones"
+        return (
+            "Mean over the points (η_ℓ, η_u). Intervals of 95 % speak of this data set, not of "
+            f"new ones. {ranked}"
+        )
+    over, how = [], []
     if len(names) > 1:
-        text += ": the data sets' half widths are added by squares"
+        over.append(f"{len(names)} data sets, each with one weight")
+        how.append("half widths of the data sets are added by squares")
     if len(grids) > len(names):
-        text += (
-            ", " if len(names) > 1 else ": "
-        ) + "those of setups of one data set, which share test samples, as they are"
-    return f"{text}. Ranks: paired tests with Holm's correction over all pairs; references have none."
+        over.append(f"{len(grids)} setups" if len(names) == 1 else f"their {len(grids)} setups")
+        how.append("those of setups of one data set, which share test samples, as they are")
+    which = "this data set" if len(names) == 1 else "these data sets"
+    return (
+        f"Mean over {', and '.join(over)}. Intervals of 95 % speak of {which}, not of new ones: "
+        f"{', '.join(how)}. {ranked}"
+    )
 
 
 def section(grids: Sequence[Grid], settings: Mapping[str, Any]) -> Section:

@@ -1,4 +1,4 @@
-"""The ranked table as CSV and LaTeX and its papers as BibTeX, inside the page: no request is made."""
+"""The ranked table as CSV and LaTeX, its papers as BibTeX: files that the page itself holds."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def as_latex(rows: Sequence[Standing]) -> str:
 
 
 def _math(one: Interval, sign: bool = False) -> str:
-    """`$0.782 \\pm 0.012$`; of a lopsided interval the larger half."""
+    r"""`$0.782 \pm 0.012$`; of a lopsided interval the larger half."""
     mean, low, high = (float(part) for part in one[:3])
     if np.isnan(mean):
         return "--"

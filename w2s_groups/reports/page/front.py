@@ -135,9 +135,7 @@ def _number(one: Interval, sign: bool) -> Number:
 def _bar(one: Interval, ends: tuple[float, float]) -> tuple[str, str, str] | None:
     if np.isnan(one.mean):
         return None
-    low, high = (
-        float(end) if np.isfinite(end) else float(one.mean) for end in (one.low, one.high)
-    )
+    low, high = (float(end) if np.isfinite(end) else float(one.mean) for end in (one.low, one.high))
     at = [4 + (value - ends[0]) / (ends[1] - ends[0]) * (BAR - 8)
           for value in (low, float(one.mean), high)]  # fmt: skip
     first, middle, last = map(pixel, at)

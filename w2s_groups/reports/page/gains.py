@@ -109,4 +109,3 @@ def _panel(
         shapes,
         [(pixel(axes.x(eta)), pixel(axes.y(mean))) for eta, mean in numbers if np.isfinite(mean)],
     )
-

@@ -52,7 +52,7 @@ def _short(network: str) -> str:
 
 
 def of_panel(grid: Grid, content: Sequence[Section], key: str) -> list[Part]:
-    """Sections of one setup: its sentences and gains open, all else folded. key: part of its ids."""
+    """Sections of one setup: sentences and gains open, all else folded. key: part of its ids."""
     first, *others = content
     gain = [section for section in others if section.kind == "gain"]
     rest = [section for section in others if section.kind != "gain"]
