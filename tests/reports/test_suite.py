@@ -27,6 +27,10 @@ def two() -> list[Grid]:
     return grids(pd.concat([grid_table(), grid_table(lift=FAR, seeds=4, data="digits")]))
 
 
+def interval(mean: float, low: float, high: float, n: int) -> Interval:
+    return Interval(np.array(mean), np.array(low), np.array(high), np.array(n))
+
+
 def half(one: Interval) -> float:
     return float(one.high - one.mean)
 
@@ -45,7 +49,7 @@ def test_half_widths_of_data_sets_add_by_squares(two: list[Grid]) -> None:
     each = [over_grid(grid, "average", "w2s", "teacher") for grid in two]
     whole = suite.over_suite(two, "average", "w2s", "teacher")
     assert float(whole.mean) == pytest.approx(np.mean([float(one.mean) for one in each]))
-    assert half(whole) == pytest.approx(np.hypot(*map(half, each)) / 2)
+    assert half(whole) == pytest.approx(np.hypot(half(each[0]), half(each[1])) / 2)
     assert int(whole.n) == 4
 
 
@@ -60,16 +64,16 @@ def test_a_data_set_has_one_weight_however_many_pairs_it_has(two: list[Grid]) ->
 
 def test_p_is_the_level_where_the_interval_reaches_zero() -> None:
     (grid,) = grids(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=10, n=10**6))
-    edge = Interval(*map(np.asarray, (0.2, 0.0, 0.4)), np.asarray(10))
+    edge = interval(0.2, 0.0, 0.4, 10)
     assert suite.p_of([grid], edge) == pytest.approx(0.05, abs=1e-6)
     t = stats.t.ppf(0.975, 9)
-    wide = Interval(*map(np.asarray, (0.3, 0.1, 0.5)), np.asarray(10))
+    wide = interval(0.3, 0.1, 0.5, 10)
     assert suite.p_of([grid], wide) == pytest.approx(2 * stats.t.sf(1.5 * t, 9), abs=1e-6)
-    few = Interval(*map(np.asarray, (0.3, 0.1, 0.5)), np.asarray(2))
+    few = interval(0.3, 0.1, 0.5, 2)
     assert suite.p_of([grid], few) == 1.0
     # Equal differences in all seeds are not certain: rounding adds to their variance.
     (coarse,) = grids(grid_table(eta_l=(0.05,), eta_u=(0.5,), seeds=3, n=20))
-    same = Interval(*map(np.asarray, (0.01, 0.01, 0.01)), np.asarray(3))
+    same = interval(0.01, 0.01, 0.01, 3)
     assert suite.p_of([coarse], same) > 0.05
 
 

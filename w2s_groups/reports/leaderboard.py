@@ -190,12 +190,10 @@ def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -
 
 
 def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
-    """The text that a terminal shows at the end of a run, at most 80 columns wide."""
+    """The text that a terminal shows at the end of a run, within its width."""
     tables = _tables(table, settings)
-    lines = [tuning.sentences(setup) for setup in tables.trials] or [[] for _ in tables.shown]
-    return "\n\n".join(
-        terminal(grid, of_grid) for grid, of_grid in zip(tables.shown, lines, strict=True)
-    )
+    chosen = tuning.sentences(tables.trials[0]) if len(tables.trials) == 1 else []
+    return terminal(tables.shown, settings, chosen)
 
 
 def readme_block(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -60,7 +60,7 @@ def over_suite(grids: Sequence[Grid], metric: str, method: str, other: str | Non
     mean = of_data[:, 0].mean()
     below, above = np.sqrt((of_data[:, 1:] ** 2).sum(axis=0)) / len(names)
     n = np.asarray(min(int(one.n) for one in each))
-    return Interval(*map(np.asarray, (mean, mean - below, mean + above)), n)
+    return Interval(np.asarray(mean), np.asarray(mean - below), np.asarray(mean + above), n)
 
 
 def p_of(grids: Sequence[Grid], difference: Interval) -> float:
@@ -88,7 +88,7 @@ def rank_ranges(grids: Sequence[Grid], metric: str, names: Sequence[str]) -> dic
         return ranks(grids[0], metric, list(names))
     pairs = [(one, two) for k, one in enumerate(names) for two in names[k + 1 :]]
     between = [over_suite(grids, metric, *pair) for pair in pairs]
-    p = holm([p_of(grids, one) for one in between]) if pairs else []
+    p = holm([p_of(grids, one) for one in between])
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for (one, two), difference, value in zip(pairs, between, p, strict=True):
         if value <= 1.0 - LEVEL:
