@@ -127,7 +127,7 @@ def _number(one: Interval, sign: bool) -> str:
 
 
 def _points(grid: Grid, width: int) -> Iterator[str]:
-    """Average/worst group of every method at every point; where that is too wide, a line a point."""
+    """Average/worst group of every method at every point; where it is too wide, a line a point."""
     size = max(13, *(len(method_label(name)) + 2 for name in grid.methods))
     if 13 + size * len(grid.methods) > width:
         yield from _point_lines(grid)
