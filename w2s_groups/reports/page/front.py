@@ -20,7 +20,7 @@ from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
 
-BAR = 84  # pixels of a bar
+BAR = 60  # pixels of a bar
 
 # Columns after the method: title, direction of the first sorting, whether they hold words.
 _COLUMNS = (
