@@ -33,6 +33,7 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
 
 check: $(VENV)/.installed-dev  ## every generated file equals what its stored results give
 	$(BIN)/python -m w2s_groups.reports --check
+	$(BIN)/python -m w2s_groups cards --check
 
 smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary folder
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \

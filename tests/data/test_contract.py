@@ -36,6 +36,7 @@ ALL = [
     for name in DATASETS
 ]
 NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
+    **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }
@@ -81,6 +82,13 @@ def test_contract(name: str, tmp_path: Path) -> None:
     assert (dataset.split == TEST).any()
     assert (dataset.split != TEST).any()
     assert 0 <= original_eta(dataset) <= 1
+    test = dataset.split == TEST
+    for known in (dataset.identity, dataset.place):  # pool and test share none of either
+        if known is not None:
+            assert all(known)
+            names = np.array(known)
+            assert names.shape == (n,)
+            assert not set(names[test]) & set(names[~test])
     if isinstance(dataset, FeatureDataset):
         assert all(len(matrix) == n for matrix in dataset.features.values())
         return

@@ -12,6 +12,7 @@ from w2s_groups.data.composite import Composite
 from w2s_groups.data.election_tweets import ElectionTweets
 from w2s_groups.data.folder import Folder
 from w2s_groups.data.gaussian import Gaussian
+from w2s_groups.data.hub import HubCelebA, HubCivilComments, HubMultiNLI, HubWaterbirds
 from w2s_groups.data.huggingface import HuggingFace
 from w2s_groups.data.imagenet9 import ImageNet9
 from w2s_groups.data.metadata_csv import MetadataCsv
@@ -28,6 +29,10 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "election_tweets": ElectionTweets,
     "folder": Folder,
     "gaussian": Gaussian,
+    "hub_celeba": HubCelebA,
+    "hub_civilcomments": HubCivilComments,
+    "hub_multinli": HubMultiNLI,
+    "hub_waterbirds": HubWaterbirds,
     "huggingface": HuggingFace,
     "imagenet9": ImageNet9,
     "metadata_csv": MetadataCsv,

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.text import count
-from w2s_groups.data.base import TEST, Dataset
+from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
 from w2s_groups.experiment.inputs import Memory
@@ -204,21 +204,23 @@ def _short(error: BaseException) -> str:
 def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
     """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
 
-    Empty, with a warning, where they cannot be measured: the cells are there and are reported.
+    Of the standardised features, which heads see. Empty, with a warning, where they cannot be
+    measured: the cells are there and are reported.
     """
-    digest = store.digest(identity.measured(pair))[:16]
+    # The word keeps measurements of features in the networks' own units from being taken for these.
+    digest = store.digest([identity.measured(pair), "standardised"])[:16]
     path = Path(prepared.cfg.results_dir) / "pairs" / f"{digest}.json"
     with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
         return table.read(path)
-    dataset = prepared.dataset
-    rows = np.flatnonzero((dataset.split != TEST) & prepared.loaded.usable)
-    log.info("measuring the dimensions of both networks on %s", count(len(rows), dataset.NOUN))
+    pool = pair.pool
+    rows, noun = pool.drawable, prepared.dataset.NOUN
+    log.info("measuring the dimensions of both networks on %s", count(len(rows), noun))
     try:
         report = pair_report(
-            pair.features["teacher"][rows],
-            pair.features["student"][rows],
-            dataset.codes[rows],
-            dataset.groups,
+            pool.features["teacher"][rows],
+            pool.features["student"][rows],
+            pool.codes[rows],
+            pool.groups,
             seed=0,
         )
     except Exception as error:  # of any kind: the work before it must not be lost
