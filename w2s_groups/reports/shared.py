@@ -117,7 +117,7 @@ _SEVERAL = (
 
 
 def reading(noun: str, several: bool = False) -> Section:
-    """Meaning of the numbers and of their intervals. several: whether the run has several splits."""
+    """Meaning of the numbers and their intervals. several: whether the run has several splits."""
     words = (
         "Words such as beats, rises or stronger are used where the test that belongs to the "
         "interval is significant at 5 %; is the best where no other rank remains open."
