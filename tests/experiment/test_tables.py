@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 
 from w2s_groups.cli import run
 from w2s_groups.core.errors import InputError
+from w2s_groups.data.base import TEST
 from w2s_groups.experiment import solvers
 from w2s_groups.experiment.block import draw_of
+from w2s_groups.experiment.pool import standardise
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.heads.problem import Problem, Squared
 from w2s_groups.schema.config import Config
@@ -154,3 +157,43 @@ def test_a_whole_run_shows_its_rows(load: Load, tmp_path: Path) -> None:
 def test_what_is_refused(load: Load, tmp_path: Path, changes: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepare(load(*overrides(tmp_path), *changes.split()))
+
+
+@pytest.mark.parametrize("name", ["table/random_features@32", "table/onehot"])
+def test_no_test_row_of_a_split_enters_the_features_of_its_pool(
+    load: Load, tmp_path: Path, name: str
+) -> None:
+    """Of several splits, each has features of its own where they are learnt from the pool."""
+    own = (*overrides(tmp_path), "splits=random", "splits.splits=2", f"student={name}")
+    own = (*own, "data.missing=mark")
+    table = tmp_path / "table.csv"
+    frame = pd.read_csv(table)
+    frame["code"] = frame["code"].astype(object).where(frame.index % 7 > 0, "?")
+    frame.to_csv(table, index=False)
+    prepared = prepare(load(*own))
+    part = next(cell.part for cell in prepared.cells if cell.part.fold == 1)
+    networks = prepared.cfg.pairs[0]
+    before = prepared.pair(*networks, part=part).pool
+    _, inside = prepared.division.rows(part)
+    lines = [int(f.split()[1]) - 2 for f, on in zip(prepared.dataset.files, inside, strict=True)
+             if on]  # fmt: skip
+    tested = [lines[row] for row in before.test]
+    unseen = frame.copy()
+    unseen.loc[tested, "height"] += 1000 + np.arange(len(tested))
+    unseen.to_csv(table, index=False)
+    other = prepare(load(*own))
+    # The rows are in another order, and their split is drawn by what they are: the same rows again.
+    again = dict(zip(other.dataset.files, range(len(other.dataset.y)), strict=True))
+    order = np.array([again[file] for file in prepared.dataset.files])
+    dataset, usable = prepared.division.rows(part)
+    changed = other.dataset.at(order)
+    for side, network in zip(("teacher", "student"), networks, strict=True):
+        given = prepared.loaded.on(side, network, dataset, usable)
+        expected = standardise(given[usable], before.drawable)
+        np.testing.assert_array_equal(before.features[side], expected)
+        split = replace(changed, split=dataset.split)
+        found = other.loaded.on(side, network, split, usable)
+        if network not in prepared.loaded.learnt:
+            found = found[order]
+        pool = usable & (dataset.split != TEST)
+        np.testing.assert_array_equal(found[pool], given[pool])

@@ -66,7 +66,8 @@ def test_excess_over_the_ceiling_is_taken_in_each_cell() -> None:
     np.testing.assert_allclose(-above, risk - risk[:, ceiling, None])
     table = rows_of(grid, {"variance": 2.0})
     assert table["ceiling"]["excess, average"] == "–"
-    expected = (risk - risk[:, ceiling, None])[:, 0].max(axis=-1).mean()
+    each = (risk - risk[:, ceiling, None])[:, 0].mean(axis=1)  # (P, G)
+    expected = each.max(axis=-1).mean()
     assert numbers(table["teacher"]["excess, worst group"]) == pytest.approx(expected, abs=1e-3)
 
 

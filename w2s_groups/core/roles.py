@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -29,6 +30,8 @@ class Role(Enum):
     """Stands for another field, and is None once the configuration is checked."""
     theory = "theory"
     """A figure of the theory, drawn in place of a run."""
+    if_set = "if_set"
+    """Asks for nothing where it is None: shown, and part of a question, only where it is set."""
     conduct = "conduct"
     """What happens when something is wrong: stop, leave it out, or go on. No number depends on it
     but by the samples that are left out, whose absence is in the key."""
@@ -59,14 +62,14 @@ def names(config: Any, *roles: Role) -> list[str]:
 def plain(value: Any, without: frozenset[Role] = frozenset()) -> Any:
     """Dataclasses, enums and paths as what JSON can hold; fields of some roles left out.
 
-    So are fields that ask for nothing: a new one changes no key and no settings of before.
+    So are fields that matter only where they are set and are not, which older results lack.
     """
     if is_dataclass(value) and not isinstance(value, type):
+        shown = (f for f in fields(value) if f.metadata.get("role") not in without)
         return {
             f.name: plain(getattr(value, f.name), without)
-            for f in fields(value)
-            if f.metadata.get("role") not in without
-            and getattr(value, f.name) != f.metadata.get("unused", MISSING)
+            for f in shown
+            if not _asks_nothing(f.metadata, getattr(value, f.name))
         }
     if isinstance(value, Enum):
         return value.value
@@ -75,3 +78,10 @@ def plain(value: Any, without: frozenset[Role] = frozenset()) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item, without) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _asks_nothing(metadata: Mapping[str, Any], value: Any) -> bool:
+    """Whether a field with that metadata is not set, or has the value of older results."""
+    if metadata.get("role") is Role.if_set:
+        return value is None
+    return "unused" in metadata and bool(value == metadata["unused"])

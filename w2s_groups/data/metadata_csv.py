@@ -50,8 +50,8 @@ class MetadataCsv(OnDisk):
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
-    target_column: str | None = role(Role.features, None, unused=None)
-    target_edges: list[float] | None = role(Role.features, None, unused=None)
+    target_column: str | None = role(Role.if_set, None)
+    target_edges: list[float] | None = role(Role.if_set, None)
 
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         """All images or texts below `root` with their official split."""
@@ -78,16 +78,18 @@ class MetadataCsv(OnDisk):
                 f"a_column{', target_column' if self.target_column else ''} and split_column are "
                 f"{', '.join(needed)}; name a column once"
             )
+        needed += self.shown.columns
         dialect = dialect_of(self.separator, self.quoting)
         table = read_delimited(path, needed, self.text_columns, dialect)
         names, table = binned(table, self.target_column, self.target_edges, self.class_names)
         classes, table = named(table, labels[0], names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)
+        also = (self.shown, self.target_column)
         if self.text_columns:
             columns = self.text_columns
-            return texts_of(self.name, table, columns, labels, groups, self.target_column)
-        return dataset_of(self.name, root, table, columns, groups, self.target_column)
+            return texts_of(self.name, table, columns, labels, groups, *also)
+        return dataset_of(self.name, root, table, columns, groups, *also)
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""

@@ -12,10 +12,12 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.files.table import Table, label_coding
+from w2s_groups.data.identities import Shown
 from w2s_groups.data.targets import target_of
 from w2s_groups.design.groups import Groups
 
 Codes = NDArray[np.int64]
+NOTHING = Shown()  # a table without columns of identities and places
 SPLITS = {
     **{"0": TRAIN, "train": TRAIN, "training": TRAIN},
     **{"1": VAL, "val": VAL, "valid": VAL, "validation": VAL},
@@ -29,18 +31,20 @@ def dataset_of(
     table: Table,
     columns: Sequence[str],
     groups: Groups,
+    shown: Shown = NOTHING,
     target: str | None = None,
 ) -> ImageDataset:
     """The images of a table in its order. columns: of the file, y, a, and the split if given.
 
-    target: column of a numeric target.
+    shown: its columns of identities and places. target: column of a numeric target.
     """
     files = table.files(columns[0])
     labels, attributes, split = codes_of(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
+    known = shown.names(table)
     numbers = target_of(table, target)
     return ImageDataset(
-        name, labels, attributes, split, groups, root=root, files=files, target=numbers
+        name, labels, attributes, split, groups, root=root, files=files, target=numbers, **known
     )
 
 
@@ -50,19 +54,21 @@ def texts_of(
     texts: Sequence[str],
     columns: Sequence[str],
     groups: Groups,
+    shown: Shown = NOTHING,
     target: str | None = None,
 ) -> TextDataset:
     """The texts of a table in its order; each is named by its line or row.
 
-    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given. target:
-    column of a numeric target.
+    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given. shown:
+    its columns of identities and places. target: column of a numeric target.
     """
     first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
     names = tuple(f"{table.unit} {line}" for line in table.lines)
     coded = codes_of(table, columns, groups)
+    known = shown.names(table)
     numbers = target_of(table, target)
     return TextDataset(
-        name, *coded, groups, files=names, texts=first, second=second, target=numbers
+        name, *coded, groups, files=names, texts=first, second=second, target=numbers, **known
     )
 
 

@@ -42,7 +42,7 @@ class TableFile(Rows):
     split_column: str | None = MISSING
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
-    target_edges: list[float] | None = role(Role.features, None, unused=None)
+    target_edges: list[float] | None = role(Role.if_set, None)
 
     def read(self, root: Path, cache: Path, progress: Progress) -> TableDataset:
         """All rows of the table with their official split."""
@@ -52,9 +52,9 @@ class TableFile(Rows):
                 f"data.table={path} does not exist; set it to the table of {self.name}"
             )
         check_target(self.target_column, self.target_edges, self.y_column)
-        labels, drop = self._labels(), self.not_inputs
+        labels, drop = self._labels(), [*self.not_inputs, *self.shown.columns]
         target = [] if self.target_column is None else [self.target_column]
-        needed = [*(name for name in labels if name != BINS), *target]
+        needed = [*(name for name in labels if name != BINS), *target, *self.shown.columns]
         if path.suffix == ".parquet":
             inputs = chosen(parquet_columns(path), labels, self.columns, drop)
             table = read_parquet(path, list(dict.fromkeys([*inputs, *needed])))

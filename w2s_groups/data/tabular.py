@@ -38,7 +38,7 @@ class Rows(OnDisk):
     categories: list[str] = MISSING
     missing: Missing = MISSING
     minority: list[list[int]] = MISSING
-    target_column: str | None = role(Role.features, None, unused=None)
+    target_column: str | None = role(Role.if_set, None)
 
     @property
     def not_inputs(self) -> list[str]:
@@ -69,6 +69,7 @@ class Rows(OnDisk):
             numbers=numbers,
             categories=codes,
             target=target_of(table, self.target_column),
+            **self.shown.names(table),
         )
         return dataset, keep
 

@@ -72,8 +72,14 @@ class Prepared:
             of = part.fold, part.half
             if of not in pools:
                 pools.clear()  # one at a time, each as large as the features
+                own = {
+                    side: self.loaded.on(side, name, dataset, usable)
+                    if self.division.folds
+                    else features[side]
+                    for side, name in networks.items()
+                }
                 origin = self.division.origin
-                pools[of] = make_pool(dataset, features, usable, balance, origin, numeric)
+                pools[of] = make_pool(dataset, own, usable, balance, origin, numeric)
             made: Pool = pools[of]
             return made
 

@@ -54,6 +54,12 @@ def extract_rows(dataset: TableDataset, encoder: TableEncoder) -> Features:
     return Features(matrix, (), key, from_cache=False)
 
 
+def learns(dataset: TableDataset, encoder: TableEncoder) -> bool:
+    """Whether features depend on which rows may be drawn, beyond indicators that are 0 in them."""
+    numbers, _ = _read(dataset, encoder)
+    return encoder.kind == RANDOM_FEATURES or any(np.isnan(x).any() for x in numbers.values())
+
+
 def _read(dataset: TableDataset, encoder: TableEncoder) -> tuple[Numbers, Codes]:
     """The columns of an encoder by name, in the order of their names."""
     columns = dataset.columns

@@ -1,35 +1,37 @@
-"""Accuracy of each group, once with each of the two sources of uncertainty; or its risk."""
+"""Accuracy of each group, once with each of the two sources of uncertainty."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats as scipy_stats
 
 from w2s_groups.reports.section import Section
+from w2s_groups.results import quantity
 from w2s_groups.results.format import bracket, plus_minus
 from w2s_groups.results.grid import Grid, Ints
 from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.quantity import Quantity
 from w2s_groups.results.stats import LEVEL, Floats, Interval, wilson
+
+_SOURCES = ("draws (Student t over seeds)", "identities, places, pools and draws")
 
 
 def by_group(grid: Grid) -> Section:
     """A row for each source of uncertainty and method, a column for each group."""
-    means = [grid.over_points(grid.accuracy[..., g]) for g in range(len(grid.groups))]
-    points = int(grid.common()[0].sum())
+    means = [_mean(grid, g) for g in range(len(grid.groups))]
     ran = ~np.isnan(grid.accuracy).all(axis=-1)
     sizes = [_sizes(grid.n[..., g][ran]) for g in range(len(grid.groups))]
     rows: list[tuple[str, ...]] = []
     for m, method in enumerate(grid.methods):
-        cells = []
-        for mean, (least, _) in zip(means, sizes, strict=True):
-            step = 1 / max(least, 1) / np.sqrt(max(points, 1))
-            cells.append(plus_minus(grid.measure.interval(mean[m], step)))
-        rows.append(("draws (Student t over seeds)", method_label(method), *cells))
+        cells = [plus_minus(mean.at(m).accuracy()) for mean in means]
+        rows.append((_SOURCES[grid.test_share is not None], method_label(method), *cells))
     law = "Wilson" if grid.measure.is_share else "Student t"
     for m, method in enumerate(grid.methods):
         cells = []
         for g, (mean, (least, _)) in enumerate(zip(means, sizes, strict=True)):
-            level = grid.measure.interval(mean[m]).mean
+            level = mean.at(m).accuracy().mean
             cells.append(bracket(_over_tests(grid, level, m, g, least), sign=False))
         rows.append((f"test {grid.noun}s ({law} on n)", method_label(method), *cells))
     names = [
@@ -57,6 +59,15 @@ def _over_tests(grid: Grid, level: Floats, m: int, g: int, n: int) -> Interval:
     half = scipy_stats.t.ppf(0.5 + LEVEL / 2, max(n - 1, 1)) * error
     low = np.maximum(level - half, 0.0)
     return Interval(level, low, level + half, np.asarray(n, dtype=np.int64))
+
+
+def _mean(grid: Grid, g: int) -> Quantity:
+    """(M,) mean accuracy of a group over the common block."""
+    points, runs = grid.common()
+    of_points = quantity.of_group(grid, g).at(points)
+    sizes = grid.n[..., g][grid.n[..., g] > 0]
+    step = 1 / int(sizes.min()) if sizes.size else 0.0
+    return replace(of_points, values=of_points.values[..., runs], step=step).mean()
 
 
 def _sizes(n: Ints) -> tuple[int, int]:

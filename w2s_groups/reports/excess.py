@@ -12,7 +12,8 @@ from w2s_groups.results import risks
 from w2s_groups.results.format import BLANK, fixed, plus_minus
 from w2s_groups.results.grid import Floats, Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import FEWEST, mean_interval
+from w2s_groups.results.quantity import Quantity
+from w2s_groups.results.stats import FEWEST
 
 REFERENCE = "ceiling"
 
@@ -64,17 +65,26 @@ def _average(grid: Grid, scores: Floats) -> Floats:
     return risks.eta_mean(scores, grid.y, grid.minority, 0.5, grid.class_prior)
 
 
-# Aggregates over the groups of each run: (..., G) scores -> (...).
+def _extreme(scores: Floats, sign: int) -> Floats:
+    """(P, M, S, G) -> (P, M, S): of the group with the lowest mean over runs of sign * scores."""
+    there = np.isfinite(scores)
+    mean = np.where(there, scores, 0.0).sum(axis=2) / np.maximum(there.sum(axis=2), 1)
+    group = np.where(there.any(axis=2), sign * mean, np.inf).argmin(axis=-1)
+    found = np.take_along_axis(scores, group[:, :, None, None], axis=-1)[..., 0]
+    return np.asarray(found, dtype=np.float64)
+
+
+# Aggregates over groups: (P, M, S, G) scores -> (P, M, S).
 _OVER: dict[str, Callable[[Grid, Floats], Floats]] = {
     "average": _average,
-    "worst group": lambda _, scores: risks.worst_group(scores),
-    "best group": lambda _, scores: risks.best_group(scores),
+    "worst group": lambda _, scores: _extreme(scores, 1),
+    "best group": lambda _, scores: _extreme(scores, -1),
 }
 
 
 def _level(grid: Grid, scores: Floats, m: int) -> Any:
     """Interval over seeds of minus the scores (P, M, S) of one method."""
-    return mean_interval(-grid.over_points(scores)[m])
+    return Quantity(grid, -grid.over_points(scores)[m]).difference()
 
 
 def _units(grid: Grid, variance: float) -> str:
@@ -96,7 +106,7 @@ def _reference(grid: Grid, noise: float | None) -> str:
         return (
             f"Excess risk is the risk above {fixed(noise / grid.measure.unit)}, the variance of "
             "the target's noise: exact for these simulated data, and the least that any head can "
-            "have. Worst and best group have the highest and the lowest excess of each run."
+            "have. Worst and best group: of each point those with the highest and the lowest mean."
         )
     if grid.index(REFERENCE) is None:
         return "Without the ceiling among the methods there is nothing to take an excess over."
@@ -104,7 +114,7 @@ def _reference(grid: Grid, noise: float | None) -> str:
         "Excess risk is the risk above that of the ceiling in the same cell, the student on the "
         "true targets of the unlabelled set: of real data nothing better is known. The ceiling has "
         "an error of its own, so the excess over the best possible prediction is larger. Worst and "
-        "best group have the highest and the lowest excess of each run."
+        "best group are those of each point with the highest and the lowest mean excess."
     )
 
 
@@ -113,8 +123,8 @@ def reading_of_risks(noun: str) -> Section:
     lines = [
         "Heads learn a numeric target by squared loss. Average is the risk (mean squared error) at "
         "a test mix of η_t = 1/2, minority at η_t = 1, majority at η_t = 0, each exact from the "
-        "risks of the groups. Worst group is the highest group risk of each run, averaged over "
-        "seeds. In small groups it is biased high.",
+        "risks of the groups. Worst group is the group with the highest mean risk. In small groups "
+        "it is biased high.",
         "Every difference is a gain: teacher − method in the same cell, so that positive is "
         "better; over W2S is W2S − method. PGR is (teacher − method) / (teacher − ceiling) of the "
         "mean risks with Fieller's interval. It is blank unless teacher − ceiling is significantly "

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Sequence
 
 from w2s_groups.core.text import count
-from w2s_groups.reports.comparisons import smallest
+from w2s_groups.reports.comparisons import population, runs, smallest
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
+from w2s_groups.results import quantity
 from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import MAIN, method_label
@@ -50,7 +51,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def small_table(grid: Grid) -> str:
-    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy in percent, or risk.
+    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy, or risk.
 
     Each with half the width of its interval over seeds. Of more than eight methods only the main
     ones are shown: a README has no room for more.
@@ -58,11 +59,10 @@ def small_table(grid: Grid) -> str:
     many = len(grid.methods) > 8
     shown = [m for m, name in enumerate(grid.methods) if not many or name in MAIN]
     header = ["η_ℓ", "η_u", *(method_label(grid.methods[m]) for m in shown)]
-    intervals = [grid.measure.interval(grid.metric(name), grid.step()) for name in SMALL]
-    shape = _percent if grid.measure.is_share else _plain
+    intervals = [quantity.accuracies(grid, name) for name in SMALL]
     rows = [
         [f"{eta_l:g}", f"{eta_u:g}"]
-        + [" / ".join(shape(interval, p, m) for interval in intervals) for m in shown]
+        + [" / ".join(_short(interval, p, m) for interval in intervals) for m in shown]
         for p, (eta_l, eta_u) in enumerate(grid.points)
     ]
     caption = _caption(grid, len(shown))
@@ -73,11 +73,13 @@ def small_table(grid: Grid) -> str:
 def _caption(grid: Grid, shown: int) -> str:
     """Setup, quantity and omissions of the small table. shown: number of methods."""
     one = len(grid.seeds) == 1
-    bars = "One seed: no intervals." if one else "±: half the width of a 95 % interval over seeds."
+    bars = "One seed: no intervals."
+    if not one:
+        bars = f"±: half the width of a 95 % interval {population(grid)}."
     sentences = [
-        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}.",
-        f"{'Accuracy in percent' if grid.measure.is_share else grid.measure.label.capitalize()}: "
-        f"average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
+        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), runs(grid)[:-1])}.",
+        f"{grid.measure.label.capitalize()}: average (η_t = 1/2) / worst group "
+        f"({smallest(grid)}). {bars}",
     ]
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
@@ -90,18 +92,11 @@ def _caption(grid: Grid, shown: int) -> str:
     return " ".join(sentences)
 
 
-def _percent(interval: Interval, p: int, m: int) -> str:
-    """`90.7±1.0`, which no line break parts; `90.7` without an interval.
+def _short(interval: Interval, p: int, m: int) -> str:
+    """`0.907±0.010`, which no line break parts; `0.907` without an interval.
 
-    Of an interval that ends at 0 or 100 it is the larger half.
+    Of an interval that ends at 0 or 1 it is the larger half.
     """
     mean, low, high = (float(part[p, m]) for part in interval[:3])
     shown = [v for v in (mean, max(mean - low, high - mean)) if not math.isnan(v)]
-    # Rounded as fractions, so that a tie falls on the side that it has in the report.
-    return "±".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK
-
-
-def _plain(interval: Interval, p: int, m: int) -> str:
-    """`0.907±0.010`, or `0.907` without an interval."""
-    mean, high = float(interval.mean[p, m]), float(interval.high[p, m])
-    return "±".join(fixed(v) for v in (mean, high - mean) if not math.isnan(v)) or BLANK
+    return "±".join(map(fixed, shown)) or BLANK

@@ -65,8 +65,14 @@ class Measure:
         """
         if self.is_share:
             return accuracy_interval(scores, step)
-        mean, low, high, n = mean_interval(-np.asarray(scores, dtype=np.float64))
-        return Interval(mean, np.maximum(low, 0.0), high, n)
+        return self.levels(mean_interval(scores))
+
+    def levels(self, scores: Interval) -> Interval:
+        """Levels of an interval of scores, cut to what they can be."""
+        mean, low, high, n = scores
+        if self.is_share:
+            return Interval(mean, np.maximum(low, 0.0), np.minimum(high, 1.0), n)
+        return Interval(-mean, np.maximum(-high, 0.0), -low, n)
 
 
 ACCURACY = Measure(columns.ACCURACY)
