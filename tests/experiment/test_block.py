@@ -281,7 +281,7 @@ def test_nothing_is_learnt_from_the_labels_of_other_images(pool: Pool) -> None:
             name: mean_interval(
                 [
                     np.mean(value(atoms, method=name, split="test", metric="accuracy"))
-                    for atoms, _ in blocks
+                    for atoms in blocks
                 ]
             )
             for name in ALL
