@@ -37,7 +37,7 @@ def configured(load: Load, root: Path, *more: str) -> Config:
     (root / "net.py").write_text(NET)
     folders = pictures(root / "pictures")
     sources = [
-        f"data.{kind}={{{','.join(f'{name}: {folder}' for name, folder in of.items())}}}"
+        f"+data.{kind}={{{','.join(f'{name}: {folder}' for name, folder in of.items())}}}"
         for kind, of in folders.items()
     ]
     return load(
@@ -78,7 +78,7 @@ def test_the_counts_are_those_of_the_accuracies(
     assert counts is not None
     by_run = counts.groupby(["eta_l", "eta_u", "seed", "group"])
     for method in grid.methods:
-        share = by_run[method].sum() / by_run["n"].sum()
+        share = by_run[tested.RIGHT + method].sum() / by_run["n"].sum()
         own = table[
             (table["method"] == method) & (table["split"] == "test") & (table["audit"] == "")
         ]
@@ -186,7 +186,7 @@ def test_random_splits_have_corrected_intervals(load: Load, tmp_path: Path) -> N
         (("splits=crossed", "n_seeds=9", "splits.audit=[people]"), "splits.audit"),
         (("splits=given", "n_seeds=2"), "has no test images"),
         (("splits=random", "n_seeds=10", "splits.test_fraction=0"), "splits.test_fraction"),
-        ((*CROSSED, "n_l=60", "n_u=60"), "take them from splits.audit"),
+        ((*CROSSED, "n_l=30", "n_u=50", "eta_l=0.5", "eta_u=0.5"), "take them from splits.audit"),
         (("splits=crossed", "n_seeds=100", "splits.identity_folds=10", "splits.place_folds=10"),
          "lower splits.identity_folds"),
     ],
