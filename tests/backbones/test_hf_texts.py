@@ -324,3 +324,23 @@ def test_a_run_on_texts(
     np.save(tmp_path / "features.npy", np.eye(96, 4, dtype=np.float32))
     by_file = load(*overrides, f"student=file/{tmp_path}/features.npy", "seeds=0")
     assert not run.run(by_file).failed
+
+
+def test_batches_hold_texts_of_as_many_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many characters a token has: "never" and "a" are one token each."""
+    make("bert", tmp_path / "model")
+    encoder = get_encoder(f"hf/{tmp_path / 'model'}")
+    words = [("never " * n, "a " * n, "land " * n) for n in range(1, 9)]
+    fed: list[list[int]] = []
+    batch = type(encoder).batch
+    monkeypatch.setattr(
+        type(encoder),
+        "batch",
+        lambda own, samples: fed.append([s.shape[1] for s in samples]) or batch(own, samples),
+    )
+    extract_texts(dataset(tuple(sum(words, ()))), encoder, tmp_path / "cache", batch_size=3)
+    assert sorted(lengths for lengths in fed if len(lengths) == 3) == [
+        [n + 2] * 3 for n in range(1, 9)
+    ]

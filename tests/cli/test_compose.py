@@ -128,7 +128,8 @@ def test_no_identity_or_photograph_in_two_splits(pictures: Folders, tmp_path: Pa
     rows = made(pictures, tmp_path / "o", "--train", "40:0.1", "--val", "20", "--test", "20")
     sides: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        sides[row["img_filename"].rpartition("/")[0]].add(row["split"])
+        assert row["identity"] == row["img_filename"].rpartition("/")[0]
+        sides[row["identity"]].add(row["split"])
         sides[row["place_filename"]].add(row["split"])
     assert len(sides) == 20  # five of each class and each attribute value, all used
     assert all(len(splits) == 1 for splits in sides.values())
@@ -315,6 +316,9 @@ def test_the_printed_command_runs(
     )  # fmt: skip
     assert cfg.data.root == str(out)
     assert cfg.data.class_names == ["cat", "dog"]
+    dataset = cfg.data.load(tmp_path / "cache")
+    assert dataset.identity == tuple(file.rpartition("/")[0] for file in dataset.files)
+    assert {name.split("/")[1] for name in dataset.place} == {"in", "out"}
     run.run(cfg)
     assert "teacher" in capsys.readouterr().out
 

@@ -31,12 +31,11 @@ from w2s_groups.data.ondisk import OnDisk, resplit
 from w2s_groups.data.published import Published
 from w2s_groups.design.groups import Groups
 
-ALL = [
-    pytest.param(name, marks=[pytest.mark.slow] if name == "birds_mammals" else [])
-    for name in DATASETS
-]
+FETCHED = ("birds_mammals", "election_tweets")  # from an index of packages, and only from there
+ALL = [pytest.param(name, marks=[pytest.mark.slow] if name in FETCHED else []) for name in DATASETS]
 NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
     **{name: {"download": False} for name in ("adult", "census_income", "compas", "german")},
+    **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }
@@ -46,7 +45,7 @@ ON_DISK = [name for name in DATASETS if issubclass(DATASETS[name], OnDisk)]
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    if "birds_mammals" in request.node.name:
+    if any(name in request.node.name for name in FETCHED):
         return
 
     def refuse(*args: Any, **kwargs: Any) -> None:
@@ -57,7 +56,7 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 
 def _made(name: str, root: Path) -> dict[str, Any]:
-    return MAKE[name](root / "data") if name != "birds_mammals" else {}
+    return MAKE[name](root / "data") if name not in FETCHED else {}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -82,6 +81,13 @@ def test_contract(name: str, tmp_path: Path) -> None:
     assert (dataset.split == TEST).any()
     assert (dataset.split != TEST).any()
     assert 0 <= original_eta(dataset) <= 1
+    test = dataset.split == TEST
+    for known in (dataset.identity, dataset.place):  # pool and test share none of either
+        if known is not None:
+            assert all(known)
+            names = np.array(known)
+            assert names.shape == (n,)
+            assert not set(names[test]) & set(names[~test])
     if isinstance(dataset, FeatureDataset):
         assert all(len(matrix) == n for matrix in dataset.features.values())
         return
@@ -243,6 +249,6 @@ def test_settings_that_differ_between_machines_are_marked(name: str) -> None:
     """Paths and what is done about shared samples; a field that is not marked is in every key."""
     kind = DATASETS[name]
     local = {"composite": ("cutouts", "backgrounds"), "birds_mammals": (), "colored_digits": (),
-             "gaussian": ()}  # fmt: skip
+             "election_tweets": (), "gaussian": ()}  # fmt: skip
     assert tuple(roles.names(kind, *roles.HIDDEN)) == local.get(name, ("root", "archive", "shared"))
     assert issubclass(kind, DatasetConfig)

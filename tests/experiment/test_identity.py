@@ -173,6 +173,18 @@ def test_the_place_of_data_and_the_pace_of_fine_tuning_change_nothing(
     assert shown(often) == shown(tuned)
 
 
+def test_a_column_of_identities_matters_where_it_is_set(base: Config) -> None:
+    """Reports say it; keys change only where it changes the split."""
+    assert not {"identity_column", "place_column"} & set(shown(base)["data"])
+    named = replace(base, data=replace(base.data, identity_column="img_id"))
+    assert shown(named)["data"] == {**shown(base)["data"], "identity_column": "img_id"}
+    assert keys(named) == keys(base)
+    anew = [
+        replace(cfg, data=replace(cfg.data, pool=type(cfg.data.pool).all)) for cfg in (base, named)
+    ]
+    assert set(keys(anew[0])).isdisjoint(keys(anew[1]))
+
+
 def test_jobs_that_share_data_share_what_was_read(base: Config) -> None:
     memory = Memory(8)
     first, again = prepare(base, memory), prepare(replace(base, n_u=20), memory)

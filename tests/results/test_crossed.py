@@ -109,8 +109,8 @@ def test_gaussian_tables_have_the_variance_that_is_estimated() -> None:
 
 
 def test_draws_are_what_no_row_and_no_column_of_blocks_explains() -> None:
-    c = design((4, 6), (6, 2))
-    block = c.identity_fold[c.identity] * 2 + c.place_fold[c.place]
+    c = design((6, 9), (6, 3), folds=3)
+    block = c.identity_fold[c.identity] * 3 + c.place_fold[c.place]
     for codes in (c.identity, c.place):
         np.testing.assert_allclose(of_one(effects_of(c, codes), WEIGHTS).draws, 0.0, atol=1e-30)
     one = effects_of(c, block)
@@ -206,14 +206,12 @@ def _missing(c: Crossed, what: str) -> Crossed:
         audits["places"][0, 2, 3, 0] = np.nan
     else:
         fold = (c.identity_fold[c.identity] == 1) & (c.place_fold[c.place] == 0)
-        gone = here & {"a block": fold, "a group": here, "places": c.place > 0}[what]
+        gone = here & {"a block": fold, "a group": here}[what]
         right[:, :, gone], n[:, gone] = 0.0, 0
     return replace(c, right=right, n=n, audits=audits)
 
 
-@pytest.mark.parametrize(
-    "what", ["a failed cell", "an audited head", "a block", "a group", "places"]
-)
+@pytest.mark.parametrize("what", ["a failed cell", "an audited head", "a block", "a group"])
 def test_a_gap_is_missing_and_touches_nothing_else(what: str) -> None:
     c = irregular(np.random.default_rng(10))
     gap = _missing(c, what)
@@ -229,6 +227,11 @@ def test_a_gap_is_missing_and_touches_nothing_else(what: str) -> None:
     assert lost.sum() == (1 if what in ("a failed cell", "an audited head") else 2)
     for part, before in zip(found, whole, strict=True):
         np.testing.assert_array_equal(part[~lost], before[~lost])
+
+
+def test_one_fold_of_a_side_shows_nothing_of_the_draws() -> None:
+    c = irregular(np.random.default_rng(10))
+    assert np.isnan(of_one(replace(c, place_fold=0 * c.place_fold, audits={}), WEIGHTS)).all()
 
 
 def test_without_audits_the_total_is_for_this_pool() -> None:

@@ -13,8 +13,10 @@ from scipy.special import expit, logit
 from w2s_groups.results import crossed
 from w2s_groups.results.crossed import Crossed
 from w2s_groups.results.crossed_worst import (
+    group_interval,
     mean_over_points,
     worst_group_contrasts,
+    worst_group_differences,
     worst_group_interval,
 )
 
@@ -27,6 +29,10 @@ def table(seed: int, scenario: str = "two near", points: int = 2) -> Crossed:
 def test_it_is_the_lowest_of_the_ends_of_groups_on_the_logit_scale() -> None:
     c = table(0)
     found, accuracy = worst_group_interval(c), crossed.group_accuracy(c)
+    groups = group_interval(c)
+    np.testing.assert_array_equal(groups.mean, accuracy)
+    np.testing.assert_array_equal(groups.low.min(axis=-1), found.low)
+    assert (groups.high.min(axis=-1) < found.high).all()
     np.testing.assert_array_equal(found.mean, accuracy.min(axis=-1))
     for p, m in np.ndindex(2, 2):
         ends = []
@@ -57,12 +63,31 @@ def test_the_contrast_is_of_the_groups_that_are_lowest_at_each_point() -> None:
     assert gap == pytest.approx(lowest[1] - lowest[0])
 
 
+def test_differences_are_at_a_higher_level_than_other_contrasts_and_p_agrees() -> None:
+    c = table(4, points=3)
+    contrasts = worst_group_contrasts(c)
+    (mean, low, high, n), p = worst_group_differences(c, [1, 0, 0], [0, 1, 0])
+    usual = crossed.interval(c, contrasts[1] - contrasts[0])
+    assert mean[0] == -mean[1] == pytest.approx(float(usual.mean))
+    assert low[0] < usual.low < usual.high < high[0]
+    parts = crossed.variance(c, contrasts[1] - contrasts[0])
+    half = reference.t.ppf(0.9875, parts.df) * np.sqrt(parts.total)
+    assert high[0] - mean[0] == pytest.approx(half)
+    assert p[2] == 1.0
+    twice = 2 * crossed.p_value(c, contrasts[1] - contrasts[0])
+    np.testing.assert_allclose(p[:2], twice, rtol=1e-9)
+    assert (p[0] > 0.05) == (low[0] < 0 < high[0])
+    assert (n == 9).all()
+
+
 def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> None:
     c = table(2, "one worst", points=1)
     gone = c.group == 3
     absent = replace(c, right=np.where(gone, 0.0, c.right), n=np.where(gone, 0, c.n))
     accuracy = crossed.group_accuracy(c)[0]
     np.testing.assert_allclose(worst_group_interval(absent).mean[0], accuracy[:, :3].min(axis=-1))
+    assert np.isnan(group_interval(absent).mean[..., 3]).all()
+    assert (worst_group_interval(absent).n == 9).all()
     assert not worst_group_contrasts(absent)[..., 3].any()
     right = c.right.copy()
     right[0, 0, np.flatnonzero(c.group == 0)[0]] = np.nan
@@ -70,9 +95,10 @@ def test_groups_without_samples_play_no_part_and_a_failed_cell_is_missing() -> N
     ends = worst_group_interval(failed)
     assert np.isnan([end[0, 0] for end in ends[:3]]).all()
     assert np.isfinite([end[0, 1] for end in ends[:3]]).all()
-    difference = worst_group_contrasts(failed)[1] - worst_group_contrasts(failed)[0]
-    assert np.isnan(crossed.interval(failed, difference).mean)
-    assert np.isnan(crossed.p_value(failed, difference))
+    assert np.isnan(group_interval(failed).low).sum() == 1
+    assert (worst_group_interval(failed).n == [[0, 9]]).all()
+    difference, p = worst_group_differences(failed, [1, 1], [0, 1])
+    np.testing.assert_array_equal(np.isnan([*difference[:3], p]), [[True, False]] * 4)
 
 
 def test_all_right_or_all_wrong_leaves_room_on_one_side() -> None:

@@ -10,6 +10,7 @@ from w2s_groups.backbones import (
     module_file,
     open_clip_models,
     packaged,
+    packaged_texts,
     table_encoders,
     timm_models,
     torchvision_models,
@@ -46,6 +47,7 @@ FORMS = (
     "module/FILE.py:FACTORY[@WEIGHTS]",
     "file/FEATURES.npy",
 )
+TEXT_FORMS = ("hf/OWNER/NAME[@REVISION or @FOLDER]", "hf/FOLDER")
 
 
 def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
@@ -73,27 +75,35 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
         packages = [f"packaged/{name}" for name in packaged.names()]
         raise unknown_name("backbone", spec, [*packages, *FORMS])
     name, at, weights = rest.partition("@")
+    if source == "packaged" and name in packaged_texts.names():
+        raise InputError(
+            f"{spec} reads texts and the data set holds images; name an image network as teacher "
+            f"and student, such as packaged/{packaged.names()[0]}"
+        )
     return SOURCES[source](name, weights if at else None, image_size)
 
 
 def get_encoder(spec: str) -> TextEncoder:
-    """Text encoder of `spec`, hf/OWNER/NAME[@WEIGHTS] or hf/FOLDER.
+    """Text encoder of `spec`: packaged/NAME, hf/OWNER/NAME[@WEIGHTS] or hf/FOLDER.
 
     WEIGHTS: as for images. Raises InputError for networks of images, an unknown name, a missing
     package or weights that can't be had.
     """
     source, slash, rest = spec.partition("/")
+    name, at, weights = rest.partition("@")
+    texts = [f"packaged/{known}" for known in packaged_texts.names()]
     if slash and source == "hf":
-        name, at, weights = rest.partition("@")
         return hf_texts.get(name, weights if at else None)
+    if slash and source == "packaged" and name not in packaged.names():
+        return packaged_texts.get(name, weights if at else None)
     if slash and source in SOURCES:
         raise InputError(
             f"{spec} reads images and the data set holds texts; name text encoders as teacher and "
-            "student, such as hf/OWNER/NAME or hf/FOLDER (docs/adding-a-backbone.md)"
+            f"student, such as {texts[0]}, hf/OWNER/NAME or hf/FOLDER (docs/adding-a-backbone.md)"
         )
     if slash and source == "table":
         raise _other(spec, "rows of tables", "texts")
-    raise unknown_name("text encoder", spec, ["hf/OWNER/NAME[@REVISION or @FOLDER]", "hf/FOLDER"])
+    raise unknown_name("text encoder", spec, [*texts, *TEXT_FORMS])
 
 
 def get_table_encoder(spec: str) -> TableEncoder:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def pretrained(spec: str, folder: Path) -> tuple[Any, set[str]]:
     from transformers import AutoModel
 
     try:
-        with hub.seeded(0):
+        with hub.seeded(0), _no_bar():
             model, report = AutoModel.from_pretrained(
                 folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
             )
@@ -124,6 +125,20 @@ def pretrained(spec: str, folder: Path) -> tuple[Any, set[str]]:
             f"{spec}: {folder} can't be loaded ({reason}); save it again with save_pretrained"
         ) from error
     return model, {*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}
+
+
+@contextmanager
+def _no_bar() -> Iterator[None]:
+    """Keeps transformers from drawing a bar, which takes longer to read than the weights."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def refuse_lacking(spec: str, folder: Path, lacking: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from w2s_groups.backbones import hf_files, hub
+from w2s_groups.backbones import hf_files, hub, onednn
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import content_hash
@@ -35,20 +35,26 @@ LONGEST = 512  # tokens, where a tokeniser and a model name no number of their o
 def get(name: str, weights: str | None) -> TextEncoder:
     """Encoder of hf/NAME[@WEIGHTS]; see w2s_groups.backbones.get_encoder."""
     spec, folder, files, random = hf_files.located(name, weights, "texts")
+    if random:
+        import transformers
+
+        seed, drawn = hub.random_weights(name, transformers)
+        return of_folder(spec, folder, f"{drawn}, {content_hash(files[0])}", seed)
+    digest = hashlib.sha256("\0".join(map(content_hash, files)).encode()).hexdigest()
+    return of_folder(spec, folder, digest)
+
+
+def of_folder(spec: str, folder: Path, digest: str, seed: int | None = None) -> TextEncoder:
+    """Encoder of a folder with a model and its tokeniser.
+
+    digest: stands for the weights. seed: of random weights; None for the folder's own.
+    """
     tokeniser, config, files_of = _tokeniser(spec, folder)
     limit, pooling = _limit(tokeniser, config, folder), _pooling(spec, folder)
     said = (
         f"tokeniser {files_of}, cut at {limit} tokens, pairs from their longer half, padded on the "
         f"right; {pooling} of the last hidden states"
     )
-    if random:
-        import transformers
-
-        seed, drawn = hub.random_weights(name, transformers)
-        digest = f"{drawn}, {content_hash(files[0])}"
-    else:
-        digest = hashlib.sha256("\0".join(map(content_hash, files)).encode()).hexdigest()
-        seed = None
     segments = "token_type_ids" in tokeniser.model_input_names
     load = partial(_load, spec, folder, pooling, segments, seed)
     return TextEncoder(spec, digest, load, tokeniser, limit, said)
@@ -141,9 +147,10 @@ class Pooled(nn.Module):
         """(B, width) pooled features of (B, 3, L) tokens."""
         ids, mask, segments = batch.unbind(1)
         options = {"token_type_ids": segments} if self.segments else {}
-        states: torch.Tensor = self.model(
-            input_ids=ids, attention_mask=mask, **options
-        ).last_hidden_state
+        with onednn.products(batch.device):
+            states: torch.Tensor = self.model(
+                input_ids=ids, attention_mask=mask, **options
+            ).last_hidden_state
         states = states.float()
         if self.pooling == "class token":
             return states[:, 0]

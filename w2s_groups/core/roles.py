@@ -29,6 +29,8 @@ class Role(Enum):
     """Stands for another field, and is None once the configuration is checked."""
     theory = "theory"
     """A figure of the theory, drawn in place of a run."""
+    if_set = "if_set"
+    """Asks for nothing where it is None: shown, and part of a question, only where it is set."""
     conduct = "conduct"
     """What happens when something is wrong: stop, leave it out, or go on. No number depends on it
     but by the samples that are left out, whose absence is in the key."""
@@ -57,12 +59,16 @@ def names(config: Any, *roles: Role) -> list[str]:
 
 
 def plain(value: Any, without: frozenset[Role] = frozenset()) -> Any:
-    """Dataclasses, enums and paths as what JSON can hold; fields of some roles left out."""
+    """Dataclasses, enums and paths as what JSON can hold; fields of some roles left out.
+
+    So are fields that matter only where they are set and are not, which older results lack.
+    """
     if is_dataclass(value) and not isinstance(value, type):
+        shown = (f for f in fields(value) if f.metadata.get("role") not in without)
         return {
             f.name: plain(getattr(value, f.name), without)
-            for f in fields(value)
-            if f.metadata.get("role") not in without
+            for f in shown
+            if f.metadata.get("role") is not Role.if_set or getattr(value, f.name) is not None
         }
     if isinstance(value, Enum):
         return value.value

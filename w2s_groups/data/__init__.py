@@ -12,9 +12,11 @@ from w2s_groups.data.civilcomments import CivilComments
 from w2s_groups.data.colored_digits import ColoredDigits
 from w2s_groups.data.compas import Compas
 from w2s_groups.data.composite import Composite
+from w2s_groups.data.election_tweets import ElectionTweets
 from w2s_groups.data.folder import Folder
 from w2s_groups.data.gaussian import Gaussian
 from w2s_groups.data.german import German
+from w2s_groups.data.hub import HubCelebA, HubCivilComments, HubMultiNLI, HubWaterbirds
 from w2s_groups.data.huggingface import HuggingFace
 from w2s_groups.data.imagenet9 import ImageNet9
 from w2s_groups.data.metadata_csv import MetadataCsv
@@ -32,9 +34,14 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "colored_digits": ColoredDigits,
     "compas": Compas,
     "composite": Composite,
+    "election_tweets": ElectionTweets,
     "folder": Folder,
     "gaussian": Gaussian,
     "german": German,
+    "hub_celeba": HubCelebA,
+    "hub_civilcomments": HubCivilComments,
+    "hub_multinli": HubMultiNLI,
+    "hub_waterbirds": HubWaterbirds,
     "huggingface": HuggingFace,
     "imagenet9": ImageNet9,
     "metadata_csv": MetadataCsv,

@@ -253,6 +253,10 @@ class DatasetConfig(ABC):
         """
         return None
 
+    def named_groups(self) -> Groups | None:
+        """The groups, where the settings say them without the data; None where they do not."""
+        return None
+
     def card(self) -> str:
         """Markdown tables of a dataset card, from the settings: for data that are made here."""
         return ""

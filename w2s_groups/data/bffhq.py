@@ -34,10 +34,15 @@ class Bffhq(Published):
     percent: str = MISSING
     check_counts: bool = MISSING
 
+    NO_COLUMNS = "bffhq lists its images in folders, and no table names who they show"
     GET = (
         "bffhq, which the repository kakaoenterprise/Learning-Debiased-Disentangled links on a "
         "drive that asks for a click (folders 0.5pct, valid and test)"
     )
+
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""

@@ -137,10 +137,14 @@ class BirdsMammals(Settings):
             origin=versions(wanted, cache),
         )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return Groups(tuple(cutout_patterns()), tuple(background_patterns()))
+
     def card(self) -> str:
         """Counts of images and identities, from the names only: nothing is fetched."""
         cutouts, backgrounds = cutout_patterns(), background_patterns()
-        groups = Groups(tuple(cutouts), tuple(backgrounds))
+        groups = self.named_groups()
         rows = self.rows(n_pictures(cutouts), n_pictures(backgrounds))
         return card(
             groups,

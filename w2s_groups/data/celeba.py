@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.files.table import Table, header_of, read_spaced
 from w2s_groups.data.published import Published, check_counts, check_sizes
 from w2s_groups.data.rows import SPLITS, groups_of
+from w2s_groups.design.groups import Groups
 
 PLACES = ("", "celebA_v1.0", "celebA/data", "celebA", "celeba")
 IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
@@ -27,6 +28,7 @@ COUNTS = {  # of (Blond_Hair, Male)
     "val": (8535, 8276, 2874, 182),
     "test": (9767, 7535, 2480, 180),
 }
+PERSONS = "identity_CelebA"
 _CODES = {"-1": 0, "1": 1}
 
 
@@ -35,7 +37,8 @@ class CelebA(Published):
     """y: an attribute of CelebA, Blond_Hair by default. a: another, Male. Source: Liu et al., 2015.
 
     root: the folder with list_attr_celeba.csv or .txt and its partition, or the one above it.
-    minority: (y, a) pairs. check_counts: refuse a release that is not whole.
+    minority: (y, a) pairs. check_counts: refuse a release that is not whole. identity_column: a
+    column of list_attr_celeba, or identity_CelebA for the persons of the file of that name.
     """
 
     target: str = MISSING
@@ -48,6 +51,10 @@ class CelebA(Published):
         "authors' page or the Kaggle set jessicali9530/celeba-dataset; data/celeba/README.md says "
         "how they are checked"
     )
+
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(names_of(self.target), names_of(self.attribute), self.minority)
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
@@ -64,17 +71,18 @@ class CelebA(Published):
                 f"data.target and data.attribute are both {self.target}; name another attribute"
             )
         attributes, partition, folder = self._tables(root)
+        known = self.shown.names(attributes)
         images = _images(folder, attributes.unique("image_id"))
         files = attributes.files("image_id", images)
         labels, confounders = (
             attributes.codes(name, _CODES, f"-1, 1 ({', '.join(names_of(name))})")
             for name in (self.target, self.attribute)
         )
-        groups = groups_of(names_of(self.target), names_of(self.attribute), self.minority)
+        groups = self.named_groups()
         require_files(folder, files, str(attributes.path), lambda i: f"line {attributes.lines[i]}")
         split = _joined(attributes, partition)
         dataset = ImageDataset(
-            self.name, labels, confounders, split, groups, root=folder, files=files
+            self.name, labels, confounders, split, groups, root=folder, files=files, **known
         )
         if self.check_counts:
             self._check(dataset)
@@ -99,9 +107,12 @@ class CelebA(Published):
                 known = header_of(pair[0])
                 if getattr(self, field) not in known:
                     raise unknown_name(f"data.{field}", getattr(self, field), known)
-            needed = ("image_id", self.target, self.attribute)
+            own = [column for column in self.shown.columns if column != PERSONS]
+            needed = ("image_id", self.target, self.attribute, *own)
             spaced = pair[0].suffix == ".txt"
             attributes = read_spaced(pair[0], needed) if spaced else read_delimited(pair[0], needed)
+            if PERSONS in self.shown.columns:
+                attributes = _with_persons(attributes, folder)
             columns = ("image_id", "partition")
             if pair[1].suffix == ".txt":
                 return attributes, read_spaced(pair[1], columns, columns), folder
@@ -129,6 +140,21 @@ def _candidates(folder: Path, stem: str) -> list[Path]:
     """As Kaggle and wilds have it, then the original distribution's own folders."""
     places = (folder, folder / "Anno", folder / "Eval")
     return [place / f"{stem}{suffix}" for suffix in (".csv", ".txt") for place in places]
+
+
+def _with_persons(attributes: Table, folder: Path) -> Table:
+    """The table with the column PERSONS, empty for images that the file does not list."""
+    columns = ("image_id", PERSONS)
+    path = next((path for path in _candidates(folder, PERSONS) if path.is_file()), None)
+    if path is None:
+        raise InputError(
+            f"data.identity_column={PERSONS}: there is no {PERSONS}.txt in {folder} or its folder "
+            "Anno; get it from the authors' page, or set data.identity_column=null"
+        )
+    listed = read_spaced(path, columns, columns)
+    person = dict(zip(listed.unique("image_id"), listed.columns[PERSONS], strict=True))
+    persons = tuple(person.get(name, "") for name in attributes.columns["image_id"])
+    return replace(attributes, columns={**attributes.columns, PERSONS: persons})
 
 
 def _images(folder: Path, ids: Sequence[str]) -> str:

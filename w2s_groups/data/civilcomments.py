@@ -17,6 +17,7 @@ from w2s_groups.data.files.delimited import read_delimited
 from w2s_groups.data.files.table import Table
 from w2s_groups.data.published import Published, check_counts, check_sizes, find_root
 from w2s_groups.data.rows import SPLITS, groups_of
+from w2s_groups.design.groups import Groups
 
 TABLE, RELEASE = "all_data_with_identities.csv", "civilcomments_v1.0"
 IDENTITIES = (
@@ -51,6 +52,10 @@ class CivilComments(Published):
         "says where from and how to check it"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(("non-toxic", "toxic"), mention_names(self.attribute), self.minority)
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / TABLE).is_file() for name in ("", RELEASE))
@@ -61,22 +66,28 @@ class CivilComments(Published):
             raise unknown_name("data.attribute", self.attribute, IDENTITIES)
         remedy = f"get {self.GET}; set data.root to the folder with it"
         folder = find_root(root, TABLE, (RELEASE,), self.name, remedy)
-        needed = ("comment_text", "split", "toxicity", self.attribute)
+        rated = ("toxicity", self.attribute)
+        needed = ("comment_text", "split", *rated, *self.shown.columns)
         table = read_delimited(folder / TABLE, needed, ("comment_text",))
-        toxic, mentioned = (_half_or_more(table, column) for column in needed[2:])
+        toxic, mentioned = (_half_or_more(table, column) for column in rated)
         split = table.codes("split", SPLITS, "train, val, test")
         names = tuple(f"line {line}" for line in table.lines)
-        word = self.attribute.replace("_", " ").removeprefix("identity ")
-        groups = groups_of(
-            ("non-toxic", "toxic"), (f"no {word} mention", f"{word} mention"), self.minority
+        groups = self.named_groups()
+        texts, known = table.columns["comment_text"], self.shown.names(table)
+        dataset = TextDataset(
+            self.name, toxic, mentioned, split, groups, files=names, texts=texts, **known
         )
-        texts = table.columns["comment_text"]
-        dataset = TextDataset(self.name, toxic, mentioned, split, groups, files=names, texts=texts)
         if self.check_counts and self.attribute == "black":
             check_counts(dataset, BLACK)
         elif self.check_counts:
             check_sizes(dataset, SIZES)
         return dataset
+
+
+def mention_names(attribute: str) -> tuple[str, str]:
+    """Names of the attribute's codes: one of IDENTITIES not mentioned, mentioned."""
+    word = attribute.replace("_", " ").removeprefix("identity ")
+    return f"no {word} mention", f"{word} mention"
 
 
 def _half_or_more(table: Table, column: str) -> NDArray[np.int64]:

@@ -53,6 +53,10 @@ class ColoredDigits(DatasetConfig):
         ):
             in_range(f"data.{field}", getattr(self, field), low, high)
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
+
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
         """The images, coloured below cache/datasets unless they were before."""
         recipe = {

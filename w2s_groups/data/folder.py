@@ -15,27 +15,30 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.files.cache import Progress
 from w2s_groups.data.files.delimited import read_delimited
+from w2s_groups.data.identities import Shown
 from w2s_groups.data.ondisk import OnDisk
-from w2s_groups.data.rows import dataset_of, groups_of
+from w2s_groups.data.rows import NOTHING, dataset_of, groups_of
 from w2s_groups.design.groups import Groups
 
 COLUMNS = ("img_id", "img_filename", "y", "split", "place", "place_filename")
 _NEEDED = ("img_filename", "y", "place", "split")
 
 
-def read_folder(name: str, root: Path, groups: Groups) -> ImageDataset:
+def read_folder(name: str, root: Path, groups: Groups, shown: Shown = NOTHING) -> ImageDataset:
     """The images that root/metadata.csv lists, in its order; no image is decoded.
 
     Columns: img_filename (relative to root), y, place (the attribute a), split (0/1/2 or
-    train/val/test); others are ignored. Raises InputError, with the line of metadata.csv, for a
-    missing column or file, a value outside the coding, a path that leaves root, or a duplicate.
+    train/val/test), those of `shown`; others are ignored. Raises InputError, with the line of
+    metadata.csv, for a missing column or file, a value outside the coding, a path that leaves root,
+    or a duplicate.
     """
     table = root / "metadata.csv"
     if not table.is_file():
         raise InputError(
             f"data {name}: {table} does not exist; set data.root to the folder with it"
         )
-    return dataset_of(name, root, read_delimited(table, _NEEDED), _NEEDED, groups)
+    rows = read_delimited(table, [*_NEEDED, *shown.columns])
+    return dataset_of(name, root, rows, _NEEDED, groups, shown)
 
 
 def write_metadata(
@@ -72,4 +75,4 @@ class Folder(OnDisk):
     def read(self, root: Path, cache: Path, progress: Progress) -> ImageDataset:
         """All images below `root` with their official split."""
         groups = groups_of(self.class_names, self.attribute_names, self.minority)
-        return read_folder(self.name, root, groups)
+        return read_folder(self.name, root, groups, self.shown)

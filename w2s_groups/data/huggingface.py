@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import Listed
-from w2s_groups.data.files.cache import Progress, built, key
-from w2s_groups.data.files.hf_columns import check_files, check_holds_texts, image_kind, label_texts
+from w2s_groups.data.files.cache import MARKER, Progress, built, key
+from w2s_groups.data.files.hf_columns import (
+    check_files,
+    check_holds_texts,
+    image_kind,
+    label_texts,
+    name_texts,
+    require_columns,
+)
 from w2s_groups.data.files.table import Table
+from w2s_groups.data.identities import Shown
 from w2s_groups.data.metadata_csv import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
-from w2s_groups.data.rows import check_texts, dataset_of, groups_of, texts_of
+from w2s_groups.data.rows import Codes, check_texts, codes_of, dataset_of, groups_of, texts_of
+from w2s_groups.design.groups import Groups
 
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif"}
 _DATA = (".parquet", ".arrow", ".csv", ".json", ".jsonl")
@@ -30,9 +40,10 @@ _COLUMNS, _PAIR = ("file", "y", "a", "split"), ("text", "second")
 class HuggingFace(OnDisk):
     """Images or texts, y and a from columns. Needs the extra w2s_groups[hf].
 
-    hub: a name such as owner/set, fetched once into the cache; or root: a folder of parquet or
-    arrow files, or one that save_to_disk wrote. image_column: an image (bytes or a path), or texts
-    that are paths below root. text_columns: a column of texts, or two of pairs, in place of it.
+    hub: a name such as owner/set, fetched once into the cache; subset: one of its configurations;
+    revision: one of its commits, or null for the last; or root: a folder of parquet or arrow files,
+    or one that save_to_disk wrote. image_column: an image (bytes or a path), or texts that are
+    paths below root. text_columns: a column of texts, or two of pairs, in place of it.
     splits: the set's split -> train, val, test or drop. class_names, attribute_names: null takes a
     ClassLabel's names, or the column's values; names of a ClassLabel in another order give codes
     in that order, other names rename its codes. minority: (y, a) pairs; empty means a != y. Image
@@ -48,6 +59,8 @@ class HuggingFace(OnDisk):
     class_names: list[str] | None = MISSING
     attribute_names: list[str] | None = MISSING
     minority: list[list[int]] = MISSING
+    subset: str | None = role(Role.if_set, None)
+    revision: str | None = role(Role.if_set, None)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive", "hub")
 
@@ -68,31 +81,30 @@ class HuggingFace(OnDisk):
             check_files(root, (self.y_column, self.a_column))
         y, classes = label_texts(parts, self.y_column, self.class_names, "class_names")
         a, attributes = label_texts(parts, self.a_column, self.attribute_names, "attribute_names")
-        folder, inputs = self._inputs(parts, root, cache, progress)
         splits = (str(targets[name]) for name, part in parts.items() for _ in range(len(part)))
-        table = Table(
-            Path(owner),
-            tuple(range(sum(map(len, parts.values())))),
-            {**inputs, "y": tuple(y), "a": tuple(a), "split": tuple(splits)},
-            unit="row",
-        )
+        columns = {"y": tuple(y), "a": tuple(a), "split": tuple(splits)}
+        known = self.shown.by_field
+        columns |= {field: tuple(name_texts(parts, column)) for field, column in known.items()}
+        shown = Shown(**{field: field for field in known})  # as this table calls them
+        table = Table(Path(owner), tuple(range(len(columns["y"]))), columns, unit="row")
         classes, table = named(table, "y", classes, "y")
         attributes, table = named(table, "a", attributes, "a")
         groups = groups_of(classes, attributes, self.minority)
+        self.check_labels(owner, groups, *codes_of(table, _COLUMNS[1:], groups))
+        folder, inputs = self._inputs(parts, root, cache, progress)
+        table = replace(table, columns={**table.columns, **inputs})
         if self.text_columns:
-            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups)
-        return dataset_of(self.name, folder, table, _COLUMNS, groups)
+            return texts_of(self.name, table, tuple(inputs), _COLUMNS[1:], groups, shown)
+        return dataset_of(self.name, folder, table, _COLUMNS, groups, shown)
+
+    def check_labels(self, owner: str, groups: Groups, y: Codes, a: Codes, split: Codes) -> None:
+        """Called with the codes (N,) of all rows before any image is written; owner: of the set."""
 
     def _check_columns(self, parts: Mapping[str, Any], owner: str) -> None:
         """InputError unless each part has each column once, with images or texts."""
         wanted = [*(self.text_columns or [self.image_column]), self.y_column, self.a_column]
         for split, part in parts.items():
-            for column in wanted:
-                if column not in part.column_names:
-                    raise InputError(
-                        f"data: split {split} of {owner} lacks the column {column}; name one of "
-                        f"{', '.join(part.column_names)}"
-                    )
+            require_columns(part, (*wanted, *self.shown.columns), split, owner)
             if not self.text_columns:
                 image_kind(part, self.image_column, split)
             for column in self.text_columns:
@@ -117,7 +129,7 @@ class HuggingFace(OnDisk):
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
-        there = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        there = [p for p in folder.iterdir() if not p.name.startswith(".") and p.name != MARKER]
         return any(path.is_file() and path.suffix in _DATA for path in there) or any(
             (folder / name).exists() for name in ("dataset_dict.json", "state.json", "data")
         )
@@ -133,7 +145,9 @@ class HuggingFace(OnDisk):
         where = str(cache / "huggingface")
         try:
             if self.hub is not None:
-                opened = datasets.load_dataset(self.hub, cache_dir=where)
+                opened = datasets.load_dataset(
+                    self.hub, self.subset, revision=self.revision, cache_dir=where
+                )
             elif (root / "dataset_dict.json").is_file() or (root / "state.json").is_file():
                 opened = datasets.load_from_disk(str(root))
             else:

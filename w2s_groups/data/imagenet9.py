@@ -48,11 +48,16 @@ class ImageNet9(Published):
     background: str = MISSING
     check_counts: bool = MISSING
 
+    NO_COLUMNS = "imagenet9 lists its images in folders, and no table names what they come from"
     GET = (
         "original.tar.gz, mixed_same.tar.gz and mixed_rand.tar.gz, which the repository "
         "MadryLab/backgrounds_challenge links (original/train has 45,405 images), and unpack them "
         "side by side"
     )
+
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""

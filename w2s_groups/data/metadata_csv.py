@@ -69,14 +69,16 @@ class MetadataCsv(OnDisk):
                 f"data.{'text_columns' if self.text_columns else 'file_column'}, y_column, "
                 f"a_column and split_column are {', '.join(columns)}; name a column once"
             )
-        dialect = dialect_of(self.separator, self.quoting)
-        table = read_delimited(path, columns, self.text_columns, dialect)
+        needed = [*columns, *self.shown.columns]
+        table = read_delimited(
+            path, needed, self.text_columns, dialect_of(self.separator, self.quoting)
+        )
         classes, table = named(table, self.y_column, self.class_names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)
         if self.text_columns:
-            return texts_of(self.name, table, self.text_columns, labels, groups)
-        return dataset_of(self.name, root, table, columns, groups)
+            return texts_of(self.name, table, self.text_columns, labels, groups, self.shown)
+        return dataset_of(self.name, root, table, columns, groups, self.shown)
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""

@@ -28,6 +28,7 @@ from w2s_groups.data.base import (
 )
 from w2s_groups.data.files.archive import unpacked
 from w2s_groups.data.files.cache import Progress, silent
+from w2s_groups.data.identities import Shown, check_apart, kept_together, rows_of_test
 
 AnyListed = TypeVar("AnyListed", bound=Listed)
 _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, "drop": None}
@@ -55,6 +56,10 @@ class OnDisk(DatasetConfig):
     two. A folder around everything in the archive is entered. pool: which images are drawn from
     and tested on; split_seed and test_fraction (of each group) say how pool=all re-splits them.
     shared: what to do about test images that are also in the pool, under any name.
+    identity_column: the column that names who or what a sample shows or comes from (an individual,
+    a photographer, an author); place_column: where. None where none does. Pool and test share no
+    name of either: pool=all splits names and not samples, and an official split that shares one is
+    refused.
     """
 
     root: str | None = role(Role.place)
@@ -63,8 +68,12 @@ class OnDisk(DatasetConfig):
     split_seed: int = MISSING
     test_fraction: float = MISSING
     shared: Shared = role(Role.conduct)
+    identity_column: str | None = role(Role.if_set, None)
+    place_column: str | None = role(Role.if_set, None)
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive")
+    # Why no column can name identities or places; empty where a table lists the samples.
+    NO_COLUMNS: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         given = {f"data.{place}": getattr(self, place) for place in self.SOURCES}
@@ -77,6 +86,18 @@ class OnDisk(DatasetConfig):
             )
         check_fraction("data.test_fraction", self.test_fraction)
         in_range("data.split_seed", self.split_seed, 0, 2**63)
+        self.shown.check()
+        if self.NO_COLUMNS and self.shown.columns:
+            (field, column), *_ = self.shown.by_field.items()
+            raise InputError(
+                f"data.{field}_column={column}: {self.NO_COLUMNS}; set it to null, or list the "
+                "files in a table and read that with data=metadata_csv"
+            )
+
+    @property
+    def shown(self) -> Shown:
+        """The columns of identities and places."""
+        return Shown(self.identity_column, self.place_column)
 
     @abstractmethod
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
@@ -96,6 +117,7 @@ class OnDisk(DatasetConfig):
                     f"data {self.name}: no {dataset.NOUN} is of split {what}; set data.pool=all "
                     f"to split all {dataset.NOUN}s anew"
                 )
+        check_apart(dataset, self.shown.by_field)
         return dataset
 
     def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
@@ -106,6 +128,9 @@ class OnDisk(DatasetConfig):
         if self.pool is Pool.all:
             return None
         counts = np.bincount(dataset.codes, minlength=dataset.groups.n_groups)
+        if self.shown.columns and isinstance(dataset, Listed):
+            anew = resplit(dataset, self.test_fraction, self.split_seed)
+            return np.bincount(anew.codes[anew.split != TEST], minlength=len(counts))
         return np.array([n - _n_test(int(n), self.test_fraction) for n in counts], dtype=np.int64)
 
     def _located(self, cache: Path, progress: Progress) -> Path:
@@ -144,9 +169,17 @@ def resplit(dataset: AnyListed, test_fraction: float, seed: int) -> AnyListed:
 
     A group of two or more images is on both sides. The order of the images does not matter, only
     their names: the same files are split in the same way however a table lists them. So it is with
-    texts, which their content names.
+    texts, which their content names. Where identities or places are known, each is on one side, and
+    the test is as near to test_fraction of each group as whole ones allow.
     """
+    official = dataset.split if dataset.official is None else dataset.official
     codes, split = dataset.codes, np.full(len(dataset.files), TRAIN)
+    cluster = kept_together(dataset)
+    if cluster is not None:
+        counts = np.bincount(codes, minlength=dataset.groups.n_groups)
+        wanted = np.array([_n_test(int(n), test_fraction) for n in counts], dtype=np.int64)
+        split[rows_of_test(dataset, cluster, wanted, seed)] = TEST
+        return replace(dataset, split=split, official=official)
     names = dataset.sort_keys
     for code, group in enumerate(dataset.groups.names):
         rows = np.array(
@@ -155,7 +188,6 @@ def resplit(dataset: AnyListed, test_fraction: float, seed: int) -> AnyListed:
         n_test = _n_test(len(rows), test_fraction)
         order = stream(seed, f"pool/{group}").permutation(rows)
         split[order[:n_test]] = TEST
-    official = dataset.split if dataset.official is None else dataset.official
     return replace(dataset, split=split, official=official)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
@@ -16,6 +18,7 @@ from w2s_groups.data.files.archive import Broken, unpacked
 from w2s_groups.data.files.cache import Progress
 from w2s_groups.data.files.download import Download, fetched
 from w2s_groups.data.ondisk import OnDisk
+from w2s_groups.design.groups import Groups
 
 
 @dataclass
@@ -73,17 +76,65 @@ def check_counts(dataset: Listed, expected: Mapping[str, Sequence[int]]) -> None
 
     expected: split name -> images per group code.
     """
-    groups = dataset.groups
-    noun = f"{dataset.NOUN}s"
-    for split, name in enumerate(expected):
-        counts = np.bincount(dataset.codes[dataset.split == split], minlength=groups.n_groups)
-        for group, n, wanted in zip(groups.names, counts, expected[name], strict=True):
-            if n != wanted:
-                raise InputError(
-                    f"data {dataset.name}: {name} has {n} {noun} of {group} and the release has "
-                    f"{wanted}; restore the whole release, or set data.check_counts=false for a "
-                    "subset"
-                )
+    remedy = "restore the whole release, or set data.check_counts=false for a subset"
+    counts = counts_of(dataset.groups, dataset.codes, dataset.split)
+    exchanged = exchanged_splits(counts, expected)
+    if exchanged:
+        raise InputError(f"data {dataset.name}: {in_words(exchanged)}; {remedy}")
+    said = difference(dataset.groups, f"{dataset.NOUN}s", counts, expected)
+    if said:
+        raise InputError(f"data {dataset.name}: {said}; {remedy}")
+
+
+def counts_of(
+    groups: Groups, codes: NDArray[np.int64], split: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """(3, n_groups) samples of each group in train, val and test. codes, split: (N,)."""
+    return np.array([np.bincount(codes[split == s], minlength=groups.n_groups) for s in range(3)])
+
+
+def difference(
+    groups: Groups | None,
+    noun: str,
+    counts: NDArray[np.int64],
+    expected: Mapping[str, Sequence[int]],
+) -> str:
+    """The first split and group whose number is not the release's, and how many more; or "".
+
+    counts: (n_splits, n_groups), a row for each split of `expected`. groups: None where a row is
+    one number, of all groups. noun: of samples.
+    """
+    of_group = [""] if groups is None else [f" of {name}" for name in groups.names]
+    differing = [
+        f"{name} has {n} {noun}{of} and the release has {wanted}"
+        for name, row in zip(expected, counts.tolist(), strict=True)
+        for of, n, wanted in zip(of_group, row, expected[name], strict=True)
+        if n != wanted
+    ]
+    if not differing:
+        return ""
+    more = len(differing) - 1
+    return differing[0] + (f" ({more} more of its numbers differ)" if more else "")
+
+
+def exchanged_splits(
+    counts: NDArray[np.int64], expected: Mapping[str, Sequence[int]]
+) -> dict[str, str]:
+    """Split -> the release's split that it is by its counts, where only their names are exchanged.
+
+    Empty where nothing is, or more than that.
+    """
+    names, release = list(expected), np.array(list(expected.values()))
+    for order in itertools.permutations(range(len(names))):
+        if np.array_equal(counts, release[list(order)]):
+            return {names[k]: names[j] for k, j in enumerate(order) if k != j}
+    return {}
+
+
+def in_words(exchanged: Mapping[str, str]) -> str:
+    """`exchanged_splits` as a clause."""
+    said = [f"its {name} is the release's {other}" for name, other in exchanged.items()]
+    return f"splits are exchanged, as counts show: {' and '.join(said)}"
 
 
 def check_sizes(dataset: Listed, expected: Mapping[str, int]) -> None:

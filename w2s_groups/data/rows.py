@@ -12,9 +12,11 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, TRAIN, VAL, ImageDataset, TextDataset
 from w2s_groups.data.files.scan import require_files
 from w2s_groups.data.files.table import Table, label_coding
+from w2s_groups.data.identities import Shown
 from w2s_groups.design.groups import Groups
 
 Codes = NDArray[np.int64]
+NOTHING = Shown()  # a table without columns of identities and places
 SPLITS = {
     **{"0": TRAIN, "train": TRAIN, "training": TRAIN},
     **{"1": VAL, "val": VAL, "valid": VAL, "validation": VAL},
@@ -23,26 +25,42 @@ SPLITS = {
 
 
 def dataset_of(
-    name: str, root: Path, table: Table, columns: Sequence[str], groups: Groups
+    name: str,
+    root: Path,
+    table: Table,
+    columns: Sequence[str],
+    groups: Groups,
+    shown: Shown = NOTHING,
 ) -> ImageDataset:
-    """The images of a table in its order. columns: of the file, y, a, and the split if given."""
+    """The images of a table in its order. columns: of the file, y, a, and the split if given.
+
+    shown: its columns of identities and places.
+    """
     files = table.files(columns[0])
     labels, attributes, split = codes_of(table, columns[1:], groups)
     require_files(root, files, str(table.path), lambda row: f"{table.unit} {table.lines[row]}")
-    return ImageDataset(name, labels, attributes, split, groups, root=root, files=files)
+    known = shown.names(table)
+    return ImageDataset(name, labels, attributes, split, groups, root=root, files=files, **known)
 
 
 def texts_of(
-    name: str, table: Table, texts: Sequence[str], columns: Sequence[str], groups: Groups
+    name: str,
+    table: Table,
+    texts: Sequence[str],
+    columns: Sequence[str],
+    groups: Groups,
+    shown: Shown = NOTHING,
 ) -> TextDataset:
     """The texts of a table in its order; each is named by its line or row.
 
-    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given.
+    texts: its column of texts, or two of pairs. columns: of y, a, and the split if given. shown:
+    its columns of identities and places.
     """
     first, second = (table.columns[texts[0]], table.columns[texts[1]] if texts[1:] else None)
     names = tuple(f"{table.unit} {line}" for line in table.lines)
     coded = codes_of(table, columns, groups)
-    return TextDataset(name, *coded, groups, files=names, texts=first, second=second)
+    known = shown.names(table)
+    return TextDataset(name, *coded, groups, files=names, texts=first, second=second, **known)
 
 
 def check_texts(columns: Sequence[str]) -> None:

@@ -46,6 +46,10 @@ class Waterbirds(Published):
         "to check it)"
     )
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return GROUPS
+
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return any((folder / name / "metadata.csv").is_file() for name in ("", *RELEASES))
@@ -54,7 +58,7 @@ class Waterbirds(Published):
         """All images below `root` with their official split."""
         remedy = f"get {self.GET} and unpack it there, or set data.archive to it"
         folder = find_root(root, "metadata.csv", RELEASES, self.name, remedy)
-        dataset = read_folder(self.name, folder, GROUPS)
+        dataset = read_folder(self.name, folder, GROUPS, self.shown)
         if self.check_counts:
             check_counts(dataset, COUNTS)
         return _corrected(dataset) if self.correct_species else dataset

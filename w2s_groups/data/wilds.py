@@ -28,8 +28,9 @@ class Wilds(Published):
 
     dataset: its name in wilds. root: the folder that holds <dataset>_v<version>. attribute: a field
     of metadata_fields. splits: wilds' split -> train, val, test or drop (left out). class_names,
-    attribute_names: null takes the names of metadata_map, or the values themselves. minority: (y,
-    a) pairs; empty means a != y. Sets of neither image files nor texts (graphs) are refused.
+    attribute_names: null takes the names of metadata_map, or the values themselves.
+    identity_column, place_column: further fields, such as slide or location. minority: (y, a)
+    pairs; empty means a != y. Sets of neither image files nor texts (graphs) are refused.
     """
 
     dataset: str = MISSING
@@ -58,8 +59,11 @@ class Wilds(Published):
                 "classification set of wilds"
             )
         known = [field for field in fields if field not in ("y", "from_source_domain")]
-        if self.attribute not in known:
-            raise unknown_name("data.attribute", self.attribute, known)
+        asked = {"attribute": self.attribute}
+        asked |= {f"{field}_column": column for field, column in self.shown.by_field.items()}
+        for key, field in asked.items():
+            if field not in known:
+                raise unknown_name(f"data.{key}", field, known)
         table = np.asarray(source.metadata_array)
         names = source.metadata_map or {}
         (y, classes), (a, attributes) = (
@@ -67,17 +71,21 @@ class Wilds(Published):
             for field, given in (("y", self.class_names), (self.attribute, self.attribute_names))
         )
         split, kept = self._split(source)
+        shown: dict[str, Any] = {
+            key: _named(table[:, fields.index(field)], field, names.get(field), kept)
+            for key, field in self.shown.by_field.items()
+        }
         groups = groups_of(classes, attributes, self.minority)
         coded = y[kept], a[kept], split[kept], groups
         texts = _texts(source, kept)
         if texts is not None:
-            names = tuple(f"index {row}" for row in kept.tolist())
-            return TextDataset(self.name, *coded, files=names, texts=texts)
+            lines = tuple(f"index {row}" for row in kept.tolist())
+            return TextDataset(self.name, *coded, files=lines, texts=texts, **shown)
         folder = Path(source.data_dir)
         paths = _paths(source, kept)
         files = tuple(_below(path, folder, self.dataset) for path in paths)
         require_files(folder, files, f"wilds' {self.dataset}", lambda row: f"index {kept[row]}")
-        return ImageDataset(self.name, *coded, root=folder, files=files)
+        return ImageDataset(self.name, *coded, root=folder, files=files, **shown)
 
     def _open(self, root: Path) -> Any:
         get_dataset = import_wilds()
@@ -155,6 +163,14 @@ def _coded(
             )
         names = list(given)
     return values, names
+
+
+def _named(
+    values: NDArray[Any], field: str, mapped: Sequence[Any] | None, kept: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """The name that a metadata column gives each kept row, as `_coded` names its values."""
+    codes, names = _coded(values, field, None, mapped)
+    return tuple(names[code] for code in codes[kept].tolist())
 
 
 class _Opened(BaseException):

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.progress import Blocks
 from w2s_groups.core.text import count
-from w2s_groups.data.base import TEST, Dataset
+from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
 from w2s_groups.experiment.division import by_part
@@ -148,24 +148,21 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with tqdm(total=len(todo), unit="cell", desc="heads", disable=total == 1) as bar:
-
-        def progress(ended: int, asked: int) -> None:
-            bar.set_postfix_str(f"{ended} of {asked} heads of this step")
-
+    with Blocks(len(todo), quiet=total == 1) as bar:
         for pair, planned in parts:
             if not todo.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
-            solver = solvers.of(cfg, prepared.device, progress, networks)
-            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder)
+            solver = solvers.of(cfg, prepared.device, bar.heads, networks)
+            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder, bar)
             cells, size = list(planned), _at_once(prepared, pair, planned)
             for start in range(0, len(cells), size):
                 block = {cell: planned[cell] for cell in cells[start : start + size]}
                 left = todo.intersection(block)
                 if left:
+                    bar.block(len(left))
                     runner.run(block, left)
-                    bar.update(len(left))
+                    bar.ended()
 
 
 def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
@@ -187,13 +184,16 @@ class _Runner:
     methods: Mapping[str, Any]
     solver: Solver
     folder: Path
+    bar: Blocks
 
     def run(self, block: Planned, left: set[Cell]) -> None:
         """Solve a block and store the cells of `left`; where that fails, each of them by itself."""
         cfg = self.cfg
         args = (self.pair.pool, self.methods, self.solver, cfg.ridge, cfg.permute_labels)
         try:
-            of_cells = run_block(list(block), *args, solvers.by_steps(cfg), cfg.built_on())
+            of_cells = run_block(
+                list(block), *args, solvers.by_steps(cfg), cfg.built_on(), self.bar.step_of
+            )
         except Exception as error:  # whatever stops one cell must not take the others with it
             if cfg.fail_fast:
                 raise
@@ -226,21 +226,23 @@ def _short(error: BaseException) -> str:
 def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
     """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
 
-    Empty, with a warning, where they cannot be measured: the cells are there and are reported.
+    Of the standardised features, which heads see. Empty, with a warning, where they cannot be
+    measured: the cells are there and are reported.
     """
-    digest = store.digest(identity.measured(pair))[:16]
+    # The word keeps measurements of features in the networks' own units from being taken for these.
+    digest = store.digest([identity.measured(pair), "standardised"])[:16]
     path = Path(prepared.cfg.results_dir) / "pairs" / f"{digest}.json"
     with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
         return table.read(path)
-    dataset = prepared.dataset
-    rows = np.flatnonzero((dataset.split != TEST) & prepared.loaded.usable)
-    log.info("measuring the dimensions of both networks on %s", count(len(rows), dataset.NOUN))
+    pool = pair.pool
+    rows, noun = pool.drawable, prepared.dataset.NOUN
+    log.info("measuring the dimensions of both networks on %s", count(len(rows), noun))
     try:
         report = pair_report(
-            pair.features["teacher"][rows],
-            pair.features["student"][rows],
-            dataset.codes[rows],
-            dataset.groups,
+            pool.features["teacher"][rows],
+            pool.features["student"][rows],
+            pool.codes[rows],
+            pool.groups,
             seed=0,
         )
     except Exception as error:  # of any kind: the work before it must not be lost

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import nn
-from tqdm import tqdm
 
 from w2s_groups.backbones.base import Encoder
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.progress import bar
 from w2s_groups.features import cache
 
 UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
@@ -33,8 +33,8 @@ class Items:
     """N images or texts.
 
     where: the folder or data set, for messages. content: a hash, or UNREADABLE and the reason.
-    load(row, hash): one as a tensor. lengths: batches hold neighbours of this order; None: of the
-    order that they are in.
+    load(row, hash): one as a tensor. length(row): batches hold neighbours of this order; None: of
+    the order that they are in.
     """
 
     noun: str
@@ -42,7 +42,7 @@ class Items:
     names: Sequence[str]
     content: list[str]
     load: Callable[[int, str], torch.Tensor]
-    lengths: Sequence[int] | None = None
+    length: Callable[[int], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def compute(items: Items, folder: Path, run: Run) -> tuple[NDArray[np.float32], 
         if text in known:
             matrix[row] = known[text]
     todo = [row for row, text in enumerate(content) if row not in bad and text not in known]
-    if items.lengths is not None:
-        todo.sort(key=items.lengths.__getitem__)
+    if items.length is not None:
+        todo.sort(key=items.length)
     batches = [todo[i : i + run.batch_size] for i in range(0, len(todo), run.batch_size)]
     # On the CPU, every thread takes whole batches through decoding and network on one core. Against
     # a network spread over all cores, fed by loader processes, nothing waits for the slowest core
@@ -155,12 +155,11 @@ def _finished(
 ) -> Iterator[dict[int, str]]:
     """Faults of each batch as it ends, with progress of the `total` samples."""
     done = 0
-    quiet = run.progress is not True
-    with tqdm(total=total, unit=noun, desc=run.encoder.name, disable=quiet) as bar:
+    with bar(run.encoder.name, total, noun, quiet=run.progress is not True) as shown:
         for future in as_completed([pool.submit(task, batch) for batch in batches]):
             n, faults = future.result()
             done += n
-            bar.update(n)
+            shown.update(n)
             if callable(run.progress):
                 run.progress(done, total)
             yield faults

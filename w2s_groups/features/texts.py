@@ -28,7 +28,8 @@ def extract_texts(
     """Features of a dataset's N texts, in every respect like those of images.
 
     An empty text counts as a bad image. The key holds every text in order in place of the bytes of
-    images. Texts of one length go into one batch, so that little is computed for padding.
+    images. Texts of as many tokens go into one batch, so that next to nothing is computed for
+    padding (texts of as many characters: a third more).
     """
     run = run_of(encoder, device, precision, batch_size, workers, progress, on_bad_image)
     seconds = dataset.second or ("",) * len(dataset.texts)
@@ -37,8 +38,13 @@ def extract_texts(
         second = None if dataset.second is None else seconds[row]
         return encoder.tokens(dataset.texts[row], second)
 
-    lengths = [len(text) + len(second) for text, second in zip(dataset.texts, seconds, strict=True)]
-    texts = Items("text", dataset.name, dataset.files, contents(dataset), load, lengths)
+    def length(row: int) -> int:
+        try:
+            return load(row, "").shape[1]
+        except Exception:  # of a text that cannot be read: its batch says so
+            return 0
+
+    texts = Items("text", dataset.name, dataset.files, contents(dataset), load, length)
     return extracted(texts, run, Path(cache_dir), on_bad_image)
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from w2s_groups.figures import style
 from w2s_groups.methods.variants import Variant
+from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import Interval
 
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
@@ -51,13 +52,13 @@ def variants(grid: Grid, of_settings: Sequence[Variant]) -> Sensitivity | None:
 def gain(grid: Grid, metric: str, method: str, eta_l: float) -> Interval:
     """Variant - W2S, averaged over the points of one eta_l in each seed; t interval over seeds."""
     rows = grid.at(eta_l)
-    value = grid.metric(metric)[rows]
-    difference = value[:, grid.methods.index(method)] - value[:, grid.methods.index("w2s")]
-    return mean_interval(difference.mean(axis=0))
+    value = quantity.metric(grid, metric).at(rows)
+    apart = (value - value.method(grid.methods.index("w2s"))).mean()
+    return apart.at(grid.methods.index(method)).difference()
 
 
 def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
-    """Heat maps of the difference to W2S in percentage points: a row a metric, a column an eta_l.
+    """Heat maps of the difference to W2S in accuracy: a row a metric, a column an eta_l.
 
     Brackets mark a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep,
     q) that was chosen beforehand.
@@ -70,7 +71,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
     }
     known = [abs(v) for mean, _ in maps.values() for v in mean.flat if np.isfinite(v)]
     norm = TwoSlopeNorm(0.0, -(largest := max(known, default=0.0) or 1.0), largest)
-    size = (0.72 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
+    size = (0.8 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
     figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
     axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
     for i, (metric, label) in enumerate(METRICS.items()):
@@ -86,7 +87,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
                 axes[i, j].set_xlabel("q, exponent of GCE", fontsize=10)
         axes[i, 0].set_ylabel(f"{label}\nshare kept", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("selective − W2S, points; (…): 95 % interval holds 0", fontsize=10)
+    bar.set_label("selective − W2S, accuracy; (…): 95 % interval holds 0", fontsize=10)
     bar.ax.tick_params(labelsize=9)
     return figure
 
@@ -103,7 +104,7 @@ def _panel(
     for (row, column), value in np.ndenumerate(mean):
         if np.isfinite(value):
             dark = abs(value) > 0.6 * float(norm.vmax or 1.0)
-            shown = f"({value:+.1f})" if unsure[row, column] else f"{value:+.1f}"
+            shown = f"({value:+.3f})" if unsure[row, column] else f"{value:+.3f}"
             panel.text(
                 column, row, shown, ha="center", va="center",
                 color="white" if dark else "black", fontsize=8.5,
@@ -122,5 +123,5 @@ def _table(
     for (keep, q), method in varied.method.items():
         at = varied.keep.index(keep), varied.q.index(q)
         interval = gain(grid, metric, method, eta_l)
-        mean[at], unsure[at] = 100 * float(interval.mean), bool(interval.holds(0.0))
+        mean[at], unsure[at] = float(interval.mean), bool(interval.holds(0.0))
     return mean, unsure

@@ -129,8 +129,7 @@ def variance(crossed: Crossed, contrast: ArrayLike) -> Parts:
     """Variance of theta for contrasts (..., P, M, G), by parts.
 
     NaN where a failed cell, or a block without a group, leaves a gap in the contrast, and where a
-    class has one identity, an attribute value one place, or a side one fold: nothing then shows how
-    much another would change.
+    side has one fold, so that nothing shows how much another would change.
     """
     weight = np.asarray(contrast, dtype=np.float64)
     lead, cell = weight.shape[:-3], weight.shape[-3:]
@@ -167,8 +166,7 @@ class _Table(NamedTuple):
         blocks = np.divide(right, n, out=np.full(right.shape, np.nan), where=n > 0)
         blocks = blocks.reshape(*right.shape[:2], n_groups, n_blocks)
         seen = [_by(crossed.n, crossed, *side).sum(axis=0).T > 0 for side in _sides(crossed)]
-        few = np.minimum(*(each.sum(axis=1) for each in seen)) < 2
-        gap = np.isnan(blocks).any(axis=-1) | few | (min(i, j) < 2)
+        gap = np.isnan(blocks).any(axis=-1) | (min(i, j) < 2)
         size = np.maximum(_sums(crossed.n, group, n_groups), 1)
         accuracy = group_accuracy(crossed)[:, :, group]
         scores = (crossed.right - crossed.n[:, None] * accuracy) / size[:, None, group]

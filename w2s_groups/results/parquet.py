@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
-from w2s_groups.results.columns import COLUMNS, DEFAULTS, POINT, SETUP, filled
-from w2s_groups.results.tested import RUN, Counts
+from w2s_groups.results.columns import COLUMNS, DEFAULTS, POINT, RUN, SETUP, filled
+from w2s_groups.results.tested import Counts
 
 # JSON, JSON, checksum of the cell's file, JSON of the counts by identity where it has such.
 EXTRA = ("identity", "made_with", "sha256", "tested")

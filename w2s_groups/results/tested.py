@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.results.columns import POINT, SETUP
+from w2s_groups.results.columns import DEFAULTS, POINT, RUN, SETUP
 
 Ints = NDArray[np.int64]
-RUN = ["seed", "fold"]
 SHOWN = ["identity", "place", "group"]
-LEADING = [*SETUP, *POINT, *RUN, *SHOWN, "n"]
+LEADING = [*SETUP, *POINT, "seed", "fold", *SHOWN, "n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +71,12 @@ def table_of(
     }
     parts = []
     for fields, counts in cells:
-        methods = taken.get(tuple(fields[name] for name in keys))
+        methods = taken.get(tuple({**DEFAULTS, **fields}[name] for name in keys))
         if methods:
             right = {name: counts.right[method] for name, method in methods.items()}
             where = dict(zip(SHOWN, counts.shown, strict=True))
             frame = pd.DataFrame({**where, "n": counts.n, **right})
-            parts.append(frame.assign(**{name: fields[name] for name in keys}))
+            parts.append(frame.assign(**{n: fields[n] for n in LEADING if n in fields}))
     if not parts:
         return pd.DataFrame(columns=LEADING)
     return canonical(pd.concat(parts, ignore_index=True))

@@ -6,12 +6,12 @@ import itertools
 from dataclasses import dataclass
 
 from w2s_groups.design.sampling import Request
+from w2s_groups.results.design import AGAIN
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import ORIGINAL, numbers
 from w2s_groups.schema.splits import Crossed
 
 OWN = -1  # number of the split that is the data's own
-AGAIN = "again"
 _OTHER_SEED = 10**6  # added to the seed of a draw that is made again
 
 

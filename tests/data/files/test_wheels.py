@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
+from package_index import only_index, wheel
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.files import wheels
 
-METADATA = "Metadata-Version: 2.1\nName: some-set\nVersion: {}\nRequires-Python: <3\n"
+METADATA = "Metadata-Version: 2.1\nName: some-set\nVersion: 2\nRequires-Python: <3\n"
 TABLE = b"a\tb\n1\t2\n"
 # A source archive that builds itself: pip asks it for its metadata, and for nothing else.
 BACKEND = """\
@@ -33,35 +33,18 @@ def build_sdist(*args):
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that is all that pip knows."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_ONLY_BINARY", ":all:")  # as a careful user may have set
-    return folder
-
-
-def wheel(folder: Path) -> str:
-    """A wheel of version 1 that asks for a Python and a package that are not there: its sha256."""
-    info = "some_set-1.dist-info"
-    path = folder / "some_set-1-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("some_set/table.tab", TABLE)
-        file.writestr(f"{info}/METADATA", METADATA.format(1) + "Requires-Dist: not-there\n")
-        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        file.writestr(f"{info}/RECORD", "")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return only_index(tmp_path / "index", monkeypatch)
 
 
 def source(folder: Path) -> str:
     """A source archive of version 2: its sha256."""
     path = folder / "some_set-2.tar.gz"
     files = {
-        "PKG-INFO": METADATA.format(2),
+        "PKG-INFO": METADATA,
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "own"\n'
         'backend-path = ["."]\n',
-        "own.py": BACKEND.format(METADATA.format(2)),
+        "own.py": BACKEND.format(METADATA),
         "some_set/table.tab": TABLE.decode(),
     }
     with tarfile.open(path, "w:gz") as archive:
@@ -73,7 +56,7 @@ def source(folder: Path) -> str:
 
 
 def test_a_wheel_is_fetched_once_and_read(index: Path, tmp_path: Path) -> None:
-    sha256, said = wheel(index), []
+    sha256, said = wheel(index, "some-set", "1", {"some_set/table.tab": TABLE}), []
     for _ in range(2):
         path = wheels.fetch(
             "some-set", "1", sha256, tmp_path / "cache", lambda *step: said.append(step)
@@ -99,7 +82,7 @@ def test_a_source_archive_is_read_in_the_same_way(index: Path, tmp_path: Path) -
 
 
 def test_other_bytes_are_refused(index: Path, tmp_path: Path) -> None:
-    sha256 = wheel(index)
+    sha256 = wheel(index, "some-set", "1", {"some_set/table.tab": TABLE})
     with pytest.raises(InputError, match=f"sha256 {sha256[:12]}, not 000000000000: .*index"):
         wheels.fetch("some-set", "1", "0" * 64, tmp_path / "cache")
     assert list((tmp_path / "cache" / "wheels").iterdir()) == []

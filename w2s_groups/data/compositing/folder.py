@@ -101,7 +101,9 @@ def compose_folder(
     created(
         out,
         recipe,
-        lambda folder, step: render(rows, cutouts, backgrounds, look, folder, step, progress),
+        lambda folder, step: render(
+            rows, cutouts, backgrounds, look, folder, step, progress, named=True
+        ),
         "composing",
     )
     return rows

@@ -70,16 +70,19 @@ def render(
     folder: Path,
     step: str,
     progress: Progress,
+    *,
+    named: bool = False,
 ) -> None:
     """Compose all rows into `folder`, on all cores: Pillow works without the interpreter's lock.
 
     The folder is Waterbirds': class/identity/number.jpg, an empty release file, and metadata.csv
-    last. Counterfactual sets add a column `pair`, empty for images of none.
+    last. Counterfactual sets add a column `pair`, empty for images of none; named adds `identity`,
+    the class and the cut-out's identity.
     """
     cutout_at = lru_cache(_KEPT)(lambda source: open_cutout(source, look.longest))
     background_at = lru_cache(_KEPT)(lambda path: open_background(path, look.shortest))
     classes, attributes = list(cutouts), list(backgrounds)
-    table = _metadata(rows, classes, attributes, "png" if look.lossless else "jpg")
+    table, further = _metadata(rows, classes, attributes, "png" if look.lossless else "jpg", named)
     for parent in {(folder / entry[1]).parent for entry in table}:
         parent.mkdir(parents=True, exist_ok=True)
 
@@ -99,21 +102,26 @@ def render(
         return len(table[chunk])
 
     run_all(make, range(0, len(rows), _CHUNK), len(rows), step, progress)
-    write_metadata(folder, table, ("pair",) if len(table[0]) > 6 else ())
+    write_metadata(folder, table, further)
 
 
 def _metadata(
-    rows: Sequence[Row], classes: Sequence[str], attributes: Sequence[str], suffix: str
-) -> list[tuple[Any, ...]]:
-    """Rows of metadata.csv; with the number of the counterfactual set where there are any."""
+    rows: Sequence[Row],
+    classes: Sequence[str],
+    attributes: Sequence[str],
+    suffix: str,
+    named: bool,
+) -> tuple[list[tuple[Any, ...]], tuple[str, ...]]:
+    """Rows of metadata.csv, and its further columns; see `render`."""
     sets = any(row.pair for row in rows)
     table = []
     for number, row in enumerate(rows, start=1):
-        file = f"{slug(classes[row.y])}/{_folder(row.cutout[0])}/{number:06d}.{suffix}"
+        identity = f"{slug(classes[row.y])}/{_folder(row.cutout[0])}"
         place = f"/{slug(attributes[row.a])}/{_folder(row.background[0])}"
-        pair = (row.pair or "",) if sets else ()
-        table.append((number, file, row.y, row.split, row.a, place, *pair))
-    return table
+        further = (*((row.pair or "",) if sets else ()), *((identity,) if named else ()))
+        file = f"{identity}/{number:06d}.{suffix}"
+        table.append((number, file, row.y, row.split, row.a, place, *further))
+    return table, (*(("pair",) if sets else ()), *(("identity",) if named else ()))
 
 
 def _folder(identity: str) -> str:

@@ -34,6 +34,16 @@ def shown(part: Any) -> str:
     return ", ".join(f"{name} ({kind(part.features[name])})" for name in part.column_names)
 
 
+def require_columns(part: Any, columns: Sequence[str], split: str, owner: str) -> None:
+    """InputError unless a part has the columns. owner: of the set."""
+    for column in columns:
+        if column not in part.column_names:
+            raise InputError(
+                f"data: split {split} of {owner} lacks the column {column}; name one of "
+                f"{', '.join(part.column_names)}"
+            )
+
+
 def image_kind(part: Any, column: str, split: str) -> str:
     """How a column has images: "path" or "bytes"; InputError for any other column."""
     feature = part.features[column]
@@ -67,13 +77,7 @@ def label_texts(
     data.attribute_names (`field`). Raises InputError where some parts have names and others
     numbers, for a column of something else, and for names of which only some are the set's.
     """
-    kinds = {split: kind(part.features[column]) for split, part in parts.items()}
-    for split, held in kinds.items():
-        if held in ("a struct", "images", "lists") or held in _BYTES:
-            raise InputError(
-                f"data: the column {column} of split {split} holds {held} and no labels; name "
-                f"another of {shown(parts[split])}"
-            )
+    kinds = _kinds(parts, column, "labels")
     families = {held if held == "class labels" else _family(held) for held in kinds.values()}
     if families >= {"numbers"} and len(families) > 1:
         shown_kinds = ", ".join(f"{split} {held}" for split, held in kinds.items())
@@ -98,6 +102,30 @@ def label_texts(
             )
     code = {name: str(names.index(renamed[name])) for name in known}
     return list(_coded(parts, column, code)), names
+
+
+def name_texts(parts: Mapping[str, Any], column: str) -> Iterator[str]:
+    """The name that a column gives each row, as text; a missing one is empty."""
+    _kinds(parts, column, "names")
+    for part in parts.values():
+        own = part.features[column].names if _named(part, column) else None
+        for value in part[column]:
+            if own is None or value is None:
+                yield _text(value)
+            else:
+                yield own[value] if value >= 0 else ""
+
+
+def _kinds(parts: Mapping[str, Any], column: str, wanted: str) -> dict[str, str]:
+    """What a column holds in each part; InputError where that can be no label or name."""
+    kinds = {split: kind(part.features[column]) for split, part in parts.items()}
+    for split, held in kinds.items():
+        if held in ("a struct", "images", "lists") or held in _BYTES:
+            raise InputError(
+                f"data: the column {column} of split {split} holds {held} and no {wanted}; name "
+                f"another of {shown(parts[split])}"
+            )
+    return kinds
 
 
 def _family(held: str) -> str:

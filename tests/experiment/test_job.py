@@ -1,0 +1,54 @@
+"""What a job measures of two networks, and under which name it keeps that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from multirun import SMALL, places
+
+from w2s_groups.experiment import identity, job
+from w2s_groups.experiment.pool import make_pool
+from w2s_groups.experiment.prepare import prepare
+from w2s_groups.results import store
+from w2s_groups.schema.config import Config
+
+Load = Callable[..., Config]
+
+
+def test_dimensions_are_of_the_features_that_heads_see(load: Load, tmp_path: Path) -> None:
+    """Units and offsets of a network's features, which heads never see, change no dimension."""
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    prepared = prepare(cfg)
+    pair = prepared.pair(*cfg.pairs[0])
+    shifted = {
+        side: (matrix * np.geomspace(0.1, 40, matrix.shape[1], dtype=np.float32) + 3).astype("f4")
+        for side, matrix in pair.features.items()
+    }
+    pool = make_pool(prepared.dataset, shifted, prepared.loaded.usable, cfg.class_balance.value)
+    content = {side: f"{key} in other units" for side, key in pair.content.items()}
+    other = replace(pair, features=shifted, content=content, pool=pool)
+    own, scaled = (job._dimensions(prepared, each) for each in (pair, other))
+    assert [row["value"] for row in own] == pytest.approx(
+        [row["value"] for row in scaled], rel=1e-3
+    )
+    assert len(list((tmp_path / "results/pairs").iterdir())) == 2
+
+
+def test_a_measurement_in_the_networks_own_units_is_not_taken_for_it(
+    load: Load, tmp_path: Path
+) -> None:
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    prepared = prepare(cfg)
+    pair = prepared.pair(*cfg.pairs[0])
+    older = tmp_path / "results/pairs" / f"{store.digest(identity.measured(pair))[:16]}.json"
+    older.parent.mkdir(parents=True)
+    older.write_text(json.dumps([]))
+    rows = job._dimensions(prepared, pair)
+    assert "standardised" in rows[0]["definition"]
+    assert json.loads(older.read_text()) == []
+    assert job._dimensions(prepared, pair) == rows
