@@ -23,6 +23,7 @@ from w2s_groups.data.base import (
     DatasetConfig,
     FeatureDataset,
     ImageDataset,
+    TableDataset,
     TextDataset,
     original_eta,
 )
@@ -31,12 +32,10 @@ from w2s_groups.data.published import Published
 from w2s_groups.design.groups import Groups
 
 FETCHED = ("birds_mammals", "election_tweets")  # from an index of packages, and only from there
-ALL = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in FETCHED else [])
-    for name in DATASETS
-]
+ALL = [pytest.param(name, marks=[pytest.mark.slow] if name in FETCHED else []) for name in DATASETS]
 NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
     **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
+    **{name: {"download": False} for name in ("adult", "census_income", "compas", "german")},
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }
@@ -97,6 +96,10 @@ def test_contract(name: str, tmp_path: Path) -> None:
     if isinstance(dataset, TextDataset):
         assert len(dataset.texts) == n
         assert all(text.strip() for text in dataset.texts)
+    elif isinstance(dataset, TableDataset):
+        assert dataset.numbers.shape == (n, len(dataset.columns.numeric))
+        assert dataset.categories.shape == (n, len(dataset.columns.vocabulary))
+        assert all(dataset.shown(row) for row in range(n))
     else:
         assert isinstance(dataset, ImageDataset)
         assert all((dataset.root / file).is_file() for file in dataset.files)
@@ -205,6 +208,7 @@ TABLES = {
     "civilcomments": ("all_data_with_identities.csv",),
     "folder": ("metadata.csv",),
     "metadata_csv": ("metadata.csv",),
+    "table": ("table.csv",),
     "waterbirds": ("metadata.csv",),
 }
 

@@ -92,7 +92,7 @@ def test_shared_fits_are_solved_once(pool: Pool) -> None:
 
 def test_atoms_of_one_cell_by_hand(pool: Pool) -> None:
     cell = CELLS[1]
-    atoms = run_block([cell], pool, ALL, one_by_one)[0]
+    atoms = run_block([cell], pool, ALL, one_by_one)[0].records
     draw = sampling.draw(GROUPS, pool.codes[:400], pool.priors, cell.request, cell.seed)
     targets = np.eye(2)[pool.y[draw.labelled]]
     x = pool.features["teacher"]
@@ -107,7 +107,7 @@ def test_atoms_of_one_cell_by_hand(pool: Pool) -> None:
 
 
 def test_kept_set_mix_is_recorded_for_selective_alone(pool: Pool) -> None:
-    atoms = run_block(CELLS[:1], pool, ALL, one_by_one)[0]
+    atoms = run_block(CELLS[:1], pool, ALL, one_by_one)[0].records
     kept = [r for r in atoms if r["split"] == "kept" and r["metric"] == "fraction"]
     assert {r["method"] for r in atoms if r["split"] == "kept"} == {"selective"}
     assert sum(r["value"] for r in kept) == pytest.approx(1)
@@ -129,7 +129,7 @@ def test_agreement_of_all_pairs_of_methods_by_hand(pool: Pool) -> None:
         return heads
 
     variant = {"w2s[l2=0.01]": ALL["w2s"]}
-    atoms = run_block(CELLS[:1], pool, {**ALL, **variant}, spying)[0]
+    atoms = run_block(CELLS[:1], pool, {**ALL, **variant}, spying)[0].records
     found = {(r["method"], r["group"]): r for r in atoms if r["split"] == "agreement"}
     assert set(found) == set(itertools.combinations(sorted(ALL), 2))
     draw = sampling.draw(GROUPS, pool.codes[:400], pool.priors, CELLS[0].request, CELLS[0].seed)
@@ -167,7 +167,7 @@ def test_rows_that_jtt_upweights_are_counted_by_group(pool: Pool, errs: bool) ->
         "teacher": ALL["teacher"],
         "jtt": METHODS["jtt"](l2=1e-2, l2_first=1.0 if errs else 1e-6, upweight=20.0),  # type: ignore[call-arg]
     }
-    atoms = run_block(CELLS[:1], pool, methods, spying)[0]
+    atoms = run_block(CELLS[:1], pool, methods, spying)[0].records
     (weighted,) = [problem for problem in seen if problem.weights is not None]
     heavy = weighted.rows[weighted.weights == 20.0]
     assert (len(heavy) > 0) == errs
@@ -183,7 +183,7 @@ def test_teacher_equal_to_student_features_and_no_other_change_gives_the_same_ce
     same = Pool(
         **{**vars(pool), "features": dict.fromkeys(pool.features, pool.features["student"])}
     )
-    atoms = run_block(CELLS[:1], same, ALL, one_by_one)[0]
+    atoms = run_block(CELLS[:1], same, ALL, one_by_one)[0].records
     assert value(atoms, method="teacher", split="test") == value(
         atoms, method="baseline", split="test"
     )
@@ -191,7 +191,7 @@ def test_teacher_equal_to_student_features_and_no_other_change_gives_the_same_ce
 
 def test_absent_test_group_is_missing(pool: Pool) -> None:
     less = Pool(**{**vars(pool), "test": pool.test[pool.codes[pool.test] != 2]})
-    atoms = run_block(CELLS[:1], less, ALL, one_by_one)[0]
+    atoms = run_block(CELLS[:1], less, ALL, one_by_one)[0].records
     assert value(atoms, method="w2s", split="test", group=GROUPS.names[2]) == [None]
 
 
@@ -221,7 +221,7 @@ def test_ridge_takes_the_place_of_every_cross_entropy_head(pool: Pool) -> None:
     reference = run_block(CELLS, pool, methods, one_by_one, Squared())
     assert losses == {Squared()}
     for ours, theirs in zip(grid, reference, strict=True):
-        for one, other in zip(ours, theirs, strict=True):
+        for one, other in zip(ours.records, theirs.records, strict=True):
             assert one["value"] == pytest.approx(other["value"], abs=1e-12)
 
 
@@ -276,12 +276,12 @@ def test_nothing_is_learnt_from_the_labels_of_other_images(pool: Pool) -> None:
     cells = [Cell(Request(60, 120, 0.3, 0.3), seed) for seed in range(12)]
 
     def averages(permute: bool) -> dict[str, Interval]:
-        blocks = run_block(cells, pool, ALL, solve, permute_labels=permute)
+        blocks = [ran.records for ran in run_block(cells, pool, ALL, solve, permute_labels=permute)]
         return {
             name: mean_interval(
                 [
                     np.mean(value(atoms, method=name, split="test", metric="accuracy"))
-                    for atoms in blocks
+                    for atoms, _ in blocks
                 ]
             )
             for name in ALL
@@ -313,7 +313,7 @@ def test_validation_images_are_of_no_other_set_and_have_their_accuracies(pool: P
     sets = [set(rows.tolist()) for rows in (draw.labelled, draw.unlabelled, draw.validation)]
     assert [len(rows) for rows in sets] == [40, 80, 40]
     assert len(set.union(*sets)) == 160
-    (atoms,) = run_block([Cell(request, 0)], pool, ALL, solve)
+    (atoms,) = (ran.records for ran in run_block([Cell(request, 0)], pool, ALL, solve))
     found = [r for r in atoms if r["split"] == "validation" and r["method"] == "ceiling"]
     assert [r["n"] for r in found] == [15, 5, 5, 15]
     features, rows = pool.features["student"], draw.unlabelled
@@ -361,7 +361,7 @@ def test_a_method_of_several_fits_gets_each_answer_of_its_own_cell(pool: Pool) -
             return replace(first, l2=1e-2 if c.head is not None else 1.0)
 
     methods = {"teacher": ALL["teacher"], "twice": Twice(l2=1e-2)}
-    for atoms in run_block(CELLS, pool, methods, one_by_one):
+    for atoms, _ in run_block(CELLS, pool, methods, one_by_one):
         assert value(atoms, method="twice", split="test") == value(
             atoms, method="teacher", split="test"
         )

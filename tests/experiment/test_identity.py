@@ -13,12 +13,14 @@ from squares import make_folder, places
 
 from w2s_groups.core.roles import HIDDEN, IN_KEY, Role, names
 from w2s_groups.experiment import settings
+from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.identity import planned
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.results.select import Rule
 from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision
 from w2s_groups.schema.config import Config
+from w2s_groups.schema.splits import Random
 
 Load = Callable[..., Config]
 NET = """
@@ -65,7 +67,8 @@ def keys(cfg: Config) -> list[str]:
     return [
         stored.key
         for pair in cfg.pairs
-        for stored in planned(prepared, prepared.pair(*pair)).values()
+        for part, own in by_part(prepared.cells)
+        for stored in planned(prepared, prepared.pair(*pair, part), own).values()
     ]
 
 
@@ -102,6 +105,7 @@ CHANGED: dict[str, tuple[dict[str, Any], Any]] = {
     "head": ({}, HeadKind.ridge),
     "l2_path": ({"head": HeadKind.ridge}, [0.1, 1.0]),
     "mlp": ({"head": HeadKind.mlp}, lambda cfg: replace(cfg.mlp, width=7)),
+    "splits": ({}, lambda cfg: Random("random", 0, True, 2, 0.5)),
     "tol": ({}, 1e-5),
     "image_size": ({}, 64),
     "precision": ({}, Precision.bfloat16),

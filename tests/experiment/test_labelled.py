@@ -105,12 +105,15 @@ def test_a_block_stores_it_for_variants_only_and_builds_them_on_each_other() -> 
     assert levels(methods, variants)[-1] == ["selection_only[l2=3]"]
     cell = Cell(Request(20, 40, 0.5, 0.5), 0)
     exact = partial(solve, tol=1e-8)
-    (atoms,) = run_block([cell], pool, methods, exact, variants=variants)
+    (atoms,) = (ran.records for ran in run_block([cell], pool, methods, exact, variants=variants))
     of_none = [atom for atom in atoms if atom["group"] == "all"]
     assert {atom["method"] for atom in of_none} == set(variants)
     assert all((atom["split"], atom["n"], atom["y"]) == ("labelled", 20, -1) for atom in of_none)
     # Built on the plain W2S it keeps other rows.
-    (other,) = run_block([cell], pool, methods, exact, variants={name: {} for name in variants})
+    (other,) = (
+        ran.records
+        for ran in run_block([cell], pool, methods, exact, variants={name: {} for name in variants})
+    )
     kept = [
         [a["value"] for a in of if a["split"] == "kept" and a["method"].startswith("selection")]
         for of in (atoms, other)

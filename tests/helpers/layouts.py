@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from tiny_pictures import write_background, write_cutout
 
 from w2s_groups.data import DATASETS
+from w2s_groups.data.compas import HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECIES = ("001.Black_footed_Albatross", "021.Eastern_Towhee", "088.Western_Meadowlark")
@@ -253,6 +254,83 @@ def hub_multinli(root: Path, counts: Counts = PAIRS) -> Path:
     return shards(root, parts, features)
 
 
+def own_table(root: Path, counts: Counts = SMALL) -> Path:
+    """A table of inputs: a number, a name, a code, then labels by name."""
+    table: list[Sequence[Any]] = [("height", "colour", "code", "y", "a", "split")]
+    for i, split, y, a in rows(counts):
+        table.append((i / 4 + y, ("red", "blue")[a], i % 3, y, a, split))
+    write_rows(root / "table.csv", table)
+    return root
+
+
+def adult(root: Path, counts: Counts = SMALL) -> Path:
+    """Both files of UCI: no header, a space after each comma, a first line and dots in the test."""
+    train, test = [], ["|1x3 Cross validator"]
+    for i, split, y, a in rows(counts):
+        values = [30 + i, "?" if i % 5 == 0 else "Private", 1000 + i, "Bachelors", 13, "Divorced",
+                  "Sales", "Husband" if a else "Wife", "White", ("Female", "Male")[a], 0, 0, 40,
+                  "United-States", (">50K" if y else "<=50K") + "." * (split == 2)]  # fmt: skip
+        (test if split == 2 else train).append(", ".join(map(str, values)))
+    for name, lines in (("adult.data", train), ("adult.test", test)):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("\n".join(lines) + "\n\n")
+    return root
+
+
+def census_income(root: Path, counts: Counts = SMALL) -> Path:
+    """Both files, 42 values a line, without a header."""
+    found: dict[str, list[str]] = {"train": [], "test": []}
+    for i, split, y, a in rows(counts):
+        values = [str(30 + i if k in (0, 24) else k % 7) for k in range(42)]
+        values[12], values[41] = ("Female", "Male")[a], ("- 50000.", "50000+.")[y]
+        values[21] = "?" if i % 4 == 0 else "Utah"
+        found["test" if split == 2 else "train"].append(", ".join(values))
+    for name, lines in found.items():
+        write_lines(root / f"census_income_1994_1995_{name}.csv", lines)
+    return root
+
+
+def german(root: Path, counts: Counts = SMALL) -> Path:
+    """Codes and numbers with a space between them; age 25 is young."""
+    lines = []
+    for i, _, y, a in rows(counts):
+        age = 25 - i % 3 if a else 26 + i
+        lines.append(f"A1{i % 4} {i} A34 A43 {900 + i} A65 A75 4 A93 A101 4 A121 {age} A143 A152 2 "
+                     f"A173 1 A192 A201 {y + 1}")  # fmt: skip
+    write_lines(root / "german.data", lines)
+    return root
+
+
+def compas(root: Path, counts: Counts = SMALL) -> Path:
+    """ProPublica's header, and rows that its analysis leaves out."""
+    table: list[Sequence[Any]] = [HEADER]
+    for i, _, y, a in rows(counts):
+        row = dict.fromkeys(HEADER, "")
+        row |= {"age": str(20 + i), "race": ("Caucasian", "African-American")[a], "sex": "Male",
+                "priors_count": str(i % 4), "c_charge_degree": "FM"[i % 2], "score_text": "Low",
+                "days_b_screening_arrest": "-1", "is_recid": str(y), "two_year_recid": str(y),
+                "c_charge_desc": "Theft, Grand", "age_cat": "25 - 45"}  # fmt: skip
+        row |= {name: "0" for name in HEADER if name.startswith("juv_")}
+        table.append([row[name] for name in HEADER])
+        for name, value in (("days_b_screening_arrest", ""), ("days_b_screening_arrest", "31"),
+                            ("is_recid", "-1"), ("c_charge_degree", "O"), ("score_text", "N/A"),
+                            ("race", "Other")):  # fmt: skip
+            if i < 2:
+                table.append([(row | {name: value})[column] for column in HEADER])
+    write_rows(root / "compas-scores-two-years.csv", table)
+    return root
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def carried(folder: Path) -> dict[str, Any]:
+    """Settings of a set that a package carries, whose files are here."""
+    return {"root": str(folder), "download": False, "check_counts": False}
+
+
 def pictures(root: Path) -> dict[str, dict[str, str]]:
     """Sources of the compositor: five identities for each class and each attribute value."""
     folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
@@ -272,10 +350,13 @@ def _folder(root: Path) -> dict[str, Any]:
 
 
 MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "adult": lambda root: carried(adult(root)),
     "bffhq": lambda root: {"root": str(bffhq(root)), "check_counts": False},
     "celeba": lambda root: {"root": str(celeba(root)), "check_counts": False},
+    "census_income": lambda root: carried(census_income(root)),
     "civilcomments": lambda root: {"root": str(civilcomments(root)), "check_counts": False},
     "colored_digits": lambda root: {"n_pool": 40, "n_test": 20},
+    "compas": lambda root: carried(compas(root)),
     "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
     "folder": _folder,
     "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
@@ -291,9 +372,11 @@ MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
         "identity_column": None,
     },
     "hub_waterbirds": lambda root: {"root": str(parquet(root)), "check_counts": False},
+    "german": lambda root: carried(german(root)),
     "huggingface": lambda root: {"root": str(parquet(root))},
     "imagenet9": lambda root: {"root": str(imagenet9(root)), "check_counts": False},
     "metadata_csv": lambda root: {"root": str(derived(root))},
+    "table": lambda root: {"root": str(own_table(root))},
     "waterbirds": lambda root: {"root": str(waterbirds(root)), "check_counts": False},
     "wilds": lambda root: {
         "root": str(waterbirds(root).parent),

@@ -64,7 +64,7 @@ def exactly(features: Mapping[str, NDArray[np.float32]], problems: Sequence[Prob
 
 
 def test_every_method_of_a_block_is_tested_on_every_group(pool: Pool) -> None:
-    for atoms in run_block(CELLS, pool, ALL, solve):
+    for atoms, _ in run_block(CELLS, pool, ALL, solve):
         tested = [r for r in atoms if r["split"] == "test"]
         assert {r["method"] for r in tested} == set(ALL)
         assert all(0 <= r["value"] <= 1 for r in tested)
@@ -79,7 +79,7 @@ def test_told_of_groups_the_worst_group_is_better_than_the_ceilings(pool: Pool) 
     """Rare minority groups in a pool whose attribute misleads: the references must see them."""
     cells = [Cell(Request(60, 200, 0.1, 0.05), seed) for seed in range(6)]
     methods = {name: ALL[name] for name in ("teacher", "ceiling", "dfr", "group_dro")}
-    blocks = run_block(cells, pool, methods, exactly)
+    blocks = [ran.records for ran in run_block(cells, pool, methods, exactly)]
 
     def worst(method: str) -> float:
         return float(

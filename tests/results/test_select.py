@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from w2s_groups.results.columns import COLUMNS
+from w2s_groups.results.columns import COLUMNS, filled
 from w2s_groups.results.select import Rule, apply, bases, choose, counted, order, scaled
 
 A, B = "selective[keep=0.25]", "selective[keep=0.75]"
@@ -42,7 +42,7 @@ def table() -> pd.DataFrame:
             found += rows(seed, method, "test", (test, test), (50, 50))
         for method, values in validation.items():
             found += rows(seed, method, "validation", values, (10, 90))
-    return pd.DataFrame(found)[list(COLUMNS)]
+    return filled(pd.DataFrame(found))[list(COLUMNS)]
 
 
 def labelled(accuracies: dict[str, float], n: int = 100, seeds: int = 1) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def labelled(accuracies: dict[str, float], n: int = 100, seeds: int = 1) -> pd.D
         for method, value in accuracies.items():
             found += rows(seed, method, "test", (1 - value, 1 - value), (50, 50))
             found += rows(seed, method, "labelled", (value,), (n,))
-    return pd.DataFrame(found)[list(COLUMNS)]
+    return filled(pd.DataFrame(found))[list(COLUMNS)]
 
 
 def trial(l2: float) -> str:

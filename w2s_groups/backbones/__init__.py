@@ -11,14 +11,24 @@ from w2s_groups.backbones import (
     open_clip_models,
     packaged,
     packaged_texts,
+    table_encoders,
     timm_models,
     torchvision_models,
 )
 from w2s_groups.backbones.base import Backbone, Encoder
+from w2s_groups.backbones.table_encoders import TableEncoder
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError, unknown_name
 
-__all__ = ["Backbone", "Encoder", "TextEncoder", "get_backbone", "get_encoder"]
+__all__ = [
+    "Backbone",
+    "Encoder",
+    "TableEncoder",
+    "TextEncoder",
+    "get_backbone",
+    "get_encoder",
+    "get_table_encoder",
+]
 
 # Source -> get(name, weights after the @ or None, image_size or None) -> Backbone.
 SOURCES: dict[str, Callable[[str, str | None, int | None], Backbone]] = {
@@ -59,6 +69,8 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
             f"{spec} names a file of features, and a network is needed here; name one, such as "
             f"packaged/{packaged.names()[0]}"
         )
+    if source == "table":
+        raise _other(spec, "rows of tables", "images")
     if not slash or source not in SOURCES:
         packages = [f"packaged/{name}" for name in packaged.names()]
         raise unknown_name("backbone", spec, [*packages, *FORMS])
@@ -89,4 +101,30 @@ def get_encoder(spec: str) -> TextEncoder:
             f"{spec} reads images and the data set holds texts; name text encoders as teacher and "
             f"student, such as {texts[0]}, hf/OWNER/NAME or hf/FOLDER (docs/adding-a-backbone.md)"
         )
+    if slash and source == "table":
+        raise _other(spec, "rows of tables", "texts")
     raise unknown_name("text encoder", spec, [*texts, *TEXT_FORMS])
+
+
+def get_table_encoder(spec: str) -> TableEncoder:
+    """Encoder of rows of tables of `spec`, in one of table_encoders.FORMS.
+
+    Raises InputError for networks of images or texts, and for an unknown or incomplete name.
+    """
+    source, slash, rest = spec.partition("/")
+    if slash and source == "table":
+        return table_encoders.get(rest)
+    if slash and source in SOURCES:
+        raise InputError(
+            f"{spec} reads images or texts and the data set holds rows of a table; name encoders "
+            "of tables as teacher and student, such as table/onehot:age+sex and table/onehot "
+            "(docs/adding-a-backbone.md)"
+        )
+    raise unknown_name("table encoder", spec, table_encoders.FORMS)
+
+
+def _other(spec: str, reads: str, held: str) -> InputError:
+    return InputError(
+        f"{spec} reads {reads} and the data set holds {held}; name networks of {held} as teacher "
+        "and student (docs/adding-a-backbone.md)"
+    )

@@ -17,6 +17,7 @@ from w2s_groups.finetuning import TUNINGS
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
+from w2s_groups.schema.splits import SPLITS
 from w2s_groups.theory_figures import EXPERIMENTS
 
 
@@ -32,6 +33,8 @@ def register() -> None:
         store.store(group="schema/methods", name=name, node=method)
     for name, tuning in TUNINGS.items():
         store.store(group="schema/finetune", name=name, node=tuning)
+    for name, splits in SPLITS.items():
+        store.store(group="schema/splits", name=name, node=splits)
     for name, experiment in EXPERIMENTS.items():
         store.store(group="schema/experiment", name=name, node=experiment)
 
@@ -55,7 +58,7 @@ def from_hydra(composed: DictConfig) -> Config:
     assert isinstance(config, Config)
     parts = [
         *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
-        *(("mlp.", config.mlp), ("finetune.", config.finetune)),
+        *(("mlp.", config.mlp), ("finetune.", config.finetune), ("splits.", config.splits)),
     ]
     for owner, part in parts:
         _refuse_extra(owner, part)

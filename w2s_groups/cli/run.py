@@ -15,7 +15,7 @@ from w2s_groups.cli import overrides, runner
 from w2s_groups.cli.errors import fail
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.text import wrapped
-from w2s_groups.data.base import ImageDataset, TextDataset
+from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import failures, store
@@ -88,12 +88,13 @@ def run(cfg: Config) -> job.Job:
         settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
         parent = Path(cfg.reports_dir) / cfg.experiment_name
         folder, elsewhere = places.place(parent, done.dataset.name, settings)
-        leaderboard.write(table, settings, folder)
+        counts = leaderboard.counts_of(job.results_folder(cfg), done.keys, table, settings)
+        leaderboard.write(table, settings, folder, counts)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
-        elif isinstance(done.dataset, TextDataset):
+        elif isinstance(done.dataset, TextDataset | TableDataset):
             leaderboard.write_texts(done.dataset, done.usable, folder)
-        print(leaderboard.summary_text(table, settings))
+        print(leaderboard.summary_text(table, settings, counts))
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")
         if elsewhere:

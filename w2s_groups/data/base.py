@@ -56,7 +56,7 @@ class Dataset(ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Listed(Dataset):
-    """Samples that files or tables list one by one: images or texts.
+    """Samples that files or tables list one by one: images, texts or rows.
 
     files: N names. listed: (N,) place of each sample in the list that the data came with; None
     where the samples are in that order.
@@ -86,7 +86,7 @@ class Listed(Dataset):
         return self.at(np.flatnonzero(mask))
 
     def in_order(self) -> Self:
-        """The same samples, sorted by file name, or by text and labels.
+        """The same samples, sorted by file name, or by text or row and labels.
 
         Whatever follows from the order of the rows (draws, folds, batches, keys) then follows from
         the data, and not from the lines of the table that lists them.
@@ -133,6 +133,57 @@ class TextDataset(Listed):
         seconds = self.second or ("",) * len(self.texts)
         pairs = zip(self.texts, seconds, strict=True)
         return tuple(hashlib.sha256("\0".join(pair).encode()).hexdigest() for pair in pairs)
+
+    def shown(self, row: int) -> str:
+        """A sample as one text; of a pair, both with a bar between them."""
+        text = self.texts[row]
+        return text if self.second is None else f"{text} | {self.second[row]}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table are. numeric: names of those of numbers.
+
+    vocabulary: name of each column of categories -> its categories, whose codes are 0, 1, ...
+    """
+
+    numeric: tuple[str, ...]
+    vocabulary: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TableDataset(Listed):
+    """N rows of a table, as they were stored; nothing is encoded to make one.
+
+    columns: names, and the categories of those that are no numbers. numbers: (N, k) float64 in the
+    order of columns.numeric, NaN where missing. categories: (N, m) codes in the order of
+    columns.vocabulary, -1 where missing. files: N names, for messages and for features from a file.
+    """
+
+    columns: Columns
+    numbers: NDArray[np.float64]
+    categories: NDArray[np.int64]
+
+    NOUN: ClassVar[str] = "row"
+
+    @cached_property
+    def sort_keys(self) -> tuple[str, ...]:
+        """sha256 of each row's values by the names of their columns: rows alike have the same."""
+        values = {name: self.numbers[:, k] + 0.0 for k, name in enumerate(self.columns.numeric)}
+        bits = {name: np.where(np.isnan(x), np.nan, x).view("<u8") for name, x in values.items()}
+        for k, (name, texts) in enumerate(self.columns.vocabulary.items()):
+            hashes = [hashlib.sha256(text.encode()).digest()[:8] for text in (*texts, "")]
+            bits[name] = np.frombuffer(b"".join(hashes), "<u8")[self.categories[:, k]]
+        rows = np.stack([bits[name] for name in sorted(bits)], axis=1)
+        return tuple(hashlib.sha256(row.tobytes()).hexdigest() for row in rows)
+
+    def shown(self, row: int) -> str:
+        """A row in words, such as "age=39, sex=Male"; what is missing is left out."""
+        numbers = zip(self.columns.numeric, self.numbers[row].tolist(), strict=True)
+        words = [f"{name}={value:.6g}" for name, value in numbers if value == value]
+        codes = zip(self.columns.vocabulary.items(), self.categories[row].tolist(), strict=True)
+        words += [f"{name}={texts[code]}" for (name, texts), code in codes if code >= 0]
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

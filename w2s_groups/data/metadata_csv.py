@@ -70,7 +70,8 @@ class MetadataCsv(OnDisk):
                 f"a_column and split_column are {', '.join(columns)}; name a column once"
             )
         needed = [*columns, *self.shown.columns]
-        table = read_delimited(path, needed, self.text_columns, self._dialect())
+        dialect = dialect_of(self.separator, self.quoting)
+        table = read_delimited(path, needed, self.text_columns, dialect)
         classes, table = named(table, self.y_column, self.class_names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)
@@ -82,16 +83,18 @@ class MetadataCsv(OnDisk):
         """Whether `folder` looks like what data.root has to be; no file is read."""
         return (folder / Path(self.table).expanduser()).is_file()
 
-    def _dialect(self) -> Dialect:
-        text = {"tab": "\t", r"\t": "\t", "comma": ",", "semicolon": ";"}.get(
-            self.separator or "", self.separator
+
+def dialect_of(separator: str | None, quoting: bool | None) -> Dialect:
+    """What data.separator and data.quoting say; InputError for a separator that cannot be one."""
+    text = {"tab": "\t", r"\t": "\t", "comma": ",", "semicolon": ";"}.get(
+        separator or "", separator
+    )
+    if text is not None and (len(text) != 1 or text in '"\r\n'):
+        raise InputError(
+            f"data.separator={separator!r} must be one character, tab, comma or semicolon; null "
+            "finds it"
         )
-        if text is not None and (len(text) != 1 or text in '"\r\n'):
-            raise InputError(
-                f"data.separator={self.separator!r} must be one character, tab, comma or "
-                "semicolon; null finds it"
-            )
-        return Dialect(text, self.quoting)
+    return Dialect(text, quoting)
 
 
 def named(

@@ -101,7 +101,7 @@ class OnDisk(DatasetConfig):
 
     @abstractmethod
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
-        """All images or texts below `root` with their official split."""
+        """All images, texts or rows below `root` with their official split."""
 
     def load(self, cache: Path, progress: Progress = silent) -> Listed:
         """The samples as `pool` splits them."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from w2s_groups.heads.problem import (
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
 from w2s_groups.results.risks import accuracy_by_group
+from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
 
 # Cells that are solved together: enough for shared products to pay, few enough to store often. Ten
@@ -48,6 +49,13 @@ def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
     return per_seed * max(1, cells // max(methods, METHODS_OF_BLOCK) // per_seed)
 
 
+class Ran(NamedTuple):
+    """A cell's records, and its counts by identity and place where the pool knows them."""
+
+    records: list[records.Record]
+    tested: Counts | None
+
+
 def run_block(
     cells: Sequence[Cell],
     pool: Pool,
@@ -57,8 +65,8 @@ def run_block(
     permute_labels: bool = False,
     seeded: bool = False,
     variants: BuiltOn | None = None,
-) -> list[list[dict[str, Any]]]:
-    """Records of each cell. Cells that share a fit (a teacher, a ceiling) have it solved once.
+) -> list[Ran]:
+    """What each cell gives. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
     ridge: the loss that every cross-entropy head is fitted with in its place.
     permute_labels: methods are shown the labels of other images, drawn anew for each seed.
@@ -81,10 +89,13 @@ def run_block(
         lambda asked: [own.fitted for own in fit(asked)],
     )
     return [
-        [
-            *records.of_cell(pool, draw, own, tested, upweighting),
-            *records.of_labelled(accuracies, len(draw.labelled)),
-        ]
+        Ran(
+            [
+                *records.of_cell(pool, draw, own, tested, upweighting),
+                *records.of_labelled(accuracies, len(draw.labelled)),
+            ],
+            records.by_identity(pool, own, tested),
+        )
         for (draw, _), own, accuracies in zip(drawn, solved, on_labelled, strict=True)
     ]
 

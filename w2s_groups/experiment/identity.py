@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from w2s_groups.core.roles import HIDDEN, plain
@@ -11,7 +12,7 @@ from w2s_groups.results import store
 from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.provenance import provenance
 from w2s_groups.results.store import Stored
-from w2s_groups.schema.cells import Cell
+from w2s_groups.schema.cells import WHOLE, Cell
 from w2s_groups.schema.choices import HeadKind
 from w2s_groups.schema.config import Config
 
@@ -19,16 +20,22 @@ from w2s_groups.schema.config import Config
 NUMERICS = 5
 
 
-def planned(prepared: Prepared, pair: Pair) -> dict[Cell, Stored]:
-    """Each cell of a pair as it will be stored, without its records."""
+def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell, Stored]:
+    """Each cell of a part of a pair as it will be stored, without its records."""
     cfg, named = prepared.cfg, {"data": prepared.cfg.data.name, **pair.networks}
     shared = _shared(cfg, pair)
     made_with = {**provenance(), "device": prepared.device}
     stored = {}
-    for cell in prepared.cells:
+    for cell in cells:
         request = {k: v for k, v in plain(cell.request).items() if k in COLUMNS}
-        fields = {**named, **request, "seed": cell.seed}
-        identity = {**shared, "cell": plain(cell)}
+        part = plain(cell.part) if cell.part != WHOLE else {}
+        fields = {**named, **request, "seed": cell.seed, **part}
+        own = {
+            "request": plain(cell.request),
+            "seed": cell.seed,
+            **({"part": part} if part else {}),
+        }
+        identity = {**shared, "cell": own}
         stored[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
     return stored
 

@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,18 @@ from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
-from w2s_groups.data.base import Dataset, FeatureDataset, ImageDataset, Listed, TextDataset
+from w2s_groups.data.base import (
+    TEST,
+    Dataset,
+    FeatureDataset,
+    ImageDataset,
+    Listed,
+    TableDataset,
+    TextDataset,
+)
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
-from w2s_groups.features import extraction, precomputed, texts
+from w2s_groups.features import extraction, precomputed, rows, texts
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
@@ -32,7 +40,8 @@ Network = tuple[str, str]  # "teacher" or "student", and the network's name
 Extract = Callable[[], extraction.Features]
 Check = Callable[[Callable[[str, str], int]], None]  # of what gives the width by side and name
 
-_FILE = "the features of"  # in the sentence on shared samples, where those of a file are compared
+# In the sentence on shared samples: what is compared where it is not the samples' own bytes.
+_FILE, _ROW = "the features of", "the values of"
 
 log = logging.getLogger("w2s_groups")
 
@@ -92,13 +101,24 @@ class Loaded:
     """Features of every network. matrices: (side, network) -> (N, d); content: -> key of its own.
 
     usable: (N,) samples that could be read. shared: sentence on the test samples that are also in
-    the pool, "" for none.
+    the pool, "" for none. learnt: network -> how to compute its features anew for another pool, of
+    those that depend on it.
     """
 
     matrices: dict[Network, NDArray[np.float32]]
     usable: NDArray[np.bool_]
     content: dict[Network, str]
     shared: str
+    learnt: Mapping[str, Callable[[Any], extraction.Features]] = field(default_factory=dict)
+
+    def on(
+        self, side: str, name: str, dataset: Dataset, usable: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """(N, d) features of a network as they are for the pool of a split: its usable rows."""
+        if name not in self.learnt:
+            return self.matrices[side, name]
+        outside = np.where(usable, dataset.split, TEST)
+        return self.learnt[name](replace(dataset, split=outside)).matrix
 
 
 def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: None) -> Loaded:
@@ -127,7 +147,8 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
         sentence = _shared(dataset, cfg, sources, usable)
     if sentence:
         log.warning("%s, %s", *sentence)
-    return Loaded(matrices, usable, content, sentence[0] if sentence else "")
+    said = sentence[0] if sentence else ""
+    return Loaded(matrices, usable, content, said, sources.learnt)
 
 
 def _names(cfg: Config) -> list[str]:
@@ -153,10 +174,10 @@ def _own_features(dataset: FeatureDataset, cfg: Config, check: Check) -> Loaded:
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """Where the features of each network come from. ready: read from a file of features.
+    """Where the features of each network come from. ready: read from a file, or of a table.
 
     networks: those that compute them, by `extract`. hashes: of the samples, None of one that
-    cannot be read; of: which those are, in the sentence on shared samples.
+    cannot be read; of: which those are, in the sentence on shared samples. learnt: as in Loaded.
     """
 
     ready: dict[str, extraction.Features]
@@ -164,6 +185,7 @@ class _Sources:
     extract: Mapping[str, Extract]
     hashes: list[str | None]
     of: str
+    learnt: Mapping[str, Callable[[Any], extraction.Features]] = field(default_factory=dict)
 
     def width(self, name: str) -> int:
         """Features of a network. Loads it, unless they come from a file."""
@@ -181,6 +203,15 @@ def _sources(dataset: Listed, cfg: Config) -> _Sources:
         if precomputed.is_features(name)
     }
     wanted = [name for name in _names(cfg) if name not in ready]
+    if isinstance(dataset, TableDataset):
+        encoders = {name: backbones.get_table_encoder(name) for name in wanted}
+        encoded = {name: rows.extract_rows(dataset, encoder) for name, encoder in encoders.items()}
+        learnt = {
+            name: partial(rows.extract_rows, encoder=encoder)
+            for name, encoder in encoders.items()
+            if rows.learns(dataset, encoder)
+        }
+        return _Sources({**ready, **encoded}, {}, {}, list(dataset.sort_keys), _ROW, learnt)
     networks: dict[str, backbones.Backbone | backbones.TextEncoder] = {
         name: backbones.get_encoder(name)
         if isinstance(dataset, TextDataset)

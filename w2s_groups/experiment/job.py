@@ -22,13 +22,14 @@ from w2s_groups.core.text import count
 from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
+from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.results import failures, store
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
-from w2s_groups.schema.cells import Cell
+from w2s_groups.schema.cells import OWN, Cell
 from w2s_groups.schema.config import Config
 from w2s_groups.similarity import table
 from w2s_groups.similarity.group_dimensions import pair_report
@@ -82,7 +83,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     for teacher, student in cfg.pairs:
         pair = prepared.pair(teacher, student)
         content[f"rows of {teacher} -> {student}"] = pair.rows
-        keys += _run_pair(prepared, pair, folder)
+        keys += _run_pair(prepared, pair.networks, folder)
         numbers = _dimensions(prepared, pair)
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
@@ -92,24 +93,32 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     return Job(dataset, loaded.usable, shown, keys, failures.load(folder, keys), content)
 
 
-def _run_pair(prepared: Prepared, pair: Pair, folder: Path) -> list[str]:
+Planned = Mapping[Cell, Stored]
+
+
+def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> list[str]:
     """Run and store the cells that are left, a block at a time; keys of all.
 
     A stop loses at most the block that ran. Blocks follow from the grid and not from what is
     stored, and a block is solved whole, so that a run that is stopped and resumed gives the bytes
     of one that was not.
     """
-    planned = identity.planned(prepared, pair)
+    parts: list[tuple[Pair, Planned]] = []
+    planned: dict[Cell, Stored] = {}
+    for part, cells in by_part(prepared.cells):
+        pair = prepared.pair(**networks, part=part)
+        parts.append((pair, identity.planned(prepared, pair, cells)))
+        planned |= parts[-1][1]
     keys = [stored.key for stored in planned.values()]
     done = set(store.load(folder, keys)["cell"].unique())
     todo = {cell for cell, stored in planned.items() if stored.key not in done}
     log.info(
         "%s -> %s: %d cells, %d of them stored already",
-        *pair.networks.values(), len(planned), len(planned) - len(todo),
+        *networks.values(), len(planned), len(planned) - len(todo),
     )  # fmt: skip
     if todo:
         _warn_of_other_code(folder, [planned[cell].key for cell in todo])
-        _run_cells(prepared, pair, planned, todo, folder)
+        _run_cells(prepared, parts, todo, folder)
     return keys
 
 
@@ -125,36 +134,48 @@ def _warn_of_other_code(folder: Path, keys: Sequence[str]) -> None:
 
 def _run_cells(
     prepared: Prepared,
-    pair: Pair,
-    planned: Mapping[Cell, Stored],
+    parts: Sequence[tuple[Pair, Planned]],
     todo: set[Cell],
     folder: Path,
 ) -> None:
     """Run the blocks that hold cells of `todo`, and store these."""
-    cfg, cells = prepared.cfg, list(planned)
-    methods = cfg.resolved(pair.widths)
-    per_seed = len(cells) // len(cfg.seeds)
-    size = per_seed if solvers.by_steps(cfg) else at_once(per_seed, prepared.device, len(methods))
-    if len(cells) > 1:
+    cfg = prepared.cfg
+    most = max(_at_once(prepared, pair, planned) for pair, planned in parts)
+    total = sum(len(planned) for _, planned in parts)
+    if total > 1:
         log.info(
             "heads of %d cells at a time, in at most memory_limit_gb=%g and the features",
-            min(size, len(cells)),
+            most,
             cfg.memory_limit_gb,
         )
-    with tqdm(total=len(todo), unit="cell", desc="heads", disable=len(cells) == 1) as bar:
+    with tqdm(total=len(todo), unit="cell", desc="heads", disable=total == 1) as bar:
 
         def progress(ended: int, asked: int) -> None:
             bar.set_postfix_str(f"{ended} of {asked} heads of this step")
 
-        networks = partial(solvers.sides, cfg, prepared.dataset, prepared.loaded.usable, pair)
-        solver = solvers.of(cfg, prepared.device, progress, networks)
-        runner = _Runner(cfg, pair, methods, solver, folder)
-        for start in range(0, len(cells), size):
-            block = {cell: planned[cell] for cell in cells[start : start + size]}
-            left = todo.intersection(block)
-            if left:
-                runner.run(block, left)
-                bar.update(len(left))
+        for pair, planned in parts:
+            if not todo.intersection(planned):
+                continue
+            networks = partial(solvers.sides, cfg, prepared.dataset, pair)
+            solver = solvers.of(cfg, prepared.device, progress, networks)
+            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder)
+            cells, size = list(planned), _at_once(prepared, pair, planned)
+            for start in range(0, len(cells), size):
+                block = {cell: planned[cell] for cell in cells[start : start + size]}
+                left = todo.intersection(block)
+                if left:
+                    runner.run(block, left)
+                    bar.update(len(left))
+
+
+def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
+    """Cells of a part that are solved together: whole seeds."""
+    cfg = prepared.cfg
+    per_seed = len(planned) // len({cell.seed for cell in planned})
+    if solvers.by_steps(cfg):
+        return per_seed
+    size = at_once(per_seed, prepared.device, len(cfg.resolved(pair.widths)))
+    return min(size, len(planned))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +188,7 @@ class _Runner:
     solver: Solver
     folder: Path
 
-    def run(self, block: Mapping[Cell, Stored], left: set[Cell]) -> None:
+    def run(self, block: Planned, left: set[Cell]) -> None:
         """Solve a block and store the cells of `left`; where that fails, each of them by itself."""
         cfg = self.cfg
         args = (self.pair.pool, self.methods, self.solver, cfg.ridge, cfg.permute_labels)
@@ -178,12 +199,13 @@ class _Runner:
                 raise
             self._failed(block, left, error)
             return
-        for (cell, planned), records in zip(block.items(), of_cells, strict=True):
+        for (cell, planned), ran in zip(block.items(), of_cells, strict=True):
             if cell in left:
-                store.save(self.folder, replace(planned, records=records))
+                tested = ran.tested if cell.part.fold != OWN and not cell.part.audit else None
+                store.save(self.folder, replace(planned, records=ran.records, tested=tested))
                 failures.forget(self.folder, [planned.key])
 
-    def _failed(self, block: Mapping[Cell, Stored], left: set[Cell], error: Exception) -> None:
+    def _failed(self, block: Planned, left: set[Cell], error: Exception) -> None:
         """Each cell of a block by itself; a row for one that fails so too."""
         if len(block) > 1:
             log.warning("%s: its %d cells are run one by one", _short(error), len(block))

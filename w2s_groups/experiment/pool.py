@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
+from w2s_groups.design.splits import Origin
 from w2s_groups.results import store
 
 
@@ -22,6 +23,7 @@ class Pool:
     """All images as arrays. features: side -> (N, d) standardised; y, codes: (N,).
 
     drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
+    origin: what the images show, where that is known.
     """
 
     features: Mapping[str, NDArray[np.float32]]
@@ -31,15 +33,12 @@ class Pool:
     test: NDArray[np.int64]
     groups: Groups
     priors: NDArray[np.float64]
+    origin: Origin | None = None
 
     @property
     def n_classes(self) -> int:
         """C, the number of classes."""
         return len(self.groups.class_names)
-
-    def width(self, side: str) -> int:
-        """Features of a side that vary over the drawable rows; constant ones are 0."""
-        return int(self.features[side][self.drawable].any(axis=0).sum())
 
     def digest(self) -> str:
         """Stands for the group of each sample, and for which of them may be drawn."""
@@ -48,21 +47,25 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A teacher and a student. networks: side -> name; features: -> (N, d); content: -> its key.
+    """A teacher and a student on the rows of a part of the data.
 
-    pool: the usable rows, from which cells are drawn. rows: the pool's digest.
+    networks: side -> name; features: -> (N, d); content: -> its key; widths: -> features that vary
+    over the rows that are drawn. usable: (N,) rows of the part that can be read. rows: the pool's
+    digest. make: gives the pool, from which cells are drawn, and remembers it for a while.
     """
 
     networks: Mapping[str, str]
     features: Mapping[str, NDArray[np.float32]]
     content: Mapping[str, str]
-    pool: Pool
+    widths: Mapping[str, int]
     rows: str
+    usable: NDArray[np.bool_]
+    make: Callable[[], Pool]
 
     @property
-    def widths(self) -> dict[str, int]:
-        """Side -> features that vary."""
-        return {side: self.pool.width(side) for side in self.networks}
+    def pool(self) -> Pool:
+        """The rows as arrays."""
+        return self.make()
 
 
 def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -72,6 +75,11 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
     """
     mean, scale = affine(matrix, drawable)
     return np.asarray((matrix - mean) * scale, dtype=np.float32)
+
+
+def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
+    """Features of (N, d) that vary over the drawable rows; `standardise` makes the others 0."""
+    return int(np.count_nonzero(affine(matrix, drawable)[1]))
 
 
 def affine(
@@ -90,8 +98,9 @@ def make_pool(
     features: Mapping[str, NDArray[np.float32]],
     usable: NDArray[np.bool_],
     class_balance: str,
+    origin: Origin | None = None,
 ) -> Pool:
-    """The usable rows, features (N, d) per side standardised."""
+    """The usable rows, features (N, d) per side standardised. origin: of all N samples."""
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
     return Pool(
@@ -102,6 +111,7 @@ def make_pool(
         test=np.flatnonzero(split == TEST),
         groups=dataset.groups,
         priors=sampling.class_priors(dataset.groups, codes[drawable], class_balance),
+        origin=origin and origin.at(usable),
     )
 
 

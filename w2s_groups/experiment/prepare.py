@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import Role, names, plain
-from w2s_groups.data.base import Dataset, original_eta
+from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.experiment import collapsed, inputs, memory_limit, solvers
+from w2s_groups.experiment.division import Division, by_part, divided
 from w2s_groups.experiment.inputs import Loaded, Memory
-from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool
+from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool, width
 from w2s_groups.features import extraction
-from w2s_groups.schema.cells import Cell, cells
+from w2s_groups.schema.cells import WHOLE, Cell, Part, cells
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import ORIGINAL
 
@@ -34,7 +36,7 @@ class Prepared:
     """What a configuration stands for, on this machine.
 
     original: the minority fraction that "original" stands for. device: where products run.
-    question: what `memory` knows the features by.
+    question: what `memory` knows the features by. division: the dataset under its splits.
     """
 
     cfg: Config
@@ -45,18 +47,42 @@ class Prepared:
     loaded: Loaded
     memory: Memory
     question: list[Any]
+    division: Division
 
-    def pair(self, teacher: str, student: str) -> Pair:
-        """One pair of the configuration's networks."""
+    def pair(self, teacher: str, student: str, part: Part = WHOLE) -> Pair:
+        """One pair of the configuration's networks, on the rows of a part."""
         balance = self.cfg.class_balance.value
         networks = {"teacher": teacher, "student": student}
         features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
-        question = [*self.question, networks, balance]
-        make = partial(make_pool, self.dataset, features, self.loaded.usable, balance)
-        pool: Pool = self.memory.get(question, make)
-        rows = self.memory.get([*question, "rows"], pool.digest)
+        dataset, inside = self.division.rows(part)
+        usable = inside & self.loaded.usable
+        facts: dict[Part, tuple[dict[str, int], str]]
+        facts, pools = (
+            self.memory.get([*self.question, networks, balance, what], dict)
+            for what in ("facts", "pools")
+        )
+        if part not in facts:
+            drawn = np.flatnonzero(usable & (dataset.split != TEST))
+            widths = {side: width(matrix, drawn) for side, matrix in features.items()}
+            facts[part] = widths, make_pool(dataset, {}, usable, balance).digest()
+
+        def pool() -> Pool:
+            of = part.fold, part.half
+            if of not in pools:
+                pools.clear()  # one at a time, each as large as the features
+                own = {
+                    side: self.loaded.on(side, name, dataset, usable)
+                    if self.division.folds
+                    else features[side]
+                    for side, name in networks.items()
+                }
+                pools[of] = make_pool(dataset, own, usable, balance, self.division.origin)
+            made: Pool = pools[of]
+            return made
+
         content = {side: self.loaded.content[side, name] for side, name in networks.items()}
-        return Pair(networks, features, content, pool, rows)
+        widths, rows = facts[part]
+        return Pair(networks, features, content, widths, rows, usable, pool)
 
 
 def prepare(
@@ -78,24 +104,49 @@ def prepare(
     if cfg.device == "auto":
         log.info("device=auto: %s", device)
     of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
-    dataset: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
-    original = _original(cfg, dataset)
+    whole: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    original = _original(cfg, whole)
+    division = divided(cfg, whole)
+    dataset = division.dataset
     own = cells(cfg, original)
     fitted = own if trained is None else trained(original)
     if fitted:
         solvers.check(cfg, dataset)
     everything = np.ones(len(dataset.y), dtype=bool)
     wanted = own if trained is None else [*own, *fitted]
-    check(cfg, dataset, everything, wanted)
+    _check_parts(cfg, check, division, everything, wanted)
     reading = names(cfg, Role.network, Role.features, Role.conduct, Role.place)
     of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
+    if cfg.several is not None:  # then no sentence on test samples that are also in the pool
+        of_features.append(plain(cfg.splits))
     fits = partial(memory_limit.check, cfg, dataset, everything, fitted)
     loaded: Loaded = memory.get(of_features, lambda: inputs.load_features(dataset, cfg, fits))
     fits(lambda side, name: loaded.matrices[side, name].shape[1])
     varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
     memory.get([*of_features, "varied"], varied)
-    check(cfg, dataset, loaded.usable, wanted)
-    return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features)
+    _check_parts(cfg, check, division, loaded.usable, wanted)
+    return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features, division)
+
+
+def _check_parts(
+    cfg: Config,
+    check: Check,
+    division: Division,
+    usable: NDArray[np.bool_],
+    cells: Sequence[Cell],
+) -> None:
+    """`check` on the rows of each part, with its cells."""
+    for part, own in by_part(cells):
+        dataset, inside = division.rows(part)
+        try:
+            check(cfg, dataset, usable & inside, own)
+        except InputError as error:
+            if part.half is None:
+                raise
+            raise InputError(
+                f"splits.audit={cfg.splits.audit} draws from halves of each pool, too: {error}; or "
+                "take them from splits.audit"
+            ) from error
 
 
 def check_cells(

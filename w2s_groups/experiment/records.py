@@ -17,6 +17,7 @@ from w2s_groups.heads.problem import Head, Problem, Squared, choose
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Fitted
 from w2s_groups.results.risks import accuracy_by_group
+from w2s_groups.results.tested import Counts
 
 Record = dict[str, Any]
 
@@ -49,6 +50,33 @@ def of_cell(
             records += by_group(pool.groups, name, "validation", "accuracy", *right)
         records += _of_problem(pool, draw, name, problem, fitted, name in upweighting)
     return records + _agreements(solved, tested)
+
+
+def by_identity(
+    pool: Pool, solved: Mapping[str, Solved], tested: Mapping[int, Tested]
+) -> Counts | None:
+    """How many test rows of each identity, place and group every method decides rightly.
+
+    None where the pool does not know what its rows show.
+    """
+    if pool.origin is None:
+        return None
+    own = pool.origin.at(pool.test)
+    shown = np.stack([own.identity, own.place, pool.codes[pool.test]], axis=1)
+    distinct, pair = np.unique(shown, axis=0, return_inverse=True)
+    pair, y = pair.reshape(-1), pool.y[pool.test]
+    return Counts(
+        tuple(own.identities[i] for i in distinct[:, 0]),
+        tuple(own.places[i] for i in distinct[:, 1]),
+        tuple(pool.groups.names[i] for i in distinct[:, 2]),
+        np.bincount(pair, minlength=len(distinct)),
+        {
+            name: np.bincount(
+                pair[tested[id(own.fitted.head)].decided == y], minlength=len(distinct)
+            )
+            for name, own in solved.items()
+        },
+    )
 
 
 def of_labelled(accuracies: Mapping[str, float], n: int) -> list[Record]:

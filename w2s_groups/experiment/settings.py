@@ -36,6 +36,8 @@ def asked(cfg: Config, cells: Sequence[Cell], original: float) -> dict[str, Any]
         unused.append("mlp")
     if cfg.tuned is None:
         unused.append("finetune")
+    if cfg.several is None:
+        unused.append("splits")
     shown = {name: value for name, value in shown.items() if name not in unused}
     return {"experiment": shown.pop("experiment_name"), **shown}
 
@@ -82,6 +84,7 @@ def brought(cfg: Config, dataset: Dataset) -> dict[str, Any]:
 def digest(cfg: Config, dataset: Dataset) -> str:
     """Stands for all that a question about one pair of networks asks, in 8 hexadecimal digits."""
     shown = plain(cfg, HIDDEN | {Role.network})
+    shown.pop("splits")  # a prediction is made for the data's own split
     shown["finetune"] = plain(cfg.finetune)  # whole, as in the digests of older reports
     files = brought(cfg, dataset).get("files", {})
     return store.digest([shown, files.get(dataset.name)])[:8]

@@ -61,17 +61,17 @@ def of(
     )
 
 
-def sides(cfg: Config, dataset: Dataset, usable: NDArray[np.bool_], pair: Pair) -> dict[str, Side]:
-    """The networks of a pair to tune. usable: (N,) mask of the samples that can be read."""
+def sides(cfg: Config, dataset: Dataset, pair: Pair) -> dict[str, Side]:
+    """The networks of a pair to tune."""
     assert isinstance(dataset, ImageDataset)  # by `check`
-    files = dataset.only(usable).files
+    files = dataset.only(pair.usable).files
     # In addition to the heads' own memory, each network's images may take a quarter of the limit.
     limit = memory_limit.limit(cfg) // 4
     tuned = {}
     for side, name in pair.networks.items():
         backbone = backbones.get_backbone(name, cfg.image_size)
         pixels = Pixels(dataset.root, files, backbone, cfg.workers or cores(), limit)
-        standard = affine(pair.features[side][usable], pair.pool.drawable)
+        standard = affine(pair.features[side][pair.usable], pair.pool.drawable)
         tuned[side] = Side(backbone, pixels, *standard, pair.content[side])
     return tuned
 

@@ -67,8 +67,9 @@ def write_reports(
         parent, name = reports / experiment, report_name(alike, records)
         folder, sentence = places.place(parent, name, settings, sweep=sweep, taken=folders)
         folders.add(folder)
-        leaderboard.write(table, settings, folder)
-        print(leaderboard.summary_text(table, settings))
+        counts = leaderboard.counts_of(results / experiment, keys, table, settings)
+        leaderboard.write(table, settings, folder, counts)
+        print(leaderboard.summary_text(table, settings, counts))
         print(f"\n{len(keys)} cells of {len(alike)} jobs; report in {folder}/")
         if sentence:
             print(wrapped(sentence))

@@ -1,1 +1,1 @@
-"""Feature matrices: extracted from images and texts, or read from files; kept in a cache."""
+"""Feature matrices: extracted from images, texts and rows, or read from files; a cache."""

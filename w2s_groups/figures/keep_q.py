@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from w2s_groups.figures import style
 from w2s_groups.methods.variants import Variant
+from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import Interval
 
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
@@ -51,9 +52,9 @@ def variants(grid: Grid, of_settings: Sequence[Variant]) -> Sensitivity | None:
 def gain(grid: Grid, metric: str, method: str, eta_l: float) -> Interval:
     """Variant - W2S, averaged over the points of one eta_l in each seed; t interval over seeds."""
     rows = grid.at(eta_l)
-    value = grid.metric(metric)[rows]
-    difference = value[:, grid.methods.index(method)] - value[:, grid.methods.index("w2s")]
-    return mean_interval(difference.mean(axis=0))
+    value = quantity.metric(grid, metric).at(rows)
+    apart = (value - value.method(grid.methods.index("w2s"))).mean()
+    return apart.at(grid.methods.index(method)).difference()
 
 
 def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from w2s_groups.figures import style
+from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import Interval
 
 FEWEST_PAIRS = 3  # of a figure
 COLOURS = (*style.OTHERS, style.INK)
@@ -50,8 +51,8 @@ def dots(grids: Sequence[Grid], pairs: Sequence[Mapping[str, Any]]) -> list[Dot]
         )
         if w2s is None or teacher is None or not d_w or d_sw is None or cka is None:
             continue
-        average = grid.metric("average")
-        gain = mean_interval((average[:, w2s] - average[:, teacher]).mean(axis=0))
+        average = quantity.metric(grid, "average")
+        gain = (average - average.method(teacher)).mean().at(w2s).difference()
         shown.append(Dot(grid.teacher, grid.student, gain, float(d_sw) / float(d_w), float(cka)))
     return shown if len(shown) >= FEWEST_PAIRS else []
 

@@ -20,6 +20,7 @@ from w2s_groups.results.grid import Grid
 from w2s_groups.results.risks import gain
 
 METRICS = ("average", "minority", "worst_group")
+OF_RUNS = {"worst_group": "worst_group_of_run"}  # a draw is predicted with its own lowest group
 METHODS = ("teacher", "w2s", "gain")
 RETRAINED = ("retrained", "retrained_gain")  # with a selection; the gain over the student
 CELL = ["n_l", "eta_l", "n_u", "eta_u"]
@@ -92,7 +93,7 @@ def measurements(grid: Grid) -> pd.DataFrame:
     teacher, student = (grid.methods.index(name) for name in METHODS[:2])
     rows: list[dict[str, Any]] = []
     for metric in METRICS:
-        value = grid.metric(metric)
+        value = grid.metric(OF_RUNS.get(metric, metric))
         weak, strong = value[:, teacher], value[:, student]
         for method, draws in zip(METHODS, (weak, strong, gain(strong, weak)), strict=True):
             for p, (eta_l, eta_u) in enumerate(grid.points):
@@ -123,7 +124,7 @@ def order(predicted: pd.DataFrame, grid: Grid, seed: int, resamples: int = 1000)
         if name == "teacher" or METHODS_BY_NAME[grid.base_of(name)].reference:
             continue
         for metric in METRICS:
-            value = grid.metric(metric)
+            value = grid.metric(OF_RUNS.get(metric, metric))
             strong, weak = (value[:, grid.methods.index(m)] for m in (name, "teacher"))
             row: dict[str, Any] = {"method": name, "metric": metric, "cells": len(grid.points)}
             for what, of, draws in (("accuracy", "w2s", strong), ("gain", "gain", strong - weak)):

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from w2s_groups.reports.section import Section
+from w2s_groups.results import quantity
 from w2s_groups.results.format import bracket, plus_minus
 from w2s_groups.results.grid import Grid, Ints
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import accuracy_interval, wilson
+from w2s_groups.results.quantity import Quantity
+from w2s_groups.results.stats import wilson
+
+_SOURCES = ("draws (Student t over seeds)", "identities, places, pools and draws")
 
 
 def by_group(grid: Grid) -> Section:
     """A row for each source of uncertainty and method, a column for each group."""
-    means = [grid.over_points(grid.accuracy[..., g]) for g in range(len(grid.groups))]
-    points = int(grid.common()[0].sum())
+    means = [_mean(grid, g) for g in range(len(grid.groups))]
     ran = ~np.isnan(grid.accuracy).all(axis=-1)
     sizes = [_sizes(grid.n[..., g][ran]) for g in range(len(grid.groups))]
     rows: list[tuple[str, ...]] = []
     for m, method in enumerate(grid.methods):
-        cells = []
-        for mean, (least, _) in zip(means, sizes, strict=True):
-            step = 1 / max(least, 1) / np.sqrt(max(points, 1))
-            cells.append(plus_minus(accuracy_interval(mean[m], step)))
-        rows.append(("draws (Student t over seeds)", method_label(method), *cells))
+        cells = [plus_minus(mean.at(m).accuracy()) for mean in means]
+        rows.append((_SOURCES[grid.test_share is not None], method_label(method), *cells))
     for m, method in enumerate(grid.methods):
         cells = []
         for mean, (least, _) in zip(means, sizes, strict=True):
-            accuracy = accuracy_interval(mean[m]).mean
+            accuracy = mean.at(m).accuracy().mean
             cells.append(bracket(wilson(np.clip(accuracy, 0.0, 1.0), least), sign=False))
         rows.append((f"test {grid.noun}s (Wilson on n)", method_label(method), *cells))
     names = [
@@ -44,6 +46,15 @@ def by_group(grid: Grid) -> Section:
     )
     header = ("uncertainty from", "method", *names)
     return Section("Accuracy by group", text, header=header, rows=tuple(rows), keys=1)
+
+
+def _mean(grid: Grid, g: int) -> Quantity:
+    """(M,) mean accuracy of a group over the common block."""
+    points, runs = grid.common()
+    of_points = quantity.of_group(grid, g).at(points)
+    sizes = grid.n[..., g][grid.n[..., g] > 0]
+    step = 1 / int(sizes.min()) if sizes.size else 0.0
+    return replace(of_points, values=of_points.values[..., runs], step=step).mean()
 
 
 def _sizes(n: Ints) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
-from w2s_groups.data.base import ImageDataset, TextDataset
+from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.methods.variants import by_name
 from w2s_groups.reports import csv_rows, markdown, page, places, sample_texts, trials, tuning
@@ -24,7 +24,7 @@ from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.terminal import terminal
 from w2s_groups.reports.trials import Setup
-from w2s_groups.results import committed, select
+from w2s_groups.results import committed, select, store, tested
 from w2s_groups.results.format import noun_of
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.pivot import grids
@@ -46,15 +46,18 @@ class _Tables:
     trials: list[Setup]
 
 
-def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | bytes]:
+def build(
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
+) -> dict[str, str | bytes]:
     """File name -> content of leaderboard.md, .csv, .html and gain_vs_eta_u.png, .pdf.
 
     Rows of `table` may come in any order. `settings` is shown as it is, so it must not hold what
     differs between machines; `class_priors` (C,), if there, weighs the classes in every mix.
+    counts: tested samples by identity and place, of a run over several splits.
     A table with several setups gets a numbered figure for each, one with variants or many pairs
     the figures of `across`.
     """
-    tables = _tables(table, settings)
+    tables = _tables(table, settings, counts)
     if not tables.shown:
         raise InputError("the result table is empty: run an experiment first")
     settings = {**settings, "chosen": tables.chosen}
@@ -79,14 +82,16 @@ def build(table: pd.DataFrame, settings: Mapping[str, Any]) -> dict[str, str | b
     }
 
 
-def _tables(table: pd.DataFrame, settings: Mapping[str, Any]) -> _Tables:
-    shown, chosen = selected(table, settings)
+def _tables(
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None
+) -> _Tables:
+    shown, chosen = selected(table, settings, counts)
     whole = grids_of(table, settings)
     return _Tables(shown, whole, chosen, trials.setups(table, settings, shown, whole))
 
 
 def selected(
-    table: pd.DataFrame, settings: Mapping[str, Any]
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> tuple[list[Grid], list[dict[str, Any]]]:
     """The setups that a report shows, variants chosen by the rule; how often each was chosen."""
     rule = select.Rule(settings.get("select", "fixed"))
@@ -95,17 +100,22 @@ def selected(
     by_rule = dict.fromkeys(bases, rule.value)
     setups = [
         replace(grid, chosen_by=by_rule, bases={**grid.bases, **bases})
-        for grid in grids_of(shown, settings)
+        for grid in grids_of(shown, settings, counts)
     ]
     return setups, select.counted(chosen, rule)
 
 
-def grids_of(table: pd.DataFrame, settings: Mapping[str, Any]) -> list[Grid]:
-    """A grid a setup, every variant of the settings as a method."""
+def grids_of(
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
+) -> list[Grid]:
+    """A grid a setup, every variant of the settings as a method.
+
+    counts: of the methods that they hold.
+    """
+    how = settings.get("class_priors"), settings.get("splits"), counts
     bases = {name: variant.base for name, variant in by_name(settings).items()}
     return [
-        replace(grid, noun=noun_of(settings, grid.data), bases=bases)
-        for grid in grids(table, settings.get("class_priors"))
+        replace(grid, noun=noun_of(settings, grid.data), bases=bases) for grid in grids(table, *how)
     ]
 
 
@@ -147,14 +157,33 @@ def _csv(tables: _Tables, settings: Mapping[str, Any]) -> str:
     return f"# {GENERATED}\n" + every.to_csv(index=False, lineterminator="\n")
 
 
-def write(table: pd.DataFrame, settings: Mapping[str, Any], folder: Path) -> None:
+def counts_of(
+    folder: Path, keys: Sequence[str], table: pd.DataFrame, settings: Mapping[str, Any]
+) -> pd.DataFrame | None:
+    """Tested samples by identity and place of the stored cells, of the methods that are shown.
+
+    folder, keys: of the cells, whose long table is given. None for one split.
+    """
+    if "splits" not in settings:
+        return None
+    rule = select.Rule(settings.get("select", "fixed"))
+    counts = tested.table_of(store.tested(folder, keys), select.shown(table, rule, settings))
+    return counts if len(counts) else None
+
+
+def write(
+    table: pd.DataFrame,
+    settings: Mapping[str, Any],
+    folder: Path,
+    counts: pd.DataFrame | None = None,
+) -> None:
     """Write results.csv.gz and settings.json and everything that `build` makes of them.
 
     Figures of an earlier report in the folder that this one does not have are removed.
     """
-    files, old = build(table, settings), places.figures(folder)
+    files, old = build(table, settings, counts), places.figures(folder)
     write_atomic(folder / places.SETTINGS, places.as_json(settings))
-    committed.write(table, folder)
+    committed.write(table, folder, counts)
     for name in old - set(files):
         (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
@@ -174,20 +203,27 @@ def write_samples(dataset: ImageDataset, folder: Path) -> None:
         write_atomic(folder / "samples_leaderboard.html", whole.encode())
 
 
-def write_texts(dataset: TextDataset, usable: NDArray[np.bool_], folder: Path) -> None:
+def write_texts(
+    dataset: TextDataset | TableDataset, usable: NDArray[np.bool_], folder: Path
+) -> None:
     """Write samples.txt, which stays on the machine as the images' sheet does."""
     write_atomic(folder / "samples.txt", sample_texts.sheet(dataset, usable).encode())
 
 
-def summary_text(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def summary_text(
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
+) -> str:
     """The text that a terminal shows at the end of a run, at most 80 columns wide."""
-    tables = _tables(table, settings)
+    tables = _tables(table, settings, counts)
     lines = [tuning.sentences(setup) for setup in tables.trials] or [[] for _ in tables.shown]
     return "\n\n".join(
         terminal(grid, of_grid) for grid, of_grid in zip(tables.shown, lines, strict=True)
     )
 
 
-def readme_block(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def readme_block(
+    table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
+) -> str:
     """Markdown table for a README: average / worst-group accuracy at every point."""
-    return "\n\n".join(markdown.small_table(grid) for grid in selected(table, settings)[0])
+    shown, _ = selected(table, settings, counts)
+    return "\n\n".join(markdown.small_table(grid) for grid in shown)

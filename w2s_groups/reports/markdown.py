@@ -7,13 +7,14 @@ import textwrap
 from collections.abc import Sequence
 
 from w2s_groups.core.text import count
-from w2s_groups.reports.comparisons import smallest
+from w2s_groups.reports.comparisons import population, runs, smallest
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
+from w2s_groups.results import quantity
 from w2s_groups.results.format import BLANK, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import MAIN, method_label
-from w2s_groups.results.stats import Interval, accuracy_interval
+from w2s_groups.results.stats import Interval
 
 SMALL = ("average", "worst_group")  # metrics of the small table
 
@@ -58,7 +59,7 @@ def small_table(grid: Grid) -> str:
     many = len(grid.methods) > 8
     shown = [m for m, name in enumerate(grid.methods) if not many or name in MAIN]
     header = ["η_ℓ", "η_u", *(method_label(grid.methods[m]) for m in shown)]
-    intervals = [accuracy_interval(grid.metric(name), grid.step()) for name in SMALL]
+    intervals = [quantity.accuracies(grid, name) for name in SMALL]
     rows = [
         [f"{eta_l:g}", f"{eta_u:g}"]
         + [" / ".join(_percent(interval, p, m) for interval in intervals) for m in shown]
@@ -72,9 +73,11 @@ def small_table(grid: Grid) -> str:
 def _caption(grid: Grid, shown: int) -> str:
     """Setup, quantity and omissions of the small table. shown: number of methods."""
     one = len(grid.seeds) == 1
-    bars = "One seed: no intervals." if one else "±: half the width of a 95 % interval over seeds."
+    bars = "One seed: no intervals."
+    if not one:
+        bars = f"±: half the width of a 95 % interval {population(grid)}."
     sentences = [
-        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), 'seed')}.",
+        f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), runs(grid)[:-1])}.",
         f"Accuracy in percent: average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
     ]
     lost = sum(len(run.seeds) for run in grid.missing)

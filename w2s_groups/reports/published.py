@@ -12,9 +12,10 @@ from w2s_groups.core.files import shipped
 from w2s_groups.figures.similarity import FEWEST_PAIRS
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import setup_name
+from w2s_groups.results import quantity
 from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.stats import Interval, paired_gain
+from w2s_groups.results.stats import Interval
 from w2s_groups.similarity.table import pairs_of
 
 # Widths of the published networks' features, on which their chance level depends.
@@ -166,11 +167,10 @@ def over(
     grid: Grid, metric: str, method: str, other: str, point: tuple[float, float]
 ) -> Interval | None:
     """Paired difference of two methods at a point; None without one of them or the point."""
-    m, o = grid.index(method), grid.index(other)
-    if m is None or o is None or point not in grid.points:
+    m = grid.index(method)
+    if m is None or other not in grid.methods or point not in grid.points:
         return None
-    value = grid.metric(metric)[grid.points.index(point)]
-    return paired_gain(value[m], value[o])
+    return quantity.differences(grid, metric, other).at(grid.points.index(point)).at(m)
 
 
 def every_pair(grids: Sequence[Grid]) -> list[Section]:

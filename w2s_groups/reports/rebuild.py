@@ -51,7 +51,7 @@ def rewrite(root: Path) -> list[str]:
     for path, fresh in _rebuilt(root):
         if _fault(path, fresh) is not None:
             if isinstance(fresh, str):
-                fresh = committed.packed(fresh) if path.name == committed.NAME else fresh.encode()
+                fresh = committed.packed(fresh) if path.suffix == ".gz" else fresh.encode()
             write_atomic(path, fresh)
             written.append(str(path.relative_to(root)))
     return written
@@ -69,9 +69,11 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
 
 def _leaderboards(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for folder in folders(root):
-        table, settings = _load(folder)
+        table, settings, counts = _load(folder)
         yield folder / committed.NAME, to_csv(table)
-        for name, content in leaderboard.build(table, settings).items():
+        if counts is not None:
+            yield folder / committed.COUNTS, committed.counts_csv(counts)
+        for name, content in leaderboard.build(table, settings, counts).items():
             yield folder / name, content
 
 
@@ -94,12 +96,11 @@ def _block(root: Path, match: re.Match[str]) -> str:
             f"README.md shows {match['folder']}, which holds no {committed.NAME}: "
             "restore the report or remove its block"
         )
-    table, settings = _load(folder)
-    content = leaderboard.readme_block(table, settings)
+    content = leaderboard.readme_block(*_load(folder))
     return f"{match['begin']}\n{content}\n\n{match['end']}"
 
 
-def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
+def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any], pd.DataFrame | None]:
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
@@ -107,7 +108,7 @@ def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         raise InputError(f"{path} cannot be read ({error}): run the experiment again") from error
     if not isinstance(settings, dict):
         raise InputError(f"{path} must hold a JSON object: run the experiment again")
-    return committed.read(folder), settings
+    return committed.read(folder), settings, committed.read_counts(folder)
 
 
 def _fault(path: Path, fresh: str | bytes) -> str | None:
@@ -115,11 +116,7 @@ def _fault(path: Path, fresh: str | bytes) -> str | None:
         return "missing"
     if isinstance(fresh, bytes):
         return "empty" if path.stat().st_size == 0 else None
-    held = (
-        committed.unpacked(path)
-        if path.name == committed.NAME
-        else path.read_text(encoding="utf-8")
-    )
+    held = committed.unpacked(path) if path.suffix == ".gz" else path.read_text(encoding="utf-8")
     if path.suffix == ".html":
         fresh, held = (_PAYLOAD.sub("", text) for text in (fresh, held))
     if fresh == held:

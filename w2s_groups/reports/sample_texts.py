@@ -1,4 +1,4 @@
-"""Some texts of each group. For looking at a dataset, not for publishing."""
+"""Some texts or rows of each group. For looking at a dataset, not for publishing."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.data.base import TextDataset
+from w2s_groups.data.base import TableDataset, TextDataset
 
 WIDTH = 100  # characters of a line
 _LONGEST = 300  # characters that are shown of a text
 
 
 def sheet(
-    dataset: TextDataset, usable: NDArray[np.bool_], per_group: int = 6, seed: int = 0
+    dataset: TextDataset | TableDataset,
+    usable: NDArray[np.bool_],
+    per_group: int = 6,
+    seed: int = 0,
 ) -> str:
-    """`per_group` texts of each group, picked by `seed` from all splits; usable: (N,) a mask."""
+    """`per_group` texts or rows of each group, picked by `seed` from all splits.
+
+    usable: (N,) a mask.
+    """
     groups, codes = dataset.groups, dataset.codes
-    lines = [f"{dataset.name}: {int(usable.sum())} texts"]
+    noun = f"{dataset.NOUN}s"
+    lines = [f"{dataset.name}: {int(usable.sum())} {noun}"]
     for code, name in enumerate(groups.names):
         members = np.flatnonzero((codes == code) & usable)
         few = ", minority" if groups.is_minority[code] else ""
-        lines += ["", f"{name}{few}: {members.size} texts"]
+        lines += ["", f"{name}{few}: {members.size} {noun}"]
         order = stream(seed, f"figures/samples/{name}").permutation(members)
         for row in order[:per_group].tolist():
-            shown = dataset.texts[row]
-            if dataset.second is not None:
-                shown = f"{shown} | {dataset.second[row]}"
-            short = textwrap.shorten(shown, _LONGEST, placeholder=" ...")
+            short = textwrap.shorten(dataset.shown(row), _LONGEST, placeholder=" ...")
             entry = f"{dataset.files[row]}: {short}"
             lines += textwrap.wrap(entry, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines) + "\n"

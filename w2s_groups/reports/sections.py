@@ -10,16 +10,17 @@ import numpy as np
 
 from w2s_groups.reports.against import against
 from w2s_groups.reports.by_group import by_group
-from w2s_groups.reports.comparisons import SHOWN, group_labels_used
+from w2s_groups.reports.comparisons import SHOWN, at_point, group_labels_used, runs
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.selection import draws, kept_labels, kept_mix
 from w2s_groups.reports.summary import difference_names, differences, summary
 from w2s_groups.reports.unusual import agreement
+from w2s_groups.reports.variance import uncertainty
 from w2s_groups.reports.verdict import sentences
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Floats, accuracy_interval, paired_gain, pgr_interval
+from w2s_groups.results.stats import pgr_interval
 
 
 def setup_name(grid: Grid) -> str:
@@ -39,6 +40,7 @@ def of_setup(grid: Grid, figure: str, settings: Mapping[str, Any]) -> list[Secti
         *([gain] if figure else []),
         _leaderboard(grid),
         by_group(grid),
+        *uncertainty(grid),
         *kept_mix(grid),
         *kept_labels(grid),
         *draws(grid),
@@ -48,14 +50,13 @@ def of_setup(grid: Grid, figure: str, settings: Mapping[str, Any]) -> list[Secti
 
 def _leaderboard(grid: Grid) -> Section:
     """A row for each point and method."""
-    values = {metric: grid.metric(metric) for metric in SHOWN}
     rows = [
         (
             f"{eta_l:g}",
             f"{eta_u:g}",
             method_label(method),
             group_labels_used(method, grid),
-            *_cells(grid, {metric: value[p] for metric, value in values.items()}, p, m),
+            *_cells(grid, p, m),
         )
         for p, (eta_l, eta_u) in enumerate(grid.points)
         for m, method in enumerate(grid.methods)
@@ -65,7 +66,10 @@ def _leaderboard(grid: Grid) -> Section:
     means = (average, worst, "n", *others)
     return Section(
         "Leaderboard",
-        ("Mean over seeds ± half the width of its 95 % interval; n is the smallest test group.",),
+        (
+            f"Mean over {runs(grid)} ± half the width of its 95 % interval; n is the smallest test "
+            "group.",
+        ),
         header=(*labels, *means, *difference_names(grid), "PGR, average", "seeds"),
         rows=tuple(rows),
         keys=2,
@@ -74,19 +78,21 @@ def _leaderboard(grid: Grid) -> Section:
     )
 
 
-def _cells(grid: Grid, values: Mapping[str, Floats], p: int, m: int) -> list[str]:
-    """The numbers of one point and method. values: metric -> (M, S) at the point."""
-    cells = [plus_minus(accuracy_interval(value[m], grid.step())) for value in values.values()]
+def _cells(grid: Grid, p: int, m: int) -> list[str]:
+    """The numbers of one point and method."""
+    method = grid.methods[m]
+    cells = [plus_minus(at_point(grid, metric, p, method)) for metric in SHOWN]
     cells.insert(2, str(smallest_n(grid, p, m)))
-    for other, metric in differences(grid):
-        o = grid.methods.index(other)
-        gain = paired_gain(values[metric][m], values[metric][o])
-        cells.append(BLANK if m == o else bracket(gain))
+    cells += [
+        BLANK if method == other else bracket(at_point(grid, metric, p, method, other))
+        for other, metric in differences(grid)
+    ]
+    average, pgr = grid.metric("average")[p], BLANK
     teacher, ceiling = grid.index("teacher"), grid.index("ceiling")
-    average, pgr = values["average"], BLANK
     if teacher is not None and ceiling is not None and m not in (teacher, ceiling):
-        pgr = bracket(pgr_interval(average[m], average[teacher], average[ceiling]), False)
-    ran = int(np.isfinite(values["worst_group"][m]).sum())
+        share = pgr_interval(average[m], average[teacher], average[ceiling], grid.widening)
+        pgr = bracket(share, False)
+    ran = int(np.isfinite(average[m]).sum())
     return [*cells, pgr, f"{ran} of {len(grid.seeds)}"]
 
 

@@ -1,4 +1,4 @@
-"""A row for each method over the grid: means, ranks, bias of the lowest group, differences."""
+"""A row for each method over the grid: means, ranks, differences."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from w2s_groups.reports.comparisons import (
     RANKED,
     SHOWN,
     group_labels_used,
+    means,
     over_grid,
+    population,
     ranks,
+    runs,
     students,
     survives,
 )
@@ -18,7 +21,7 @@ from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import REFERENCES, method_label
-from w2s_groups.results.stats import FEWEST, mean_interval
+from w2s_groups.results.stats import FEWEST
 
 OTHERS = {"teacher": "gain", "w2s": "over W2S"}
 
@@ -34,9 +37,8 @@ def difference_names(grid: Grid) -> tuple[str, ...]:
 
 
 def summary(grid: Grid) -> Section:
-    """A row a method: means over the common block, ranks, bias of the lowest, differences."""
+    """A row a method: means over the common block, ranks, differences."""
     place = {metric: ranks(grid, metric) for metric in RANKED}
-    bias = mean_interval(grid.over_points(grid.worst_group_bias)).mean
     rows = []
     for m, method in enumerate(grid.methods):
         mean = {metric: plus_minus(over_grid(grid, metric, method)) for metric in SHOWN}
@@ -50,7 +52,6 @@ def summary(grid: Grid) -> Section:
                 mean["worst_group"],
                 place["worst_group"].get(method) or BLANK,
                 str(n.min()) if n.size else BLANK,
-                fixed(float(bias[m]), sign=True),
                 mean["minority"],
                 mean["majority"],
                 *(
@@ -62,7 +63,7 @@ def summary(grid: Grid) -> Section:
     header = (
         *("method", "group labels used"),
         *("average", "rank, average"),
-        *("worst group", "rank, worst group", "n", "bias of the lowest"),
+        *("worst group", "rank, worst group", "n"),
         *("minority", "majority"),
         *difference_names(grid),
     )
@@ -71,28 +72,31 @@ def summary(grid: Grid) -> Section:
 
 def _explanation(grid: Grid) -> tuple[str, ...]:
     points, seeds = grid.common()
+    noun, test = runs(grid)[:-1], "by paired t tests"
+    if grid.test_share is not None:
+        test = "by the tests that belong to the intervals"
     return (
         f"Mean over {int(points.sum())} of {count(len(grid.points), 'point')} (η_ℓ, η_u) and "
-        f"{int(seeds.sum())} of {count(len(grid.seeds), 'seed')}: those where every method has a "
-        "number. n is the smallest test group.",
-        f"Ranks are those that the seeds leave open among {count(len(students(grid)), 'student')}, "
-        f"without the references ({', '.join(REFERENCES)}): by paired t tests at "
+        f"{int(seeds.sum())} of {count(len(grid.seeds), noun)}: those where every method has a "
+        f"number. 95 % intervals hold {population(grid)}. n is the smallest test group.",
+        f"Ranks are those that the {noun}s leave open among "
+        f"{count(len(students(grid)), 'student')}, without the references "
+        f"({', '.join(REFERENCES)}): {test} at "
         "5 % with Holm's correction over all pairs, each metric by itself; below "
-        f"{FEWEST} seeds all of them." + _order(grid),
-        "Bias of the lowest: by how much the lowest of several measured group accuracies is "
-        "expected to lie below the lowest true one, only because test groups are finite. It is a "
-        "plug-in estimate at the measured accuracies, not a correction: no number is shifted by "
-        "it, and where groups are about equally hard the true bias is about twice as large.",
+        f"{FEWEST} {noun}s all of them." + _order(grid),
+        "Worst group: of each point the group with the lowest mean accuracy. Each run's own lowest "
+        "group would lie lower on average, since a run takes its minimum over its own noise; where "
+        "groups are about equally hard, the lowest mean is still a little too low.",
     )
 
 
 def _order(grid: Grid) -> str:
     """How often the order of the students survives a resampling of the seeds."""
-    means = {metric: grid.over_points(grid.metric(metric)) for metric in RANKED}
+    of_runs = [means(grid, metric).values for metric in RANKED]
     names = [
         name
         for name in students(grid)
-        if all(np.isfinite(mean[grid.methods.index(name)]).all() for mean in means.values())
+        if all(np.isfinite(values[grid.methods.index(name)]).all() for values in of_runs)
     ]
     whole = [survives(grid, metric, names)[1] if len(names) > 1 else np.nan for metric in RANKED]
     if np.isnan(whole).any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from w2s_groups.reports.comparisons import students
 from w2s_groups.results import select
 from w2s_groups.results.columns import SETUP
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.pivot import grids
+from w2s_groups.results.pivot import grids, run_positions
 from w2s_groups.results.select import Rule
 from w2s_groups.results.stats import Floats
 
@@ -104,10 +104,14 @@ def rule_positions(setup: Setup, rule: str, base: str) -> Ints:
     points = pd.MultiIndex.from_frame(chosen[["eta_l", "eta_u"]])
     where = (
         pd.MultiIndex.from_tuples(whole.points).get_indexer(points),
-        pd.Index(whole.seeds).get_indexer(pd.Index(chosen["seed"])),
+        run_positions(whole.runs, chosen),
     )
     at[where] = pd.Index(whole.methods).get_indexer(pd.Index(chosen["method"]))
     return at
+
+
+# A choice in each run is judged by the run's own lowest group.
+OF_RUN = {"worst_group": "worst_group_of_run"}
 
 
 def oracle_positions(setup: Setup, base: str, metric: str) -> Ints:
@@ -117,12 +121,14 @@ def oracle_positions(setup: Setup, base: str, metric: str) -> Ints:
     positions = positions[positions >= 0]
     if not positions.size:
         return np.full((len(setup.whole.points), len(setup.whole.seeds)), -1)
-    value = setup.whole.metric(metric)[:, positions]
+    value = setup.whole.metric(OF_RUN.get(metric, metric))[:, positions]
     best = np.where(np.isnan(value), -np.inf, value)
     return np.where(np.isneginf(best).all(axis=1), -1, positions[best.argmax(axis=1)])
 
 
 def values_at(setup: Setup, metric: str, at: Ints) -> Floats:
     """(P, S) values of the methods at positions `at`, NaN for -1."""
-    value = np.take_along_axis(setup.whole.metric(metric), at[:, None, :], axis=1)[:, 0]
-    return np.where(at < 0, np.nan, value)
+    of_runs = at[:, None, :, None]
+    accuracy = np.take_along_axis(setup.whole.accuracy, of_runs, axis=1)
+    accuracy = np.where(of_runs < 0, np.nan, accuracy)
+    return replace(setup.whole, methods=("taken",), accuracy=accuracy).metric(metric)[:, 0]

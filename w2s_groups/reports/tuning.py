@@ -12,12 +12,20 @@ from w2s_groups.reports.comparisons import RANKED, SHOWN, over_grid, smallest, s
 from w2s_groups.reports.rules import what_rules_cost, what_was_chosen
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.summary import summary
-from w2s_groups.reports.trials import SCALED, Setup, oracle_positions, rule_positions, values_at
+from w2s_groups.reports.trials import (
+    OF_RUN,
+    SCALED,
+    Setup,
+    oracle_positions,
+    rule_positions,
+    values_at,
+)
 from w2s_groups.results.format import bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.quantity import Quantity
 from w2s_groups.results.select import NEEDS_GROUPS
-from w2s_groups.results.stats import FEWEST, Interval, mean_interval
+from w2s_groups.results.stats import FEWEST, Interval
 
 _CHOICE = {
     "labelled": "by accuracy on the labelled images: of those within one standard error of the "
@@ -83,14 +91,14 @@ def _cost(setup: Setup) -> str:
         lost = []
         for base in setup.ranked:
             best, taken = (
-                values_at(setup, "worst_group", chosen)[rows][:, seeds]
+                values_at(setup, OF_RUN["worst_group"], chosen)[rows][:, seeds]
                 for chosen in (
                     oracle_positions(setup, base, "worst_group"),
                     rule_positions(setup, setup.rule, base),
                 )
             )
             lost.append((best - taken).mean(axis=0) if rows.any() else np.empty(0))
-        mean = mean_interval(np.mean(lost, axis=0))
+        mean = Quantity(setup.main, np.mean(lost, axis=0)).difference()
         parts.append(f"{bracket(mean, False)} at η_ℓ = {eta_l:g}")
     return (
         f"Compared with the best of the same trials by test accuracy, which no rule can know, it "
@@ -188,4 +196,4 @@ def _change(setup: Setup, name: str, other: str, metric: str, table: str) -> Int
         for grid in grids_of
         for value in [grid.metric(metric)]
     )
-    return mean_interval((tuned - fixed).mean(axis=0))
+    return Quantity(setup.main, (tuned - fixed).mean(axis=0)).difference()

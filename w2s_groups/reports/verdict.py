@@ -9,20 +9,21 @@ import numpy as np
 from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import (
     RANKED,
+    difference,
     group_labels_used,
     over_grid,
     ranks,
-    seed_means,
     sign_over_grid,
     smallest,
     students,
     survives,
 )
 from w2s_groups.reports.unusual import unusual
+from w2s_groups.results import quantity
 from w2s_groups.results.format import bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import FEWEST, Floats, mean_interval, significant_sign
+from w2s_groups.results.stats import FEWEST, Floats
 
 _GROUP_LABELS = {
     "none": "uses no group labels",
@@ -173,10 +174,10 @@ def _compare(grid: Grid, method: str, other: str) -> str:
     name = {"teacher": "its teacher"}.get(other, method_label(other))
     verbs, numbers = [], []
     for metric in RANKED:
-        values = seed_means(grid, metric, method, other)
-        whole = mean_interval(values)
+        whole = over_grid(grid, metric, method, other)
         if np.isnan(whole.mean):
             continue
+        values = difference(grid, metric, method, other).values
         verbs.append(_verb(values, sign_over_grid(grid, metric, method, other)))
         numbers.append(f"{_where(grid, metric)}, {bracket(whole)}")
     if not numbers:
@@ -197,21 +198,22 @@ def _verb(difference: Floats, sign: int) -> str:
 
 def _trend(grid: Grid) -> list[str]:
     """How the W2S gain moves from the smallest to the largest eta_u, at each eta_l."""
-    average = grid.metric("average")
-    gains = average[:, grid.methods.index("w2s")] - average[:, grid.methods.index("teacher")]
+    average = quantity.metric(grid, "average")
+    of_methods = average - average.method(grid.methods.index("teacher"))
+    w2s = grid.methods.index("w2s")
+    gains = of_methods.values[:, w2s]
     clauses: dict[tuple[str, str], list[str]] = {}
     for eta_l in grid.etas_l:
         rows = grid.at(eta_l)
-        moved = gains[rows[-1]] - gains[rows[0]]
-        change = mean_interval(moved)
+        moved = of_methods.at(rows[-1]).at(w2s) - of_methods.at(rows[0]).at(w2s)
+        change = moved.difference()
         if len(rows) < 2 or np.isnan(change.mean):
             continue
         verb = "moves"
         if change.n >= FEWEST:
-            sign = int(significant_sign(moved, grid.step()))
-            verb = {1: "rises", -1: "falls", 0: "does not change significantly"}[sign]
+            verb = {1: "rises", -1: "falls", 0: "does not change significantly"}[int(moved.sign())]
         # Only seeds with both ends, so that start + change = end.
-        both = np.isfinite(moved)
+        both = np.isfinite(moved.values)
         start, end = (fixed(gains[row][both].mean(), sign=True) for row in (rows[0], rows[-1]))
         etas = (f"{grid.points[rows[0]][1]:g}", f"{grid.points[rows[-1]][1]:g}")
         clauses.setdefault(etas, []).append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "eta_l": ("float64", "minority fraction of the labelled set"),
     "eta_u": ("float64", "minority fraction of the unlabelled set"),
     "seed": ("int64", "seed of the cell's draws"),
+    "fold": ("int64", "number of the split into pool and test; -1: the data's own"),
+    "audit": (
+        "str",
+        "empty; of cells that measure how much the pool matters: again, identities 0, identities "
+        "1, places 0, places 1 (halves of the pool)",
+    ),
     "method": ("str", "teacher, w2s, selective, baseline, ceiling, ..."),
     "split": (
         "str",
@@ -43,7 +50,15 @@ COLUMNS: dict[str, tuple[str, str]] = {
 }
 SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
-RECORD = [*SETUP, *POINT, "seed", "method", "split", "metric", "group"]
+RUN = ["seed", "fold", "audit"]
+RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
+# Of cells, files and tables that lack the column: those of one split.
+DEFAULTS: dict[str, Any] = {"fold": -1, "audit": ""}
+
+
+def filled(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns that a table of one split may lack."""
+    return table.assign(**{name: v for name, v in DEFAULTS.items() if name not in table})
 
 
 def canonical(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,6 +66,7 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
 
     Raises InputError on a missing column, a type that does not fit or a record given twice.
     """
+    table = filled(table)
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
         raise InputError(f"the result table lacks the columns {', '.join(lacking)}: rebuild it")
@@ -75,7 +91,9 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
 
 def to_csv(table: pd.DataFrame) -> str:
     """Text of the table; from_csv gives back the same table, floats to the last bit."""
-    return canonical(table).to_csv(index=False, lineterminator="\n")
+    whole = canonical(table)
+    unused = [name for name, default in DEFAULTS.items() if (whole[name] == default).all()]
+    return whole.drop(columns=unused).to_csv(index=False, lineterminator="\n")
 
 
 def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import pandas as pd
 from w2s_groups.core.errors import InputError
 from w2s_groups.results import columns, parquet, store
 from w2s_groups.results.store import Damaged, Stored
+from w2s_groups.results.tested import Counts
 
 _FIELDS = ("data", "teacher", "student", "n_l", "n_u", "eta_l", "eta_u", "seed")
-_RECORD = [name for name in columns.COLUMNS if name not in ("cell", *_FIELDS)]
+_RECORD = [name for name in columns.COLUMNS if name not in ("cell", *_FIELDS, *columns.DEFAULTS)]
 
 
 @dataclass
@@ -71,6 +72,7 @@ def to_table(cells: list[Stored]) -> pd.DataFrame:
             "identity": [_text(cell.identity) for cell in cells],
             "made_with": [_text(cell.made_with) for cell in cells],
             "sha256": [store.checksum(cell) for cell in cells],
+            "tested": [cell.tested and _text(cell.tested.as_json()) for cell in cells],
         }
     )
     # Only in a cell's first row: in every one it would be gigabytes for 100,000 cells.
@@ -86,18 +88,26 @@ def from_table(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
     of = values["cell"]
     starts = [row for row in range(len(of)) if row == 0 or of[row] != of[row - 1]]
     for start, end in itertools.pairwise([*starts, len(of)]):
+        tested = values["tested"][start]
         rows = zip(*(values[name][start:end] for name in _RECORD), strict=True)
         cell = Stored(
             of[start],
             json.loads(values["identity"][start]),
-            {name: values[name][start] for name in _FIELDS},
+            {name: values[name][start] for name in _FIELDS} | _of_several(values, start),
             json.loads(values["made_with"][start]),
             [dict(zip(_RECORD, row, strict=True)) for row in rows],
+            Counts.of_json(json.loads(tested)) if isinstance(tested, str) else None,
         )
         whole = store.checksum(cell) == values["sha256"][start]
         if not whole or store.cell_key(cell.identity) != cell.key:
             raise InputError(f"{path}: cell {cell.key} differs from its checksum; restore the file")
         yield cell
+
+
+def _of_several(values: Mapping[str, list[Any]], start: int) -> dict[str, Any]:
+    """The fields that only cells of several splits have."""
+    own = {name: values[name][start] for name in columns.DEFAULTS}
+    return {} if own == columns.DEFAULTS else own
 
 
 def verify(folder: Path) -> Findings:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.results import risks
-from w2s_groups.results.worst_group_bias import worst_group_bias
+from w2s_groups.results.crossed import Crossed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,7 +35,11 @@ class Missing(NamedTuple):
 class Grid:
     """Results of one setup. accuracy: (P, M, S, G) test accuracy; n: (P, M, S, G) test images.
 
-    groups, y, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
+    seeds: (S,) of the runs; folds: (S,) split of each run, where there are several. test_share: of
+    their samples that one split tests; None for one split. crossed: tested samples by identity and
+    place, of crossed folds.
+
+    groups, y, a, minority: (G,). drawn: split -> (P, S, G) realised counts, NaN where not stored.
     kept_share, kept_n: (P, M, S, G) share and size of each group in a method's kept set.
     pseudo: split -> (P, M, S, G) pseudolabel accuracy on "unlabelled" and "kept".
     upweighted: (P, M, S, G) rows of the unlabelled set that a method gave a larger weight.
@@ -54,6 +58,7 @@ class Grid:
     seeds: tuple[int, ...]
     groups: tuple[str, ...]
     y: Ints
+    a: Ints
     minority: NDArray[np.bool_]
     class_prior: Floats | None
     accuracy: Floats
@@ -68,10 +73,31 @@ class Grid:
     chosen_by: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
     noun: str = "image"  # name of a test sample: image, text or sample
+    folds: tuple[int, ...] = ()
+    test_share: float | None = None
+    crossed: Crossed | None = None
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) accuracy aggregate of each run, by its name in METRICS."""
         return METRICS[name](self)
+
+    @property
+    def widening(self) -> float:
+        """n_test / n_train of several splits, by which the variance of a mean is larger; else 0."""
+        return 0.0 if self.test_share is None else self.test_share / (1 - self.test_share)
+
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """(seed, fold) of each run."""
+        return tuple(zip(self.seeds, self.folds, strict=True))
+
+    @cached_property
+    def lowest(self) -> Ints:
+        """(P, M) the group whose mean accuracy over runs is the lowest; 0 where none is there."""
+        there = np.isfinite(self.accuracy)
+        some = np.maximum(there.sum(axis=2), 1)
+        mean = np.where(there, self.accuracy, 0.0).sum(axis=2) / some
+        return np.asarray(np.where(there.any(axis=2), mean, np.inf).argmin(axis=-1))
 
     def base_of(self, method: str) -> str:
         """The method that a variant is one of; the name itself for other methods."""
@@ -110,11 +136,6 @@ class Grid:
         return block.mean(axis=0) if block.size else np.empty((len(self.methods), 0))
 
     @cached_property
-    def worst_group_bias(self) -> Floats:
-        """(P, M, S) plug-in bias of each run's worst group, see results.worst_group_bias."""
-        return worst_group_bias(self.accuracy, self.n)
-
-    @cached_property
     def etas_l(self) -> tuple[float, ...]:
         """The eta_l of the points, each once and in their order."""
         return tuple(dict.fromkeys(eta_l for eta_l, _ in self.points))
@@ -147,7 +168,11 @@ def _eta_mean(eta_t: float) -> Callable[[Grid], Floats]:
 # Aggregates over the groups of each run, (P, M, S).
 METRICS: dict[str, Callable[[Grid], Floats]] = {
     "average": _eta_mean(0.5),
-    "worst_group": lambda grid: risks.worst_group(grid.accuracy),
+    # The group that is lowest on average over runs: the mean of each run's own lowest is biased.
+    "worst_group": lambda grid: np.take_along_axis(
+        grid.accuracy, grid.lowest[:, :, None, None], axis=-1
+    )[..., 0],
+    "worst_group_of_run": lambda grid: risks.worst_group(grid.accuracy),
     "best_group": lambda grid: risks.best_group(grid.accuracy),
     "minority": _eta_mean(1.0),
     "majority": _eta_mean(0.0),

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +20,13 @@ import pyarrow.parquet as pq
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
-from w2s_groups.results.columns import COLUMNS
+from w2s_groups.results.columns import COLUMNS, DEFAULTS, POINT, RUN, SETUP, filled
+from w2s_groups.results.tested import Counts
 
-EXTRA = ("identity", "made_with", "sha256")  # JSON, JSON, checksum of the cell's file
+# JSON, JSON, checksum of the cell's file, JSON of the counts by identity where it has such.
+EXTRA = ("identity", "made_with", "sha256", "tested")
+FIELDS = (*SETUP, *POINT, *RUN)
+_NEW = {*DEFAULTS, "tested"}
 _PATTERN = "cells-*.parquet"
 
 
@@ -45,7 +51,7 @@ def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:
         here = left.intersection(pc.unique(table["cell"]).to_pylist())
         if here:
             mask = pc.is_in(table["cell"], value_set=pa.array(sorted(here)))
-            tables.append(table.filter(mask).to_pandas())
+            tables.append(filled(table.filter(mask).to_pandas()))
             left -= here
     return tables
 
@@ -53,7 +59,10 @@ def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:
 def write(folder: Path, table: pd.DataFrame) -> Path:
     """Write a part of COLUMNS and EXTRA, one row a record; returns its path."""
     buffer = io.BytesIO()
-    arrow = pa.Table.from_pandas(table[[*COLUMNS, *EXTRA]], preserve_index=False)
+    unused = [name for name, default in DEFAULTS.items() if (table[name] == default).all()]
+    unused += [] if table["tested"].notna().any() else ["tested"]
+    columns = [name for name in (*COLUMNS, *EXTRA) if name not in unused]
+    arrow = pa.Table.from_pandas(table[columns], preserve_index=False)
     pq.write_table(arrow, buffer, compression="zstd")
     data = buffer.getvalue()
     path = folder / f"cells-{hashlib.sha256(data).hexdigest()[:16]}.parquet"
@@ -63,8 +72,18 @@ def write(folder: Path, table: pd.DataFrame) -> Path:
 
 def read(path: Path) -> pd.DataFrame:
     """A whole part, EXTRA included; InputError if it is not one."""
-    table: pd.DataFrame = _open(path, [*COLUMNS, *EXTRA]).to_pandas()
-    return table
+    table = filled(_open(path, [*COLUMNS, *EXTRA]).to_pandas())
+    return table if "tested" in table else table.assign(tested=None)
+
+
+def tested(folder: Path, wanted: set[str]) -> Iterator[tuple[dict[str, Any], Counts]]:
+    """Fields and counts by identity of the wanted cells that have such."""
+    for table in _read(folder, [*FIELDS, "cell", "tested"]):
+        if "tested" in table.column_names:
+            rows = table.filter(pc.is_valid(table["tested"])).to_pylist()
+            for row in rows:
+                if row["cell"] in wanted:
+                    yield {n: row[n] for n in FIELDS}, Counts.of_json(json.loads(row["tested"]))
 
 
 def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
@@ -78,7 +97,10 @@ def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
 
 def _open(path: Path, columns: list[str]) -> pa.Table:
     try:
-        return pq.read_table(path, columns=columns)
+        there = pq.read_schema(path).names  # a part of an older version lacks some
+        return pq.read_table(
+            path, columns=[name for name in columns if name in there or name not in _NEW]
+        )
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

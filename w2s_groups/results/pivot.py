@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.results import design
 from w2s_groups.results.columns import POINT, SETUP, canonical
 from w2s_groups.results.grid import Floats, Grid, Ints, Missing
 from w2s_groups.results.method_facts import method_order
@@ -18,10 +20,28 @@ _DRAWN = ("labelled", "unlabelled")
 _PSEUDOLABELLED = ("unlabelled", "kept")
 
 
-def grids(table: pd.DataFrame, class_prior: Sequence[float] | None = None) -> list[Grid]:
-    """One Grid per setup, in order; class_prior as in risks.group_weights."""
+def grids(
+    table: pd.DataFrame,
+    class_prior: Sequence[float] | None = None,
+    splits: Mapping[str, Any] | None = None,
+    counts: pd.DataFrame | None = None,
+) -> list[Grid]:
+    """One Grid per setup, in order; class_prior as in risks.group_weights.
+
+    splits: the configuration of several splits; counts: their tested samples by identity and place,
+    as results.tested has them.
+    """
     prior = None if class_prior is None else np.asarray(class_prior, dtype=np.float64)
-    return [_grid(part, prior) for _, part in canonical(table).groupby(SETUP, sort=True)]
+    share = design.test_share(splits)
+    every = []
+    for setup, part in canonical(table).groupby(SETUP, sort=True):
+        grid = replace(_grid(part[part["audit"] == ""], prior), test_share=share)
+        if splits is not None and counts is not None:
+            own = counts[(counts[SETUP] == list(setup)).all(axis=1)]
+            crossed = design.crossed(grid, own, part[part["audit"] != ""], splits)
+            grid = replace(grid, crossed=crossed)
+        every.append(grid)
+    return every
 
 
 class _Axes(NamedTuple):
@@ -29,14 +49,15 @@ class _Axes(NamedTuple):
 
     points: tuple[tuple[float, float], ...]
     methods: tuple[str, ...]
-    seeds: tuple[int, ...]
+    runs: tuple[tuple[int, int], ...]
     groups: tuple[str, ...]
 
     def place(self, rows: pd.DataFrame, column: str, empty: float = np.nan) -> Floats:
         """(P, M, S, G) values of a column, `empty` where there is no row."""
         out = np.full(tuple(map(len, self)), empty, dtype=np.float64)
         rows = rows[rows["method"].isin(self.methods)]
-        where = (self.point_of(rows), *self.positions(rows, "method", "seed", "group"))
+        method, group = self.positions(rows, "method", "group")
+        where = (self.point_of(rows), method, self.run_of(rows), group)
         out[where] = rows[column].to_numpy()
         return out
 
@@ -45,10 +66,20 @@ class _Axes(NamedTuple):
         points = pd.MultiIndex.from_tuples(self.points)
         return np.asarray(points.get_indexer(pd.MultiIndex.from_frame(rows[POINT])))
 
+    def run_of(self, rows: pd.DataFrame) -> Positions:
+        """Position of each row's run."""
+        return run_positions(self.runs, rows)
+
     def positions(self, rows: pd.DataFrame, *columns: str) -> list[Positions]:
         """Position of each row on the axes that the columns name."""
-        axes = {"method": self.methods, "seed": self.seeds, "group": self.groups}
+        axes = {"method": self.methods, "group": self.groups}
         return [pd.Index(axes[name]).get_indexer(pd.Index(rows[name])) for name in columns]
+
+
+def run_positions(runs: Sequence[tuple[int, int]], rows: pd.DataFrame) -> Positions:
+    """Position among `runs` of each row's (seed, fold)."""
+    index = pd.MultiIndex.from_tuples(runs)
+    return np.asarray(index.get_indexer(pd.MultiIndex.from_frame(rows[["seed", "fold"]])))
 
 
 def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
@@ -62,7 +93,7 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     axes = _Axes(
         tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True)))),
         method_order(test["method"]),
-        tuple(sorted({int(seed) for seed in part["seed"]})),
+        tuple(sorted(set(zip(part["seed"], part["fold"], strict=True)))),
         tuple(coding["group"]),
     )
     n = axes.place(test, "n", 0).astype(np.int64)
@@ -77,8 +108,13 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
         student=str(first["student"]),
         n_l=int(first["n_l"]),
         n_u=int(first["n_u"]),
-        **axes._asdict(),
+        points=axes.points,
+        methods=axes.methods,
+        seeds=tuple(int(seed) for seed, _ in axes.runs),
+        folds=tuple(int(fold) for _, fold in axes.runs),
+        groups=axes.groups,
         y=coding["y"].to_numpy(dtype=np.int64),
+        a=coding["a"].to_numpy(dtype=np.int64),
         minority=coding["minority"].to_numpy(dtype=bool),
         class_prior=prior,
         accuracy=accuracy,
@@ -108,9 +144,9 @@ def _stored(axes: _Axes, test: pd.DataFrame) -> NDArray[np.bool_]:
 def _agreement(rows: pd.DataFrame, axes: _Axes) -> Floats:
     """(P, M, M, S), NaN where not stored: the group column names the other method."""
     methods = axes.methods
-    out = np.full((len(axes.points), len(methods), len(methods), len(axes.seeds)), np.nan)
+    out = np.full((len(axes.points), len(methods), len(methods), len(axes.runs)), np.nan)
     rows = rows[rows["method"].isin(methods) & rows["group"].isin(methods)]
-    p, (one, seed) = axes.point_of(rows), axes.positions(rows, "method", "seed")
+    p, seed, (one,) = axes.point_of(rows), axes.run_of(rows), axes.positions(rows, "method")
     two = pd.Index(methods).get_indexer(pd.Index(rows["group"]))
     out[p, one, two, seed] = out[p, two, one, seed] = rows["value"].to_numpy()
     return out
@@ -135,7 +171,8 @@ def _missing(
                 ("not in the table", ~stored[p, m]),
                 ("no number", failed[p, m] & stored[p, m]),
             ):
-                seeds = tuple(seed for seed, gone in zip(axes.seeds, lost, strict=True) if gone)
+                runs = zip(axes.runs, lost, strict=True)
+                seeds = tuple(int(seed) for (seed, _), gone in runs if gone)
                 if seeds:
                     missing.append(Missing(eta_l, eta_u, method, seeds, reason))
     return tuple(missing)

@@ -43,15 +43,31 @@ def rank_ranges(values: ArrayLike, step: float | None = None) -> Ranks:
     nothing.
     """
     value = np.asarray(values, dtype=np.float64)
-    ranked = np.flatnonzero(np.isfinite(value).all(axis=-1)) if value.shape[-1] else np.arange(0)
-    best, worst = (np.zeros(len(value), dtype=np.int64) for _ in range(2))
+    there = np.isfinite(value).all(axis=-1) & (value.shape[-1] > 0)
+    i, j = pairs(there)
+    difference = value[i] - value[j]
+    grain = _grain(value[there]) if step is None else step
+    return of_tests(there, paired_p(difference, grain), difference.sum(axis=-1))
+
+
+def pairs(there: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """First and second method of each pair of those that are there (M,)."""
+    ranked = np.flatnonzero(there)
+    i, j = np.triu_indices(ranked.size, k=1)
+    return ranked[i], ranked[j]
+
+
+def of_tests(there: NDArray[np.bool_], p: Floats, difference: Floats) -> Ranks:
+    """Rank ranges of the methods that are there (M,), by a test of each of their `pairs`.
+
+    p: two-sided p values of the pairs; difference: has the sign of the first less the second.
+    """
+    ranked = np.flatnonzero(there)
+    best, worst = (np.zeros(len(there), dtype=np.int64) for _ in range(2))
     if ranked.size == 0:
         return Ranks(best, worst)
     i, j = np.triu_indices(ranked.size, k=1)
-    difference = value[ranked[i]] - value[ranked[j]]
-    grain = _grain(value[ranked]) if step is None else step
-    significant = holm(paired_p(difference, grain)) <= 1.0 - LEVEL
-    up = difference.mean(axis=-1) > 0
+    significant, up = holm(p) <= 1.0 - LEVEL, difference > 0
     above = np.zeros((ranked.size, ranked.size), dtype=bool)  # [i, j]: i is significantly better
     above[i, j], above[j, i] = significant & up, significant & ~up
     best[ranked] = 1 + above.sum(axis=0)

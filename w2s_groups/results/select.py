@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from w2s_groups.methods.variants import Variant, at_scale, nearest_first, of_settings, width_of
-from w2s_groups.results.columns import POINT, SETUP
+from w2s_groups.results.columns import POINT, RUN, SETUP, filled
 
-CELL = [*SETUP, *POINT, "seed"]
+CELL = [*SETUP, *POINT, *RUN]
 
 
 class Rule(Enum):
@@ -70,6 +70,7 @@ def choose(table: pd.DataFrame, rule: Rule, ordered: pd.DataFrame) -> pd.DataFra
     A cell has none where the accuracies that the rule reads are missing or all variants failed.
     ordered: as `order` gives it.
     """
+    table = filled(table)
     score = scores(table[table["method"].isin(ordered["method"])], rule)
     there = score[np.isfinite(score["score"])].merge(ordered, on=[*SETUP, "method"])
     best = there.groupby([*CELL, "base"])["score"].transform("max")
@@ -86,6 +87,7 @@ def scores(table: pd.DataFrame, rule: Rule) -> pd.DataFrame:
 
     A larger score is better; NaN where a run failed.
     """
+    table = filled(table)
     split = "labelled" if rule is Rule.labelled else "validation"
     seen = table[(table["split"] == split) & (table["metric"] == "accuracy") & (table["n"] > 0)]
     if rule is Rule.labelled:
@@ -115,6 +117,7 @@ def apply(
     method, named as `shown_name` says. Under `fixed` trials are dropped and variants of `vary` stay
     methods of their own. Second value: as of `choose`.
     """
+    table = filled(table)
     ordered = order(table, settings)
     trials = ordered[ordered["trial"]]
     if rule is Rule.fixed or ordered.empty:
@@ -122,10 +125,29 @@ def apply(
         return plain.reset_index(drop=True), ordered.iloc[:0]
     chosen = choose(table, rule, ordered)
     gone = {*ordered["method"], *trials["base"]}
-    shown = chosen["base"].where(
+    return _with(table, gone, chosen.assign(shown=_names(chosen, rule))), chosen
+
+
+def shown(table: pd.DataFrame, rule: Rule, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """CELL, method and shown: the methods of each cell that `apply` leaves, by both names."""
+    table = filled(table)
+    entries = table[table["split"] == "test"][[*CELL, "method"]].drop_duplicates()
+    entries = entries.assign(shown=entries["method"])
+    ordered = order(table, settings)
+    trials = ordered[ordered["trial"]]
+    if rule is Rule.fixed or ordered.empty:
+        return entries[~entries["method"].isin(trials["method"])]
+    chosen = choose(table, rule, ordered)
+    gone = {*ordered["method"], *trials["base"]}
+    taken = chosen.assign(shown=_names(chosen, rule))[[*CELL, "method", "shown"]]
+    return pd.concat([entries[~entries["method"].isin(gone)], taken], ignore_index=True)
+
+
+def _names(chosen: pd.DataFrame, rule: Rule) -> pd.Series:
+    """Under which name a report shows each chosen variant."""
+    return chosen["base"].where(
         chosen["trial"], chosen["base"].map(lambda base: shown_name(base, rule))
     )
-    return _with(table, gone, chosen.assign(shown=shown)), chosen
 
 
 def scaled(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:

@@ -89,11 +89,12 @@ def significant_sign(difference: ArrayLike, step: float = 0.0) -> NDArray[np.int
     return np.where(significant, np.sign(mean_interval(value).mean), 0.0).astype(np.int64)
 
 
-def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
+def ratio_interval(numerator: ArrayLike, denominator: ArrayLike, widening: float = 0.0) -> Interval:
     """Ratio of two paired means with Fieller's interval.
 
-    NaN where the denominator's own t interval contains 0, which is just where Fieller's set is
-    unbounded. Source: Fieller (1954), Some problems in interval estimation.
+    widening: n_test / n_train of several splits, see resampled.corrected_interval. NaN where the
+    denominator's own interval contains 0, which is just where Fieller's set is unbounded. Source:
+    Fieller (1954), Some problems in interval estimation.
     """
     top, bottom = np.broadcast_arrays(
         np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
@@ -103,7 +104,7 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
     a, v_aa, n = _moments(top, top)
     b, v_bb, _ = _moments(bottom, bottom)
     _, v_ab, _ = _moments(top, bottom)
-    t2 = _t(n) ** 2
+    t2 = _t(n) ** 2 * (1.0 + n * widening)
     # Bounds are the roots r of (a - r b)^2 = t^2 var(a - r b).
     square = np.where(b**2 > t2 * v_bb, b**2 - t2 * v_bb, np.nan)
     middle = (a * b - t2 * v_ab) / square
@@ -112,16 +113,19 @@ def ratio_interval(numerator: ArrayLike, denominator: ArrayLike) -> Interval:
     return Interval(ratio, middle - np.sqrt(inner), middle + np.sqrt(inner), n)
 
 
-def pgr_interval(student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike) -> Interval:
+def pgr_interval(
+    student: ArrayLike, teacher: ArrayLike, ceiling: ArrayLike, widening: float = 0.0
+) -> Interval:
     """PGR of the mean accuracies; NaN unless ceiling - teacher is significantly positive.
 
     That is: its interval lies above 0, of FEWEST seeds or more. Below a gap of 0 the ratio would
     rise as the student falls.
     """
     gap = risks.gain(ceiling, teacher)
-    ratio = ratio_interval(risks.gain(student, teacher), gap)
+    ratio = ratio_interval(risks.gain(student, teacher), gap, widening)
     whole = mean_interval(gap)
-    shown = (whole.low > 0.0) & (whole.n >= FEWEST)
+    low = whole.mean - (whole.mean - whole.low) * np.sqrt(1.0 + whole.n * widening)
+    shown = (low > 0.0) & (whole.n >= FEWEST)
     mean, low, high = (np.where(shown, part, np.nan) for part in ratio[:3])
     return Interval(mean, low, high, ratio.n)
 

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import pandas as pd
 
 from w2s_groups.core.files import write_atomic
 from w2s_groups.results import parquet
-from w2s_groups.results.columns import COLUMNS
+from w2s_groups.results.columns import COLUMNS, DEFAULTS
+from w2s_groups.results.tested import Counts
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,8 @@ class Stored:
     """A cell as it is kept.
 
     identity: the scientific configuration that its key is the hash of. fields: its own columns of
-    the long table. made_with: versions and machine. records: the other columns' rows.
+    the long table. made_with: versions and machine. records: the other columns' rows. tested:
+    counts by identity and place, of a run over several splits.
     """
 
     key: str
@@ -41,6 +43,7 @@ class Stored:
     fields: Mapping[str, Any]
     made_with: Mapping[str, Any]
     records: list[dict[str, Any]]
+    tested: Counts | None = None
 
 
 def digest(value: Any) -> str:
@@ -81,6 +84,7 @@ def _payload(cell: Stored) -> bytes:
             "cell": cell.fields,
             "made_with": cell.made_with,
             "atoms": cell.records,
+            **({"tested": cell.tested.as_json()} if cell.tested is not None else {}),
         }
     )
 
@@ -98,7 +102,8 @@ def read(path: Path) -> Stored:
             raise Damaged("its checksum differs")
         key = path.name.removesuffix(".json")
         fields = (content[name] for name in ("identity", "cell", "made_with", "atoms"))
-        cell = Stored(key, *fields)
+        tested = Counts.of_json(content["tested"]) if "tested" in content else None
+        cell = replace(Stored(key, *fields), tested=tested)
         if cell_key(cell.identity) != cell.key:
             raise Damaged("its name is not the hash of the configuration inside")
     except Damaged:
@@ -115,8 +120,8 @@ def table_of(cells: Iterable[Stored]) -> pd.DataFrame:
         for name, values in columns.items():
             if name == "cell":
                 values += [cell.key] * len(cell.records)
-            elif name in cell.fields:
-                values += [cell.fields[name]] * len(cell.records)
+            elif name in cell.fields or name in DEFAULTS:
+                values += [cell.fields.get(name, DEFAULTS.get(name))] * len(cell.records)
             else:
                 values += [record[name] for record in cell.records]
     return pd.DataFrame(columns).astype({"value": "float64"})
@@ -133,6 +138,17 @@ def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
     missing = set(asked) - set(table["cell"].unique())
     tables = [table, *parquet.load(folder, missing)] if missing else [table]
     return pd.concat([t for t in tables if len(t)] or [table], ignore_index=True)
+
+
+def tested(folder: Path, wanted: Iterable[str]) -> Iterator[tuple[Mapping[str, Any], Counts]]:
+    """Fields and counts by identity of the wanted cells that have such."""
+    asked = list(dict.fromkeys(wanted))
+    there = set()
+    for cell in _whole(folder / f"{key}.json" for key in asked):
+        there.add(cell.key)
+        if cell.tested is not None:
+            yield cell.fields, cell.tested
+    yield from parquet.tested(folder, set(asked) - there)
 
 
 def keys(folder: Path) -> list[str]:

@@ -20,6 +20,7 @@ from w2s_groups.results.select import NEEDS_VALIDATION, Rule
 from w2s_groups.schema import varied
 from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision
 from w2s_groups.schema.fields import etas, folder_name, names, numbers
+from w2s_groups.schema.splits import Several
 
 # Range of each number that is one value.
 _RANGES: tuple[tuple[str, type, float, float], ...] = (
@@ -74,6 +75,7 @@ class Config:
     l2_path: Any = role(Role.fit)
     mlp: MLP = role(Role.fit)
     finetune: Any = role(Role.fit)
+    splits: Any = role(Role.fit)
     tol: float = role(Role.fit)
     image_size: int | None = role(Role.features)
     batch_size: int = role(Role.machine)
@@ -130,6 +132,8 @@ class Config:
             self.seeds, self.n_seeds = list(range(n)), None
         for name, low in (("n_l", 2), ("n_u", 2), ("seeds", 0)):
             setattr(self, name, numbers(name, getattr(self, name), int, low, 2**31 - 1))
+        if self.several is not None:
+            self.several.runs(self.seeds)
 
     def _check_head(self) -> None:
         if self.head is not HeadKind.ridge and self.l2_path:
@@ -224,6 +228,11 @@ class Config:
     def tuned(self) -> Tuned | None:
         """How networks are trained with their heads; None for features as they come."""
         return self.finetune if isinstance(self.finetune, Tuned) else None
+
+    @property
+    def several(self) -> Several | None:
+        """How pool and test are split several times; None for the split of the data."""
+        return self.splits if isinstance(self.splits, Several) else None
 
     @property
     def variants(self) -> list[Variant]:

@@ -33,6 +33,7 @@ class PredictConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _one_split(self)
         self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         if self.keep is not None:
             shares = numbers("keep", self.keep, float, 1e-6, 1.0)
@@ -85,6 +86,7 @@ class PlanConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _one_split(self)
         self.alpha = numbers("alpha", self.alpha, float, 1e-9, 1e6)
         _even("samples", self.samples)
         for name in ("n_l", "n_u", "eta_l", "eta_u", "teacher", "student"):
@@ -93,6 +95,13 @@ class PlanConfig(Config):
                     f"{name}={getattr(self, name)}: a plan starts from one {name}; name one"
                 )
         self.options = self.standard if self.options is None else _additions(self.options)
+
+
+def _one_split(cfg: Config) -> None:
+    if cfg.several is not None:
+        raise InputError(
+            f"splits={cfg.splits.name}: a prediction is made for one split; set splits=given"
+        )
 
 
 def _additions(options: Any) -> dict[str, Addition]:

@@ -29,7 +29,8 @@ from w2s_groups.data.rows import groups_of
 class Settings(DatasetConfig, ABC):
     """What the compositor has to know, apart from the pictures.
 
-    n_pool, n_test: images in all, spread equally over the groups. split_seed, test_fraction: which
+    n_pool, n_test: images in all, spread equally over the groups; n_test = 0: no test set, for
+    `splits` to make several. split_seed, test_fraction: which
     identities, of cut-outs and of backgrounds alike, are the test's. The rest as in render.Look.
     """
 
@@ -43,8 +44,8 @@ class Settings(DatasetConfig, ABC):
     quality: int = MISSING
 
     def __post_init__(self) -> None:
-        for name in ("n_pool", "n_test"):
-            in_range(f"data.{name}", getattr(self, name), 1, 10**7)
+        in_range("data.n_pool", self.n_pool, 1, 10**7)
+        in_range("data.n_test", self.n_test, 0, 10**7)
         in_range("data.split_seed", self.split_seed, 0, 2**63)
         check_fraction("data.test_fraction", self.test_fraction)
         self.look.check("data.")
@@ -101,8 +102,8 @@ def compose(
     # The table lists the images in the order of the rows.
     return replace(
         read_folder(settings.name, root, groups),
-        identity=tuple(row.cutout[0] for row in rows),
-        place=tuple(row.background[0] for row in rows),
+        identity=tuple(f"{groups.class_names[row.y]}/{row.cutout[0]}" for row in rows),
+        place=tuple(f"{groups.attribute_names[row.a]}/{row.background[0]}" for row in rows),
     )
 
 

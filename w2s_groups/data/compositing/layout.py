@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,12 +27,14 @@ class Split:
     share: fraction of the identities; the first split of a plan takes what the others leave.
     counterfactual: its images come in sets that differ in the background only, one image for each
     attribute value, so that the groups of one class need equal counts.
+    crossed: every identity is shown in every place of its group equally often, give or take one.
     """
 
     code: int
     counts: tuple[int, ...]
     share: float
     counterfactual: bool = False
+    crossed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,9 @@ class Row:
 
 
 def pool_and_test(n_pool: int, n_test: int, test_fraction: float, n_groups: int) -> list[Split]:
-    """A pool and a test set, each with equal groups."""
+    """A pool and a test set, each with equal groups; n_test = 0: one set, to be split later."""
+    if n_test == 0:
+        return [Split(TRAIN, tuple(shares(n_pool, n_groups)), 1.0, crossed=True)]
     return [
         Split(TRAIN, tuple(shares(n_pool, n_groups)), 1 - test_fraction),
         Split(TEST, tuple(shares(n_test, n_groups)), test_fraction),
@@ -98,13 +103,40 @@ def _groups(cutouts: Counts, backgrounds: Counts, split: Split, seed: int) -> It
     groups = itertools.product(enumerate(cutouts), enumerate(backgrounds))
     for ((y, class_name), (a, attribute)), n in zip(groups, split.counts, strict=True):
         stem = f"compose/{split.code}/{class_name}/{attribute}"
-        for cutout, background, u in zip(
-            _spread(cutouts[class_name], n, seed, f"{stem}/cutout"),
-            _spread(backgrounds[attribute], n, seed, f"{stem}/place"),
-            stream(seed, f"{stem}/geometry").random((n, N_DRAWS)),
-            strict=True,
-        ):
+        sides = cutouts[class_name], backgrounds[attribute]
+        if split.crossed:
+            pairs = _crossed(*sides, n, seed, stem)
+        else:
+            pairs = zip(
+                _spread(sides[0], n, seed, f"{stem}/cutout"),
+                _spread(sides[1], n, seed, f"{stem}/place"),
+                strict=True,
+            )
+        geometry = stream(seed, f"{stem}/geometry").random((n, N_DRAWS))
+        for (cutout, background), u in zip(pairs, geometry, strict=True):
             yield Row(split.code, y, a, cutout, background, u)
+
+
+def _crossed(
+    cutouts: Mapping[str, int], backgrounds: Mapping[str, int], n: int, seed: int, stem: str
+) -> Iterator[tuple[tuple[str, int], tuple[str, int]]]:
+    """n pairs of a cut-out and a place: in every round each identity moves on to its next place.
+
+    So no pair comes a second time before all have come once.
+    """
+    first, second = (
+        [list(source)[i] for i in stream(seed, f"{stem}/{kind}").permutation(len(source))]
+        for kind, source in (("cutout", cutouts), ("place", backgrounds))
+    )
+    turn: Counter[str] = Counter()
+    for k in range(n):
+        round_, i = divmod(k, len(first))
+        chosen = first[i], second[(i + round_) % len(second)]
+        yield (
+            (chosen[0], turn[chosen[0]] % cutouts[chosen[0]]),
+            (chosen[1], turn[chosen[1]] % backgrounds[chosen[1]]),
+        )
+        turn.update(chosen)
 
 
 def _sets(

@@ -65,6 +65,13 @@ def read_delimited(
         raise InputError(f"{error}{settings}") from None
 
 
+def header_of(path: Path, needed: Sequence[str], dialect: Dialect) -> list[str]:
+    """All column names of the table that `read_delimited` reads."""
+    text = read_text(path)
+    delimiter = dialect.separator or _separator(text, needed)
+    return _header(text, delimiter)
+
+
 def _read_delimited(
     path: Path, needed: Sequence[str], verbatim: Sequence[str], dialect: Dialect
 ) -> Table:
@@ -110,13 +117,14 @@ def _read_delimited(
 
 def _separator(text: str, needed: Sequence[str]) -> str:
     """The separator under which the header has all needed columns; else that of most columns."""
-    first = next((line for line in re.split(r"\r\n|\r|\n", text[:HEADER]) if line.strip()), "")
-    headers = {
-        mark: [name.strip() for name in next(csv.reader([first], delimiter=mark), [])]
-        for mark in SEPARATORS
-    }
+    headers = {mark: _header(text, mark) for mark in SEPARATORS}
     having = [mark for mark, header in headers.items() if set(needed) <= set(header)]
     return (having or sorted(SEPARATORS, key=lambda mark: -len(headers[mark])))[0]
+
+
+def _header(text: str, delimiter: str) -> list[str]:
+    first = next((line for line in re.split(r"\r\n|\r|\n", text[:HEADER]) if line.strip()), "")
+    return [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
 
 
 def _surely_literal(table: Table, verbatim: Sequence[str]) -> Table:

@@ -1,0 +1,85 @@
+"""A table of one's own whose columns are the inputs: rows of numbers and names, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import MISSING
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.data.base import TableDataset
+from w2s_groups.data.columns import chosen
+from w2s_groups.data.files.cache import Progress
+from w2s_groups.data.files.delimited import header_of, read_delimited
+from w2s_groups.data.files.parquet import parquet_columns, read_parquet
+from w2s_groups.data.metadata_csv import dialect_of, named
+from w2s_groups.data.ondisk import Pool
+from w2s_groups.data.rows import codes_of, groups_of
+from w2s_groups.data.tabular import Rows, kept
+
+
+@dataclass
+class TableFile(Rows):
+    """Rows of a delimited table or of a Parquet file; columns may have any names.
+
+    table: its path, below root or absolute; .parquet is read as Parquet. separator, quoting: of a
+    delimited table, as in data=metadata_csv. y_column, a_column, split_column: labels are names or
+    0, 1, ...; splits 0, 1, 2 or train, val, test; no split column (null) asks for pool=all.
+    class_names, attribute_names: in the order of the coding; null: the column's own values, sorted.
+    """
+
+    table: str = MISSING
+    separator: str | None = MISSING
+    quoting: bool | None = MISSING
+    y_column: str = MISSING
+    a_column: str = MISSING
+    split_column: str | None = MISSING
+    class_names: list[str] | None = MISSING
+    attribute_names: list[str] | None = MISSING
+
+    def read(self, root: Path, cache: Path, progress: Progress) -> TableDataset:
+        """All rows of the table with their official split."""
+        path = root / Path(self.table).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"data.table={path} does not exist; set it to the table of {self.name}"
+            )
+        labels = self._labels()
+        if path.suffix == ".parquet":
+            inputs = chosen(parquet_columns(path), labels, self.columns, self.drop)
+            table = read_parquet(path, list(dict.fromkeys([*inputs, *labels])))
+        else:
+            dialect = dialect_of(self.separator, self.quoting)
+            there = header_of(path, [*labels, *self.columns], dialect)
+            if set(labels) <= set(there):  # else read_delimited says which is missing
+                inputs = chosen(there, labels, self.columns, self.drop)
+            else:
+                inputs = list(self.columns)
+            table = read_delimited(path, list(dict.fromkeys([*inputs, *labels])), (), dialect)
+        classes, coded = named(table, self.y_column, self.class_names, "y")
+        attributes, coded = named(coded, self.a_column, self.attribute_names, "a")
+        groups = groups_of(classes, attributes, self.minority)
+        return kept(*self.whole(table, inputs, codes_of(coded, labels, groups), groups))
+
+    def holds_set(self, folder: Path) -> bool:
+        """Whether `folder` looks like what data.root has to be; no file is read."""
+        return (folder / Path(self.table).expanduser()).is_file()
+
+    def _labels(self) -> Sequence[str]:
+        """The columns of y, a, and the split if there is one."""
+        if self.split_column is None and self.pool is Pool.official:
+            raise InputError(
+                "data.split_column=null leaves no official split; set data.pool=all, or name the "
+                "column"
+            )
+        labels = [self.y_column, self.a_column]
+        if self.split_column is not None:
+            labels.append(self.split_column)
+        if len(set(labels)) < len(labels):
+            raise InputError(
+                f"data.y_column, a_column and split_column are {', '.join(labels)}; name a column "
+                "once"
+            )
+        return labels
