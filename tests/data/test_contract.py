@@ -34,8 +34,8 @@ from w2s_groups.design.groups import Groups
 FETCHED = ("birds_mammals", "election_tweets")  # from an index of packages, and only from there
 ALL = [pytest.param(name, marks=[pytest.mark.slow] if name in FETCHED else []) for name in DATASETS]
 NEEDED: dict[str, dict[str, Any]] = {  # without which there is no configuration
-    **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
     **{name: {"download": False} for name in ("adult", "census_income", "compas", "german")},
+    **{name: {"hub": None} for name in DATASETS if name.startswith("hub_")},
     "folder": {"class_names": ["p", "q"], "attribute_names": ["r", "s"]},
     "wilds": {"dataset": "waterbirds", "attribute": "background"},
 }

@@ -261,6 +261,14 @@ def test_census_income_takes_codes_for_names(tmp_path: Path) -> None:
     assert (own.split == TEST).sum() == 14
 
 
+def test_files_of_ones_own_need_no_package(tmp_path: Path) -> None:
+    for place in ("root", "archive"):
+        with pytest.raises(InputError, match=r"both say where german is; add data\.download=false"):
+            config("german", **{place: str(tmp_path)})
+    with pytest.raises(InputError, match="none is set"):
+        config("german", download=False)
+
+
 @pytest.mark.parametrize("name", ["adult", "census_income", "compas", "german"])
 def test_published_counts(name: str) -> None:
     totals = {"adult": 48842, "census_income": 299285, "compas": 5278, "german": 1000}

@@ -190,70 +190,6 @@ def parquet(root: Path, counts: Counts = SMALL) -> Path:
     return root
 
 
-def shards(root: Path, parts: Mapping[str, Sequence[dict[str, Any]]], features: Any = None) -> Path:
-    """Parquet files named as those of the hub, one a part."""
-    import datasets
-
-    (root / "data").mkdir(parents=True)
-    for name, table in parts.items():
-        made = datasets.Dataset.from_list(list(table), features=features)
-        made.to_parquet(str(root / f"data/{name}-00000-of-00001.parquet"))
-    return root
-
-
-def hub_celeba(
-    root: Path,
-    counts: Counts = SMALL,
-    names: Sequence[str] = ("train", "valid", "test"),
-) -> Path:
-    """As flwrlabs/celeba: image bytes, the person, attributes as truth values."""
-    import datasets
-
-    features = datasets.Features(
-        image=datasets.Image(), celeb_id=datasets.Value("int64"),
-        Blond_Hair=datasets.Value("bool"), Male=datasets.Value("bool"),
-    )  # fmt: skip
-    parts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for i, split, y, a in rows(counts):
-        image = {"bytes": b"\xff\xd8\xff" + i.to_bytes(3, "big"), "path": f"{i}.jpg"}
-        row = {"image": image, "celeb_id": 100 * split + i % 3, "Blond_Hair": bool(y)}
-        parts[names[split]].append({**row, "Male": bool(a)})
-    return shards(root, parts, features)
-
-
-def hub_civilcomments(root: Path, counts: Counts = SMALL) -> Path:
-    """As the configuration `raw` of pietrolesci/civilcomments-wilds: one part, shares of raters."""
-    table = [
-        {"comment_text": comment(i), "split": ("train", "val", "test")[split],
-         "toxicity": float(SHARES[y][i % 3]), "black": float(SHARES[a][i // 3 % 3]),
-         "white": float(SHARES[i % 2][i // 2 % 3]), "article_id": 100 * split + i % 4}
-        for i, split, y, a in rows(counts)
-    ]  # fmt: skip
-    return shards(root, {"train": table})
-
-
-PAIRS: Counts = ((4, 3, 4, 2, 4, 2), (2, 1, 2, 1, 2, 1), (3, 2, 3, 2, 3, 2))
-
-
-def hub_multinli(root: Path, counts: Counts = PAIRS) -> Path:
-    """As nyu-mll/multi_nli: three parts, labels in an order of their own, no column of negation."""
-    import datasets
-
-    labels = ("entailment", "neutral", "contradiction")
-    features = datasets.Features(
-        promptID=datasets.Value("int32"), premise=datasets.Value("string"),
-        hypothesis=datasets.Value("string"), label=datasets.ClassLabel(names=labels),
-    )  # fmt: skip
-    names = ("train", "validation_matched", "validation_mismatched")
-    parts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    for i, split, y, a in rows(counts, 2):
-        said = ("Nothing was said", "They never, ever knew", "NO.")[i % 3] if a else "Knots note it"
-        label = ("contradiction", "entailment", "neutral")[y]
-        row = {"promptID": 100 * split + i // 3, "premise": f"premise {split}-{i // 3}"}
-        parts[names[split]].append({**row, "hypothesis": f"{said} {i}", "label": label})
-    return shards(root, parts, features)
-
-
 def own_table(root: Path, counts: Counts = SMALL) -> Path:
     """A table of inputs: a number, a name, a code, then labels by name."""
     table: list[Sequence[Any]] = [("height", "colour", "code", "y", "a", "split")]
@@ -331,6 +267,70 @@ def carried(folder: Path) -> dict[str, Any]:
     return {"root": str(folder), "download": False, "check_counts": False}
 
 
+def shards(root: Path, parts: Mapping[str, Sequence[dict[str, Any]]], features: Any = None) -> Path:
+    """Parquet files named as those of the hub, one a part."""
+    import datasets
+
+    (root / "data").mkdir(parents=True)
+    for name, table in parts.items():
+        made = datasets.Dataset.from_list(list(table), features=features)
+        made.to_parquet(str(root / f"data/{name}-00000-of-00001.parquet"))
+    return root
+
+
+def hub_celeba(
+    root: Path,
+    counts: Counts = SMALL,
+    names: Sequence[str] = ("train", "valid", "test"),
+) -> Path:
+    """As flwrlabs/celeba: image bytes, the person, attributes as truth values."""
+    import datasets
+
+    features = datasets.Features(
+        image=datasets.Image(), celeb_id=datasets.Value("int64"),
+        Blond_Hair=datasets.Value("bool"), Male=datasets.Value("bool"),
+    )  # fmt: skip
+    parts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for i, split, y, a in rows(counts):
+        image = {"bytes": b"\xff\xd8\xff" + i.to_bytes(3, "big"), "path": f"{i}.jpg"}
+        row = {"image": image, "celeb_id": 100 * split + i % 3, "Blond_Hair": bool(y)}
+        parts[names[split]].append({**row, "Male": bool(a)})
+    return shards(root, parts, features)
+
+
+def hub_civilcomments(root: Path, counts: Counts = SMALL) -> Path:
+    """As the configuration `raw` of pietrolesci/civilcomments-wilds: one part, shares of raters."""
+    table = [
+        {"comment_text": comment(i), "split": ("train", "val", "test")[split],
+         "toxicity": float(SHARES[y][i % 3]), "black": float(SHARES[a][i // 3 % 3]),
+         "white": float(SHARES[i % 2][i // 2 % 3]), "article_id": 100 * split + i % 4}
+        for i, split, y, a in rows(counts)
+    ]  # fmt: skip
+    return shards(root, {"train": table})
+
+
+PAIRS: Counts = ((4, 3, 4, 2, 4, 2), (2, 1, 2, 1, 2, 1), (3, 2, 3, 2, 3, 2))
+
+
+def hub_multinli(root: Path, counts: Counts = PAIRS) -> Path:
+    """As nyu-mll/multi_nli: three parts, labels in an order of their own, no column of negation."""
+    import datasets
+
+    labels = ("entailment", "neutral", "contradiction")
+    features = datasets.Features(
+        promptID=datasets.Value("int32"), premise=datasets.Value("string"),
+        hypothesis=datasets.Value("string"), label=datasets.ClassLabel(names=labels),
+    )  # fmt: skip
+    names = ("train", "validation_matched", "validation_mismatched")
+    parts: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for i, split, y, a in rows(counts, 2):
+        said = ("Nothing was said", "They never, ever knew", "NO.")[i % 3] if a else "Knots note it"
+        label = ("contradiction", "entailment", "neutral")[y]
+        row = {"promptID": 100 * split + i // 3, "premise": f"premise {split}-{i // 3}"}
+        parts[names[split]].append({**row, "hypothesis": f"{said} {i}", "label": label})
+    return shards(root, parts, features)
+
+
 def pictures(root: Path) -> dict[str, dict[str, str]]:
     """Sources of the compositor: five identities for each class and each attribute value."""
     folders: dict[str, dict[str, str]] = {"cutouts": {}, "backgrounds": {}}
@@ -360,6 +360,7 @@ MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
     "composite": lambda root: {**pictures(root), "n_pool": 18, "n_test": 10, "size": 24},
     "folder": _folder,
     "gaussian": lambda root: {"n_pool": 40, "n_test": 20, "d_z": 4},
+    "german": lambda root: carried(german(root)),
     "hub_celeba": lambda root: {
         "root": str(hub_celeba(root)),
         "check_counts": False,
@@ -372,7 +373,6 @@ MAKE: dict[str, Callable[[Path], dict[str, Any]]] = {
         "identity_column": None,
     },
     "hub_waterbirds": lambda root: {"root": str(parquet(root)), "check_counts": False},
-    "german": lambda root: carried(german(root)),
     "huggingface": lambda root: {"root": str(parquet(root))},
     "imagenet9": lambda root: {"root": str(imagenet9(root)), "check_counts": False},
     "metadata_csv": lambda root: {"root": str(derived(root))},

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from w2s_groups.cli import overrides, runner
 from w2s_groups.cli.errors import fail
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.progress import Steps
 from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.experiment import job, sweep
@@ -57,13 +58,8 @@ def _outcome(cfg: Config) -> dict[str, Any] | None:
 def run_theory(cfg: Config) -> None:
     """A figure of the z⊗ξ model or of DLLL25: its points are kept, so that it can be resumed."""
     folder = Path(cfg.reports_dir) / "figures" / _variant()
-    with tqdm(unit="point") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        cfg.experiment.run(folder, Path(cfg.results_dir) / "theory", progress)
+    with Steps() as steps:
+        cfg.experiment.run(folder, Path(cfg.results_dir) / "theory", partial(steps, "points"))
     print(f"figures in {folder}/")
 
 

@@ -10,14 +10,14 @@ WIDTH = 80  # columns of a terminal
 _TOGETHER = re.compile(r" = | (?:\+-|±) |(?<=,) (?=[^\[\]]*\])")  # n = 88, [-0.1, +0.2]
 
 
-def wrapped(text: str, indent: str = "  ") -> str:
-    """A sentence in lines of at most WIDTH columns, those after the first indented.
+def wrapped(text: str, indent: str = "  ", width: int = WIDTH) -> str:
+    """A sentence in lines of at most `width` columns, those after the first indented.
 
     Paths, numbers with their symbols and intervals stay on one line.
     """
     kept = _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     lines = textwrap.wrap(
-        kept, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 

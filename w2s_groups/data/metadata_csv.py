@@ -70,8 +70,9 @@ class MetadataCsv(OnDisk):
                 f"a_column and split_column are {', '.join(columns)}; name a column once"
             )
         needed = [*columns, *self.shown.columns]
-        dialect = dialect_of(self.separator, self.quoting)
-        table = read_delimited(path, needed, self.text_columns, dialect)
+        table = read_delimited(
+            path, needed, self.text_columns, dialect_of(self.separator, self.quoting)
+        )
         classes, table = named(table, self.y_column, self.class_names, "y")
         attributes, table = named(table, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)

@@ -47,17 +47,19 @@ class TableFile(Rows):
                 f"data.table={path} does not exist; set it to the table of {self.name}"
             )
         labels = self._labels()
+        others = [*labels, *self.shown.columns]
+        drop = [*self.drop, *self.shown.columns]
         if path.suffix == ".parquet":
-            inputs = chosen(parquet_columns(path), labels, self.columns, self.drop)
-            table = read_parquet(path, list(dict.fromkeys([*inputs, *labels])))
+            inputs = chosen(parquet_columns(path), labels, self.columns, drop)
+            table = read_parquet(path, list(dict.fromkeys([*inputs, *others])))
         else:
             dialect = dialect_of(self.separator, self.quoting)
-            there = header_of(path, [*labels, *self.columns], dialect)
-            if set(labels) <= set(there):  # else read_delimited says which is missing
-                inputs = chosen(there, labels, self.columns, self.drop)
+            there = header_of(path, [*others, *self.columns], dialect)
+            if set(others) <= set(there):  # else read_delimited says which is missing
+                inputs = chosen(there, labels, self.columns, drop)
             else:
                 inputs = list(self.columns)
-            table = read_delimited(path, list(dict.fromkeys([*inputs, *labels])), (), dialect)
+            table = read_delimited(path, list(dict.fromkeys([*inputs, *others])), (), dialect)
         classes, coded = named(table, self.y_column, self.class_names, "y")
         attributes, coded = named(coded, self.a_column, self.attribute_names, "a")
         groups = groups_of(classes, attributes, self.minority)

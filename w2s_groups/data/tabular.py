@@ -58,6 +58,7 @@ class Rows(OnDisk):
             columns=kinds,
             numbers=numbers,
             categories=codes,
+            **self.shown.names(table),
         )
         return dataset, keep
 

@@ -65,6 +65,7 @@ def run_block(
     permute_labels: bool = False,
     seeded: bool = False,
     variants: BuiltOn | None = None,
+    begins: Callable[[int, int], None] | None = None,
 ) -> list[Ran]:
     """What each cell gives. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
@@ -74,13 +75,15 @@ def run_block(
         beforehand which rows will be asked about; fits of two seeds are never one.
     variants: the methods that are variants, and what each builds on where that is not what its
         method needs. Their accuracy on the labelled images is a record, for select=labelled.
+    begins: called with (k, K) as step k of K begins, see lockstep.solve_methods.
     """
     drawn = [draw_of(cell, pool, permute_labels) for cell in cells]
     rows = [part for draw, _ in drawn for part in (draw.labelled, draw.unlabelled, draw.validation)]
     fit = _Fit(pool, solve, np.unique(np.concatenate(rows)), ridge)
     seeds = [cell.seed for cell in cells] if seeded else None
     draws = [own for _, own in drawn]
-    solved = solve_methods(methods, draws, partial(fit.of_methods, seeds=seeds), variants)
+    of_methods = partial(fit.of_methods, seeds=seeds)
+    solved = solve_methods(methods, draws, of_methods, variants, begins)
     tested = _tested(pool, solved)
     upweighting = {name for name, method in methods.items() if method.upweights}
     on_labelled = labelled.accuracy(

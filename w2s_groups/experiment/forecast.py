@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from w2s_groups.core.progress import Steps
 from w2s_groups.design.sampling import group_counts
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.prediction import table
@@ -69,16 +69,11 @@ class Engine:
         finer: times the samples. selection: of ridge heads.
         """
         run = predict_logistic if self.logistic else partial(predict, selection=selection)
-        with tqdm(unit="head", desc=label) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with Steps() as steps:
             predicted = run(
                 self.population, self._counts(labelled), self._counts(unlabelled),
                 self.l2("teacher", alpha), self.l2("student", alpha), points=at,
-                samples=finer * self.samples, progress=progress,
+                samples=finer * self.samples, progress=partial(steps, label),
             )  # fmt: skip
         rows = table.predictions(
             predicted, labelled, unlabelled, self.pool.groups, self.pool.priors

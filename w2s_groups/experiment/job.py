@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.progress import Blocks
 from w2s_groups.core.text import count
 from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import identity, settings, solvers
@@ -148,24 +148,21 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with tqdm(total=len(todo), unit="cell", desc="heads", disable=total == 1) as bar:
-
-        def progress(ended: int, asked: int) -> None:
-            bar.set_postfix_str(f"{ended} of {asked} heads of this step")
-
+    with Blocks(len(todo), quiet=total == 1) as bar:
         for pair, planned in parts:
             if not todo.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
-            solver = solvers.of(cfg, prepared.device, progress, networks)
-            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder)
+            solver = solvers.of(cfg, prepared.device, bar.heads, networks)
+            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder, bar)
             cells, size = list(planned), _at_once(prepared, pair, planned)
             for start in range(0, len(cells), size):
                 block = {cell: planned[cell] for cell in cells[start : start + size]}
                 left = todo.intersection(block)
                 if left:
+                    bar.block(len(left))
                     runner.run(block, left)
-                    bar.update(len(left))
+                    bar.ended()
 
 
 def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
@@ -187,13 +184,16 @@ class _Runner:
     methods: Mapping[str, Any]
     solver: Solver
     folder: Path
+    bar: Blocks
 
     def run(self, block: Planned, left: set[Cell]) -> None:
         """Solve a block and store the cells of `left`; where that fails, each of them by itself."""
         cfg = self.cfg
         args = (self.pair.pool, self.methods, self.solver, cfg.ridge, cfg.permute_labels)
         try:
-            of_cells = run_block(list(block), *args, solvers.by_steps(cfg), cfg.built_on())
+            of_cells = run_block(
+                list(block), *args, solvers.by_steps(cfg), cfg.built_on(), self.bar.step_of
+            )
         except Exception as error:  # whatever stops one cell must not take the others with it
             if cfg.fail_fast:
                 raise

@@ -52,13 +52,18 @@ def solve_methods(
     draws: Sequence[Draws],
     fit: Fit,
     built_on: BuiltOn | None = None,
+    begins: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Solved]]:
     """Of each cell (a draw): method -> its own problem and head, in the order they were ended.
 
-    fit: called with the problems that the methods of all cells ask for at a time.
+    fit: called with the problems that the methods of all cells ask for at a time. begins: called
+    with (k, K) as round k of K begins.
     """
     solved: list[dict[str, Solved]] = [{} for _ in draws]
-    for names in levels(methods, built_on):
+    rounds = levels(methods, built_on)
+    for k, names in enumerate(rounds, 1):
+        if begins is not None:
+            begins(k, len(rounds))
         running = {
             (i, name): methods[name].steps(
                 drawn.for_method(methods[name]),

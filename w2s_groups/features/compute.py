@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import nn
-from tqdm import tqdm
 
 from w2s_groups.backbones.base import Encoder
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.progress import bar
 from w2s_groups.features import cache
 
 UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
@@ -155,12 +155,11 @@ def _finished(
 ) -> Iterator[dict[int, str]]:
     """Faults of each batch as it ends, with progress of the `total` samples."""
     done = 0
-    quiet = run.progress is not True
-    with tqdm(total=total, unit=noun, desc=run.encoder.name, disable=quiet) as bar:
+    with bar(run.encoder.name, total, noun, quiet=run.progress is not True) as shown:
         for future in as_completed([pool.submit(task, batch) for batch in batches]):
             n, faults = future.result()
             done += n
-            bar.update(n)
+            shown.update(n)
             if callable(run.progress):
                 run.progress(done, total)
             yield faults

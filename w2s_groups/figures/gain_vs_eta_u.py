@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from w2s_groups.figures import style
+from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import DRAWN_FIRST, REFERENCES, method_label
-from w2s_groups.results.stats import Interval, paired_gain
+from w2s_groups.results.stats import Interval
 
 PANELS_PER_ROW = 4
+NEAR = 0.03  # of a row's height: means so close to another line's everywhere are not drawn again
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
 
@@ -26,7 +28,7 @@ def draw(grid: Grid) -> Figure:
     blocks = -(-len(grid.etas_l) // columns)
     figure = style.new_figure(max(2.9 * columns + 0.9, 5.2), 4.8 * blocks + 0.5)
     axes = figure.subplots(len(METRICS) * blocks, columns, sharex=True, sharey=False, squeeze=False)
-    lines = _lines(grid)
+    lines, note = _lines(grid)
     for row, metric in enumerate(METRICS):
         limits = _limits(grid, metric, lines)
         for k in range(columns * blocks):
@@ -51,19 +53,43 @@ def draw(grid: Grid) -> Figure:
             style.dress(panel)
     handles = _in_order(axes[0, 0], lines)
     if handles:
-        style.legend_below(figure, list(handles.values()), list(handles))
+        style.legend_below(figure, list(handles.values()), list(handles), note=note)
     return figure
 
 
-def _lines(grid: Grid) -> list[str]:
-    """Methods with a line: all but references, or the main ones where markers do not suffice.
+def _lines(grid: Grid) -> tuple[list[str], str]:
+    """Methods with a line, and which have none and why.
 
-    The page of the report has a panel for each method.
+    All but references, or the main ones where markers do not suffice; of lines that lie on each
+    other the first. The page of the report has a panel for each method.
     """
-    lines = [name for name in grid.methods if name == "ceiling" or name not in REFERENCES]
-    if len(lines) > len(style.MARKERS):
-        lines = [name for name in lines if name in DRAWN_FIRST]
-    return lines
+    every = [name for name in grid.methods if name == "ceiling" or name not in REFERENCES]
+    lines = every
+    if len(every) > len(style.MARKERS):
+        lines = [name for name in every if name in DRAWN_FIRST]
+    notes = []
+    drawn: list[str] = []
+    near: dict[str, list[str]] = {}
+    means = {name: {metric: _gain(grid, metric, name).mean for metric in METRICS} for name in lines}
+    heights = {metric: float(np.ptp(_limits(grid, metric, lines))) for metric in METRICS}
+    for name in lines:
+        others = [
+            other for other in drawn
+            if "ceiling" not in (name, other) and all(
+                np.abs(means[name][metric] - means[other][metric]).max() <= NEAR * heights[metric]
+                for metric in METRICS
+            )
+        ]  # fmt: skip
+        if others:
+            near.setdefault(others[0], []).append(method_label(name))
+        else:
+            drawn.append(name)
+    for other, names in near.items():
+        notes.append(f"{', '.join(names)} (on the line of {method_label(other)})")
+    if len(every) > len(lines):
+        left = len(every) - len(lines)
+        notes.append(f"{left} others (too many for one figure, the page has a panel for each)")
+    return drawn, f"Not drawn: {'; '.join(notes)}." if notes else ""
 
 
 def _in_order(panel: Axes, lines: list[str]) -> dict[str, Artist]:
@@ -105,10 +131,8 @@ def _panel(panel: Axes, grid: Grid, eta_l: float, metric: str, lines: list[str])
 
 
 def _gain(grid: Grid, metric: str, method: str) -> Interval:
-    value = grid.metric(metric)
-    return paired_gain(
-        value[:, grid.methods.index(method)], value[:, grid.methods.index("teacher")]
-    )
+    of_all = quantity.differences(grid, metric, "teacher")
+    return of_all.of_method(grid.methods.index(method))
 
 
 def _limits(grid: Grid, metric: str, lines: list[str]) -> tuple[float, float]:

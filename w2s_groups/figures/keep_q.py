@@ -58,7 +58,7 @@ def gain(grid: Grid, metric: str, method: str, eta_l: float) -> Interval:
 
 
 def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = None) -> Figure:
-    """Heat maps of the difference to W2S in percentage points: a row a metric, a column an eta_l.
+    """Heat maps of the difference to W2S in accuracy: a row a metric, a column an eta_l.
 
     Brackets mark a cell whose 95 % interval over seeds holds 0; a frame marks `fixed`, the (keep,
     q) that was chosen beforehand.
@@ -71,7 +71,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
     }
     known = [abs(v) for mean, _ in maps.values() for v in mean.flat if np.isfinite(v)]
     norm = TwoSlopeNorm(0.0, -(largest := max(known, default=0.0) or 1.0), largest)
-    size = (0.72 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
+    size = (0.8 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
     figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
     axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
     for i, (metric, label) in enumerate(METRICS.items()):
@@ -87,7 +87,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
                 axes[i, j].set_xlabel("q, exponent of GCE", fontsize=10)
         axes[i, 0].set_ylabel(f"{label}\nshare kept", fontsize=10)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("selective − W2S, points; (…): 95 % interval holds 0", fontsize=10)
+    bar.set_label("selective − W2S, accuracy; (…): 95 % interval holds 0", fontsize=10)
     bar.ax.tick_params(labelsize=9)
     return figure
 
@@ -104,7 +104,7 @@ def _panel(
     for (row, column), value in np.ndenumerate(mean):
         if np.isfinite(value):
             dark = abs(value) > 0.6 * float(norm.vmax or 1.0)
-            shown = f"({value:+.1f})" if unsure[row, column] else f"{value:+.1f}"
+            shown = f"({value:+.3f})" if unsure[row, column] else f"{value:+.3f}"
             panel.text(
                 column, row, shown, ha="center", va="center",
                 color="white" if dark else "black", fontsize=8.5,
@@ -123,5 +123,5 @@ def _table(
     for (keep, q), method in varied.method.items():
         at = varied.keep.index(keep), varied.q.index(q)
         interval = gain(grid, metric, method, eta_l)
-        mean[at], unsure[at] = 100 * float(interval.mean), bool(interval.holds(0.0))
+        mean[at], unsure[at] = float(interval.mean), bool(interval.holds(0.0))
     return mean, unsure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.artist import Artist
@@ -49,20 +50,27 @@ def dress(axes: Axes) -> None:
 
 
 def legend_below(
-    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int = 4
+    figure: Figure,
+    handles: Sequence[Artist],
+    names: Sequence[str],
+    columns: int = 4,
+    note: str = "",
 ) -> None:
     """A legend under the panels, in as many of so many columns as fit the figure's width.
 
-    Long names take several lines. The figure grows by the rows of the legend, so that the panels
-    keep their size.
+    Long names take several lines; a note stands above the names. The figure grows by the rows of
+    the legend, so that the panels keep their size.
     """
     size, width = 9.5, 0.98 * figure.get_figwidth() * figure.dpi
     wrapped = [_wrapped(name) for name in names]
+    # A letter is about half as wide as it is high.
+    above = textwrap.fill(note, int(width / figure.dpi * 72 / (0.54 * (size - 1)))) or None
     for n in range(min(len(names), columns), 0, -1):
         legend = figure.legend(
             handles, wrapped, loc="outside lower center", ncols=n, frameon=False, labelcolor=INK,
-            fontsize=size,
+            fontsize=size, title=above, title_fontsize=size - 1,
         )  # fmt: skip
+        legend.get_title().set_color(MUTED)
         box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
         if box.width <= width or n == 1:
             break

@@ -55,6 +55,11 @@ def means(grid: Grid, metric: str) -> Quantity:
     return block.mean()
 
 
+def grain(grid: Grid) -> float:
+    """Step of a mean over the common block's points, see stats.paired_p; 0 for several splits."""
+    return 0.0 if grid.test_share is not None else grid.step(int(grid.common()[0].sum()))
+
+
 def difference(grid: Grid, metric: str, method: str, other: str) -> Quantity:
     """Mean of a metric over the common block, less that of another method."""
     of_all = means(grid, metric)

@@ -18,7 +18,16 @@ from w2s_groups.core.files import write_atomic
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.methods.variants import by_name
-from w2s_groups.reports import csv_rows, markdown, page, places, sample_texts, trials, tuning
+from w2s_groups.reports import (
+    csv_rows,
+    markdown,
+    page,
+    places,
+    sample_texts,
+    suite,
+    trials,
+    tuning,
+)
 from w2s_groups.reports.across import across
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
@@ -72,12 +81,13 @@ def build(
     common = [*between, *of_all(settings)]
     pictures = {**_drawn(figures), **_drawn(further)}
     title = title_of(tables.shown, settings)
-    every = [*itertools.chain.from_iterable(own), *common]
+    over = [suite.section(tables.shown, settings)] if len(tables.shown) > 1 else []
+    every = [*over, *itertools.chain.from_iterable(own), *common]
     panels = list(zip(tables.shown, own, strict=True))
     return {
         **pictures,
         "leaderboard.md": markdown.render(title, every, GENERATED),
-        "leaderboard.html": page.render(title, panels, common, GENERATED, pictures),
+        "leaderboard.html": page.render(title, panels, common, GENERATED, settings, pictures),
         "leaderboard.csv": _csv(tables, settings),
     }
 
@@ -112,7 +122,7 @@ def grids_of(
 
     counts: of the methods that they hold.
     """
-    how = settings.get("class_priors"), settings.get("splits"), counts
+    how = settings.get("class_priors"), settings, counts
     bases = {name: variant.base for name, variant in by_name(settings).items()}
     return [
         replace(grid, noun=noun_of(settings, grid.data), bases=bases) for grid in grids(table, *how)
@@ -213,12 +223,10 @@ def write_texts(
 def summary_text(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> str:
-    """The text that a terminal shows at the end of a run, at most 80 columns wide."""
+    """The text that a terminal shows at the end of a run, within its width."""
     tables = _tables(table, settings, counts)
-    lines = [tuning.sentences(setup) for setup in tables.trials] or [[] for _ in tables.shown]
-    return "\n\n".join(
-        terminal(grid, of_grid) for grid, of_grid in zip(tables.shown, lines, strict=True)
-    )
+    chosen = tuning.sentences(tables.trials[0]) if len(tables.trials) == 1 else []
+    return terminal(tables.shown, settings, chosen)
 
 
 def readme_block(

@@ -51,7 +51,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def small_table(grid: Grid) -> str:
-    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy in percent.
+    """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy.
 
     Each with half the width of its interval over seeds. Of more than eight methods only the main
     ones are shown: a README has no room for more.
@@ -62,7 +62,7 @@ def small_table(grid: Grid) -> str:
     intervals = [quantity.accuracies(grid, name) for name in SMALL]
     rows = [
         [f"{eta_l:g}", f"{eta_u:g}"]
-        + [" / ".join(_percent(interval, p, m) for interval in intervals) for m in shown]
+        + [" / ".join(_short(interval, p, m) for interval in intervals) for m in shown]
         for p, (eta_l, eta_u) in enumerate(grid.points)
     ]
     caption = _caption(grid, len(shown))
@@ -78,7 +78,7 @@ def _caption(grid: Grid, shown: int) -> str:
         bars = f"±: half the width of a 95 % interval {population(grid)}."
     sentences = [
         f"`{grid.data}`, {escape(setup_name(grid))}, {count(len(grid.seeds), runs(grid)[:-1])}.",
-        f"Accuracy in percent: average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
+        f"Accuracy: average (η_t = 1/2) / worst group ({smallest(grid)}). {bars}",
     ]
     lost = sum(len(run.seeds) for run in grid.missing)
     if lost:
@@ -91,12 +91,11 @@ def _caption(grid: Grid, shown: int) -> str:
     return " ".join(sentences)
 
 
-def _percent(interval: Interval, p: int, m: int) -> str:
-    """`90.7±1.0`, which no line break parts; `90.7` without an interval.
+def _short(interval: Interval, p: int, m: int) -> str:
+    """`0.907±0.010`, which no line break parts; `0.907` without an interval.
 
-    Of an interval that ends at 0 or 100 it is the larger half.
+    Of an interval that ends at 0 or 1 it is the larger half.
     """
     mean, low, high = (float(part[p, m]) for part in interval[:3])
     shown = [v for v in (mean, max(mean - low, high - mean)) if not math.isnan(v)]
-    # Rounded as fractions, so that a tie falls on the side that it has in the report.
-    return "±".join(fixed(100 * float(fixed(v)), 1) for v in shown) or BLANK
+    return "±".join(map(fixed, shown)) or BLANK

@@ -10,7 +10,13 @@ import numpy as np
 
 from w2s_groups.reports.against import against
 from w2s_groups.reports.by_group import by_group
-from w2s_groups.reports.comparisons import SHOWN, at_point, group_labels_used, runs
+from w2s_groups.reports.comparisons import (
+    SHOWN,
+    at_point,
+    group_labels_used,
+    population,
+    runs,
+)
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.selection import draws, kept_labels, kept_mix
 from w2s_groups.reports.summary import difference_names, differences, summary
@@ -30,7 +36,10 @@ def setup_name(grid: Grid) -> str:
 
 def of_setup(grid: Grid, figure: str, settings: Mapping[str, Any]) -> list[Section]:
     """Everything about one setup, its name and verdict first; figure: a file name, "" for none."""
-    bars = "Difference to the teacher in the same cell; 95 % intervals over seeds as bands or bars."
+    bars = (
+        f"Difference to the teacher in the same cell; 95 % intervals {population(grid)} as bands "
+        "or bars."
+    )
     gain = Section("Gain over the teacher", (bars,), figure=figure, kind="gain")
     return [
         Section(f"{grid.data}: {setup_name(grid)}", bullets=tuple(sentences(grid))),

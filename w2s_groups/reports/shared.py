@@ -21,7 +21,7 @@ def of_all(settings: Mapping[str, Any]) -> list[Section]:
         *methods_table(settings),
         *_chosen(settings.get("chosen"), noun_of(settings)),
         *_failed(settings.get("failed")),
-        reading(noun_of(settings)),
+        reading(noun_of(settings), "splits" in settings),
         _settings(settings),
     ]
 
@@ -103,22 +103,38 @@ def _chosen(chosen: Sequence[Mapping[str, Any]] | None, noun: str) -> list[Secti
     return [Section("What the rule chose", (text,), header=header, rows=rows)]
 
 
-def reading(noun: str) -> Section:
-    """Meaning of the numbers and of their intervals."""
-    lines = [
-        "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
-        "η_t = 0, each exact from the group accuracies. Worst group is the lowest group accuracy "
-        "of each run, averaged over seeds. In small groups it is biased low; the summary estimates "
-        "the bias.",
-        "Intervals are 95 % Student t intervals over seeds unless they are named otherwise; those "
-        "of accuracies end at 0 and 1. A seed redraws the labelled and the unlabelled set from one "
-        f"fixed pool; the test {noun}s stay. So intervals cover the draws under a fixed split of "
-        "identities, not the choice of test identities. Intervals per point are not corrected for "
-        "their number.",
-        "Words such as beats, rises or stronger are used where a paired t test over seeds is "
+_ONE = (
+    "Intervals are 95 % Student t intervals over seeds unless they are named otherwise. A seed "
+    "redraws the labelled and the unlabelled set from one fixed pool; the test {noun}s stay. So "
+    "intervals cover the draws under a fixed split of identities, not the choice of test "
+    "identities."
+)
+_SEVERAL = (
+    "Intervals are of 95 % and hold for more than the draws: the section on what they hold for "
+    "says how they are made. Those without a contrast of group accuracies, such as PGR's and of "
+    "the rules' costs, are corrected resampled t intervals, which are wider."
+)
+
+
+def reading(noun: str, several: bool = False) -> Section:
+    """Meaning of the numbers and their intervals. several: whether the run has several splits."""
+    words = (
+        "Words such as beats, rises or stronger are used where the test that belongs to the "
+        "interval is significant at 5 %; is the best where no other rank remains open."
+        if several
+        else "Words such as beats, rises or stronger are used where a paired t test over seeds is "
         f"significant at 5 %, with {FEWEST} seeds or more; is the best where no other rank remains "
         "open. On simulated tables like this one, of 3 to 20 seeds, Student t intervals cover the "
-        "true value in 94 to 96 % of cases; where values have a long lower tail, in 88 to 92 %.",
+        "true value in 94 to 96 % of cases; where values have a long lower tail, in 88 to 92 %."
+    )
+    lines = [
+        "Average is the accuracy at a test mix of η_t = 1/2, minority at η_t = 1, majority at "
+        "η_t = 0, each exact from the group accuracies. Worst group is the accuracy of the group "
+        "that is lowest on average over the runs of a point. Where groups are about equally hard "
+        "it is a little too low.",
+        f"{_SEVERAL if several else _ONE.format(noun=noun)} Those of accuracies end at 0 and 1. "
+        "Intervals per point are not corrected for their number.",
+        words,
         "A gain is paired: method − teacher in the same cell, positive is better; over W2S is "
         "method − W2S. PGR is (method − teacher) / (ceiling − teacher) of the mean accuracies with "
         "Fieller's interval. It is blank unless ceiling − teacher is significantly positive: its "

@@ -17,6 +17,18 @@ from w2s_groups.results.tested import methods_of
 AGAIN = "again"  # the audit that draws from the whole pool once more
 
 
+def splits_of(settings: Mapping[str, Any], data: str) -> Mapping[str, Any] | None:
+    """The configuration of the several splits of a dataset; None for one split.
+
+    settings: of a report, which holds one for each dataset where it has several.
+    """
+    splits = settings.get("splits")
+    if splits is None or isinstance(splits.get("name"), str):
+        return splits
+    of_data: Mapping[str, Any] | None = splits.get(data)
+    return of_data
+
+
 def test_share(splits: Mapping[str, Any] | None) -> float | None:
     """n_test / (n_test + n_pool) of each of several splits, for resampled; None for one."""
     if splits is None:

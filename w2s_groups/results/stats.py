@@ -33,6 +33,11 @@ class Interval(NamedTuple):
         """The interval at one place of the first axis."""
         return Interval(*(np.asarray(part[index]) for part in self))
 
+    def of_method(self, m: int) -> Interval:
+        """Of intervals (..., M) those of one method, (...)."""
+        mean, low, high, n = (part[..., m] for part in self)
+        return Interval(np.asarray(mean), np.asarray(low), np.asarray(high), np.asarray(n))
+
     def holds(self, value: float) -> NDArray[np.bool_]:
         """Whether the interval contains `value`; True where there is no interval to exclude it."""
         inside: NDArray[np.bool_] = ~((self.low > value) | (self.high < value))

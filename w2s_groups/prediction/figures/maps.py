@@ -19,6 +19,8 @@ from w2s_groups.prediction.table import METRICS, RETRAINED, is_clear
 
 Floats = NDArray[np.float64]
 
+MATTERS = 0.005  # accuracy: below it no eta_u is called the best
+
 LABELS = {
     "average": "average accuracy",
     "minority": "minority accuracy",
@@ -32,7 +34,7 @@ def draw(cells: pd.DataFrame, compared: pd.DataFrame | None = None) -> Figure:
     cells: rows of table.predictions. compared: of table.compare, whose measured gains are drawn
     over the predicted ones as discs in the same colours.
     """
-    figure = style.new_figure(13.5, 3.1 * len(METRICS) + 0.8)
+    figure = style.new_figure(14.5, 3.1 * len(METRICS) + 0.8)
     axes = figure.subplots(len(METRICS), 4, sharex=True, sharey=True, squeeze=False)
     for row, metric in enumerate(METRICS):
         teacher, student, gain, probability = _grids(
@@ -114,14 +116,29 @@ def _accuracies(
     metric: str,
     grids: Sequence[tuple[str, _Grid]],
 ) -> None:
-    """Maps of accuracy, each under its title, on one scale."""
-    low = min(float(np.nanmin(grid.values)) for _, grid in grids)
-    high = max(float(np.nanmax(grid.values)) for _, grid in grids)
-    levels = MaxNLocator(12).tick_values(low, max(high, low + 1e-3))
+    """Maps of accuracy, each under its title on its own scale, with numbers on their contours."""
     for column, (ax, (title, grid)) in enumerate(zip(axes, grids, strict=True)):
+        low, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
+        levels = MaxNLocator(9).tick_values(low, max(high, low + 1e-3))
         mesh = ax.contourf(grid.eta_l, grid.eta_u, grid.values.T, levels=levels, cmap="viridis")
+        _contours(ax, grid, [float(level) for level in levels], "white")
         _frame(ax, row, column, title, LABELS[metric])
-    _bar(figure, mesh, axes, "accuracy")
+        _bar(figure, mesh, [ax], "accuracy")
+
+
+def _contours(ax: Axes, grid: _Grid, levels: Sequence[float], colour: str) -> None:
+    """Lines at those levels that the map crosses, every other one with its number."""
+    low, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
+    crossed = [level for level in levels if low < level < high]
+    if not crossed:
+        return
+    lines = ax.contour(
+        grid.eta_l, grid.eta_u, grid.values.T, crossed, colors=colour, linewidths=0.6
+    )
+    labels = ax.clabel(lines, crossed[1::2] or crossed, fontsize=7, fmt="%.3g")
+    for label in labels:
+        other = "black" if colour == "white" else "white"
+        label.set_path_effects([withStroke(linewidth=1.5, foreground=other)])
 
 
 def _gain(
@@ -142,8 +159,11 @@ def _gain(
     )  # fmt: skip
     if np.nanmin(values) < 0 < np.nanmax(values):
         ax.contour(eta_l, eta_u, values.T, [0.0], colors="black", linewidths=1.6)
+    levels = [float(level) for level in MaxNLocator(9).tick_values(-reach, reach)]
+    _contours(ax, gain, [level for level in levels if abs(level) > 1e-9], style.MUTED)
     if np.isfinite(values).all():
-        best = eta_u[accuracy.values.argmax(axis=1)]
+        best = eta_u[accuracy.values.argmax(axis=1)].astype(np.float64)
+        best[np.ptp(accuracy.values, axis=1) < MATTERS] = np.nan
         ax.plot(eta_l, best, color="black", linestyle="--", linewidth=1.2, clip_on=False)
     if measured is not None and len(measured):
         _measured_gains(ax, measured, reach)
@@ -194,7 +214,13 @@ def _bar(figure: Figure, mesh: object, axes: list[Axes], label: str) -> None:
 def _legend(figure: Figure, measured: bool, student: str) -> None:
     handles = [
         Line2D([], [], color="black", linewidth=1.6, label="predicted gain = 0"),
-        Line2D([], [], color="black", linestyle="--", label=rf"$\eta_u$ of the best {student}"),
+        Line2D(
+            [],
+            [],
+            color="black",
+            linestyle="--",
+            label=rf"$\eta_u$ of the best {student}, if it matters by {MATTERS:g}",
+        ),
     ]
     if measured:
         disc = Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="")

@@ -38,8 +38,8 @@ def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
             & (cells["student"] == student)
             & (cells["metric"] == metric)
         ]
-        _panel(ax, part)
-        ax.set_title(f"{short(teacher)} → {short(student)}", fontsize=9.5)
+        notes = _panel(ax, part)
+        ax.set_title(f"{short(teacher)} → {short(student)}\n" + "\n".join(notes), fontsize=8)
         if k + columns >= len(pairs):
             ax.set_xlabel(f"predicted {label}")
             ax.tick_params(labelbottom=True)
@@ -54,7 +54,8 @@ def draw(cells: pd.DataFrame, metric: str, label: str) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, part: pd.DataFrame) -> None:
+def _panel(ax: Axes, part: pd.DataFrame) -> list[str]:
+    """One pair; returns how well prediction and measurement agree, in a line for each model."""
     ends = part[part["method"].isin(LABELS)][["predicted", "measured"]].to_numpy()
     low, high = float(np.nanmin(ends)) - 0.02, float(np.nanmax(ends)) + 0.02
     ax.plot([low, high], [low, high], color=style.MUTED, linewidth=1.0, label="equal")
@@ -74,12 +75,9 @@ def _panel(ax: Axes, part: pd.DataFrame) -> None:
         notes.append(
             f"{name}: R² {fit.r2:.3f}, {100 * fit.coverage:.0f} % of draws in 95 % interval"
         )
-    ax.text(
-        0.03, 0.97, "\n".join(notes), transform=ax.transAxes, va="top", fontsize=7.5,
-        color=style.INK,
-    )  # fmt: skip
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    return notes
 
 
 def _bars(rows: pd.DataFrame, name: str) -> NDArray[np.float64]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from w2s_groups.reports.page import html, parts, terms
+from w2s_groups.reports.page import front, html, parts, terms
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import IMAGE
 from w2s_groups.results.grid import Grid
@@ -15,20 +16,25 @@ def render(
     panels: Sequence[tuple[Grid, Sequence[Section]]],
     common: Sequence[Section],
     generated: str,
+    settings: Mapping[str, Any] | None = None,
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
-    """HTML of a whole report: a tab for each grid with its sections, then what all share."""
-    nouns = {grid.noun for grid, _ in panels}
+    """HTML of a whole report: the result, a tab for each grid with its sections, what all share."""
+    grids = [grid for grid, _ in panels]
+    nouns = {grid.noun for grid in grids}
     noun = nouns.pop() if len(nouns) == 1 else "sample"
+    names = parts.names(grids)
     page = html.render(
         "page",
         title=title,
         generated=generated,
         style=html.asset("page.css"),
         script=html.asset("page.js"),
+        front=front.draw(grids, settings or {}, names),
+        tabs=names,
         panels=[parts.of_panel(grid, content, f"p{k}") for k, (grid, content) in enumerate(panels)],
         samples=html.render("samples", sheet="") if noun == IMAGE else "",
-        common=[parts.of_common(section, pictures or {}) for section in common],
+        common=parts.of_common(common, pictures or {}),
         terms=terms.glossary(noun),
     )
     return f"{page}\n"

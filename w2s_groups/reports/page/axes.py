@@ -14,9 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from w2s_groups.results.format import fixed
 from w2s_groups.results.stats import Floats
 
-WIDTH, HEIGHT = 224, 150
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 34
-ROOM = 33.0  # pixels between two labels of the eta_u axis
+WIDTH, HEIGHT = 172, 112
+LEFT, RIGHT, TOP, BOTTOM = 36, 6, 6, 20
+ROOM = 30.0  # pixels between two labels of the eta_u axis
 
 
 class Rule(NamedTuple):
@@ -53,7 +53,6 @@ class Axes:
     left: int = LEFT
     right: int = WIDTH - RIGHT
     bottom: int = HEIGHT - BOTTOM
-    middle: str = f"{(LEFT + WIDTH - RIGHT) / 2:g}"
 
     def x(self, eta: float) -> float:
         """Horizontal coordinate of an eta_u."""
@@ -71,15 +70,15 @@ class Axes:
     def rules(self) -> list[Rule]:
         """Lines at round gains."""
         low, high = self.limits
-        locator = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
+        locator = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
         ticks = [float(value) for value in locator.tick_values(low, high)]
-        digits = _digits(ticks)
+        shown = digits(ticks)
         return [
             Rule(
                 "zero" if abs(tick) < 1e-12 else "rule",
                 pixel(self.y(tick)),
                 pixel(self.y(tick) + 3.5),
-                fixed(tick, digits, sign=abs(tick) > 1e-12),
+                fixed(tick, shown, sign=abs(tick) > 1e-12),
             )
             for tick in ticks
             if low <= tick <= high
@@ -122,7 +121,8 @@ class Axes:
             yield Shape("band", f"M{'L'.join([*there, *back])}Z")
 
 
-def _digits(ticks: list[float]) -> int:
+def digits(ticks: Sequence[float]) -> int:
+    """Decimals that tell neighbouring ticks apart."""
     step = min(b - a for a, b in pairwise(ticks)) if len(ticks) > 1 else 0.1
     return next((d for d in (1, 2, 3) if abs(round(step, d) - step) < 1e-9), 4)
 

@@ -13,14 +13,13 @@ from markupsafe import Markup
 from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.page.axes import Axes, Shape, Tick, pixel
 from w2s_groups.reports.page.html import render
-from w2s_groups.reports.page.tables import view
-from w2s_groups.reports.section import Section
-from w2s_groups.results.format import BLANK, bracket, fixed
+from w2s_groups.results import quantity
+from w2s_groups.results.format import fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Interval, paired_gain
+from w2s_groups.results.stats import Interval
 
-OPEN = 4  # eta_l lines shown at once; more of them start closed
+OPEN = 2  # eta_l lines shown at once; more of them start closed
 
 
 class Panel(NamedTuple):
@@ -53,22 +52,15 @@ class Metric(NamedTuple):
 
 def gains(grid: Grid, metric: str) -> dict[str, Interval]:
     """Paired gain of every method but the teacher at every point, each (P,)."""
-    value = grid.metric(metric)
-    teacher = value[:, grid.methods.index("teacher")]
-    return {
-        name: paired_gain(value[:, m], teacher)
-        for m, name in enumerate(grid.methods)
-        if name != "teacher"
-    }
+    of_all = quantity.differences(grid, metric, "teacher")
+    return {name: of_all.of_method(m) for m, name in enumerate(grid.methods) if name != "teacher"}
 
 
 def draw(grid: Grid, key: str) -> Markup:
-    """Switch between metrics, panels and the numbers behind them. key: makes its ids unique."""
+    """Switch between metrics, and panels. key: makes its ids unique."""
     of_metric = {metric: gains(grid, metric) for metric in RANKED}
     metrics = [_metric(grid, metric, each) for metric, each in of_metric.items()]
-    return render(
-        "gains", key=key, metrics=metrics, numbers=view(_table(grid, of_metric), "main", 2)
-    )
+    return render("gains", key=key, metrics=metrics)
 
 
 def _metric(grid: Grid, metric: str, each: dict[str, Interval]) -> Metric:
@@ -113,15 +105,3 @@ def _panel(
         shapes,
         [(pixel(axes.x(eta)), pixel(axes.y(mean))) for eta, mean in numbers if np.isfinite(mean)],
     )
-
-
-def _table(grid: Grid, of_metric: dict[str, dict[str, Interval]]) -> Section:
-    """The numbers behind the panels."""
-    rows = []
-    for p, (eta_l, eta_u) in enumerate(grid.points):
-        for name in of_metric[RANKED[0]]:
-            one = [of_metric[metric][name].at(p) for metric in RANKED]
-            cells = [bracket(gain) if np.isfinite(gain.mean) else BLANK for gain in one]
-            rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(name), *cells))
-    header = ("η_ℓ", "η_u", "method", *(f"gain, {SHOWN[metric]}" for metric in RANKED))
-    return Section("Gains behind the panels", header=header, rows=tuple(rows), labels=3)

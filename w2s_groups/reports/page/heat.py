@@ -10,10 +10,11 @@ from markupsafe import Markup
 from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.page.gains import gains
 from w2s_groups.reports.page.html import render
+from w2s_groups.results import quantity
 from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
-from w2s_groups.results.stats import Interval, accuracy_interval
+from w2s_groups.results.stats import Interval
 
 STEPS = 5  # shades on each side of the middle one
 DENSE = 10  # columns above which cells are too small for a number
@@ -109,10 +110,8 @@ def _quantities(grid: Grid) -> list[tuple[Scale, dict[str, Interval]]]:
         for metric in RANKED:
             each = gains(grid, metric)
             quantities.append((_scale(f"gain, {SHOWN[metric]}", each, True), each))
-    worst = grid.metric("worst_group")
-    each = {
-        name: accuracy_interval(worst[:, m], grid.step()) for m, name in enumerate(grid.methods)
-    }
+    worst = quantity.accuracies(grid, "worst_group")
+    each = {name: worst.of_method(m) for m, name in enumerate(grid.methods)}
     return [*quantities, (_scale("accuracy, worst group", each, False), each)]
 
 

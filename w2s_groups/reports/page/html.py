@@ -39,8 +39,9 @@ def as_base64(png: bytes) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """A name such as `selective[keep=0.3,q=0.7]`, which may break before `[` and after commas."""
-    return escape(text).replace(",", Markup(",<wbr>")).replace("[", Markup("<wbr>["))
+    """A name such as `selective[keep=0.3,q=0.7]`, which may break at `[`, `,` and `_`."""
+    parts = escape(text).replace(",", Markup(",<wbr>")).replace("[", Markup("<wbr>["))
+    return parts.replace("_", Markup("_<wbr>"))
 
 
 @cache

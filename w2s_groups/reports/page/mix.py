@@ -112,7 +112,7 @@ def _blocks(shares: Floats) -> Iterator[Block]:
         if np.isnan(share) or share <= 0:
             continue
         wide = float(share) * (WIDTH - LEFT - 2)
-        percent = f" {fixed(100 * float(share), 0 if wide < 60 else 1)} %" if wide > 44 else ""
-        text = f"{_letter(g)}{percent}" if wide > 11 else ""
+        number = f" {fixed(float(share), 2)}" if wide > 40 else ""
+        text = f"{_letter(g)}{number}" if wide > 11 else ""
         yield Block(_shade(g), fixed(x, 1), fixed(wide, 1), fixed(x + wide / 2, 1), text)
         x += wide

@@ -21,6 +21,13 @@
     keep(next);
   });
 
+  // What was chosen stands in the address, so that a link to the page shows the same.
+  const state = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+  const put = (key, value) => {
+    if (value) state.set(key, value); else state.delete(key);
+    try { history.replaceState(null, "", `#${state}`); } catch { /* an odd address */ }
+  };
+
   // Tabs: arrows, Home and End move; only the chosen tab is in the tab order.
   const tabs = all('[role="tab"]');
   const choose = (tab, focus) => {
@@ -32,55 +39,82 @@
     }
     if (focus) tab.focus();
   };
+  const turn = (k, focus) => {
+    choose(tabs[k], focus);
+    put("tab", k ? String(k) : "");
+  };
   tabs.forEach((tab, k) => {
-    tab.addEventListener("click", () => choose(tab, false));
+    tab.addEventListener("click", () => turn(k, false));
     tab.addEventListener("keydown", (event) => {
       const to = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: tabs.length - 1 }[event.key];
       if (to === undefined) return;
       event.preventDefault();
-      choose(tabs[(to + tabs.length) % tabs.length], true);
+      turn((to + tabs.length) % tabs.length, true);
     });
   });
-  if (tabs.length) choose(tabs[0], false);
+  if (tabs.length) choose(tabs[Number(state.get("tab"))] || tabs[0], false);
 
-  // Sorting: by number where both cells have one, by text otherwise; blanks last either way.
+  // A link to a heading opens all that it lies in.
+  const reveal = () => {
+    const target = location.hash.includes("=") ? null
+      : document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const panel = target.closest('[role="tabpanel"]');
+    if (panel) choose(document.getElementById(panel.getAttribute("aria-labelledby")), false);
+    for (let at = target; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+    target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+
+  // Sorting: by number where both cells have one, by text otherwise; blanks last either way. Rows
+  // that head a part stay where they are.
   const order = new Intl.Collator("en", { numeric: true });
-  const number = /^[+-]?\d+(?:\.\d+)?(?=$|[ ,:(\[-])/;
   const value = (row, column) => {
     const cell = row.cells[column];
+    if (cell.dataset.value) return Number(cell.dataset.value);
     const text = cell.textContent.trim();
-    const found = cell.classList.contains("words") ? null : text.match(number);
-    if (found) return Number(found[0]);
     return text === "" || text === "–" ? null : text;
   };
-  for (const table of all("table.sortable")) {
+  const compare = ([, a], [, b], sign) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    if (typeof a === "number" && typeof b === "number") return sign * (a - b);
+    return sign * order.compare(String(a), String(b));
+  };
+  all("table.sortable").forEach((table, t) => {
     const heads = [...table.tHead.rows[0].cells];
+    const by = (column, direction) => {
+      for (const other of heads) other.removeAttribute("aria-sort");
+      heads[column].setAttribute("aria-sort", direction);
+      const sign = direction === "ascending" ? 1 : -1;
+      for (const body of table.tBodies) {
+        const rows = [...body.rows].filter((row) => !row.matches(".point"));
+        const valued = rows.map((row) => [row, value(row, column)]);
+        valued.sort((one, two) => compare(one, two, sign));
+        body.append(...valued.map(([row]) => row));
+      }
+    };
     heads.forEach((head, column) => {
       const sort = head.querySelector(".sort");
+      if (!sort) return;
       sort.addEventListener("click", () => {
         const now = head.getAttribute("aria-sort");
         const next = { ascending: "descending", descending: "ascending" }[now] || sort.dataset.first;
-        for (const other of heads) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", next);
-        const sign = next === "ascending" ? 1 : -1;
-        const rows = [...table.tBodies[0].rows].map((row) => [row, value(row, column)]);
-        rows.sort(([, a], [, b]) => {
-          if (a === null || b === null) return (a === null) - (b === null);
-          if (typeof a === "number" && typeof b === "number") return sign * (a - b);
-          return sign * order.compare(String(a), String(b));
-        });
-        table.tBodies[0].append(...rows.map(([row]) => row));
+        by(column, next);
+        put(`sort${t}`, `${column},${next}`);
       });
     });
-  }
+    const [column, direction] = (state.get(`sort${t}`) || "").split(",");
+    if (heads[column] && ["ascending", "descending"].includes(direction)) by(column, direction);
+  });
 
   for (const box of all(".filterable")) {
-    const rows = [...box.querySelector("tbody").rows];
+    const rows = all("tbody tr:not(.point)", box);
     const search = box.querySelector('input[type="search"]');
     const selects = all("select", box);
+    const fields = search ? [search, ...selects] : selects;
     const shown = box.querySelector(".shown");
     const apply = () => {
-      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = search ? search.value.toLowerCase().split(/\s+/).filter(Boolean) : [];
       let count = 0;
       for (const row of rows) {
         const text = row.textContent.toLowerCase();
@@ -89,15 +123,24 @@
         row.hidden = !fits;
         count += fits;
       }
-      shown.textContent = `${count} of ${rows.length} rows`;
+      if (shown) shown.textContent = `${count} of ${rows.length} rows`;
     };
-    search.addEventListener("input", apply);
-    for (const select of selects) select.addEventListener("change", apply);
-    box.querySelector(".reset").addEventListener("click", () => {
-      search.value = "";
-      for (const select of selects) select.value = "";
+    for (const field of fields) {
+      field.value = state.get(field.id) || "";
+      field.addEventListener("input", () => { apply(); put(field.id, field.value); });
+    }
+    const reset = box.querySelector(".reset");
+    if (reset) {
+      reset.addEventListener("click", () => {
+        for (const field of fields) { field.value = ""; put(field.id, ""); }
+        apply();
+      });
+    }
+    if (fields.some((field) => field.value)) {
       apply();
-    });
+      const folded = box.closest("details");
+      if (folded) folded.open = true;
+    }
   }
 
   for (const box of all(".switch")) {
@@ -139,12 +182,5 @@
     });
   }
 
-  let closed = [];
-  window.addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
-    for (const one of closed) one.open = true;
-  });
-  window.addEventListener("afterprint", () => {
-    for (const one of closed) one.open = false;
-  });
+  reveal();
 })();

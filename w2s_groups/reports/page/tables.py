@@ -29,13 +29,14 @@ class Column(NamedTuple):
 class Cell(NamedTuple):
     """A cell: its number or text, what follows the number, its CSS class, whether it names the row.
 
-    Only a cell of words has a class: the script sorts all others by the number that they open with.
+    value: the number that the script sorts it by, empty for words and blanks.
     """
 
     text: str
     rest: str
     kind: str
     heading: bool
+    value: str = ""
 
 
 class Block(NamedTuple):
@@ -127,6 +128,7 @@ def _kind(column: Sequence[str]) -> str:
 def _cell(text: str, word: str, heading: bool) -> Cell:
     """A number stands out; its interval, which follows it, steps back."""
     number, _, rest = text.partition(" ")
-    if heading or word or not _NUMBER.match(text):
+    found = _NUMBER.match(text)
+    if heading or word or not found:
         return Cell(text, "", word, heading)
-    return Cell(number, rest, "", heading)
+    return Cell(number, rest, "", heading, found[0])
