@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from layouts import adult, carried, census_income, compas, config, german, own_t
 from numpy.testing import assert_array_equal
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.data import DATASETS
 from w2s_groups.data.base import TEST, TableDataset
 from w2s_groups.data.carried import Carried
 from w2s_groups.data.german import German
@@ -269,11 +271,28 @@ def test_files_of_ones_own_need_no_package(tmp_path: Path) -> None:
         config("german", download=False)
 
 
+@pytest.mark.parametrize("make", [adult, census_income, compas, german])
+def test_other_counts_are_refused(
+    make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {**carried(make(tmp_path)), "check_counts": True}
+    name = make.__name__
+    with pytest.raises(InputError, match=r"train has .* rows of .* and the release has"):
+        config(name, **own).load(tmp_path)
+    there = config(name, **{**own, "check_counts": False}).load(tmp_path)
+    split = there.split if there.official is None else there.official
+    counts = [np.bincount(there.codes[split == s], minlength=4).tolist() for s in range(3)]
+    expected = dict(zip(("train", "val", "test"), counts, strict=True))
+    monkeypatch.setattr(DATASETS[name], "counts", lambda self: expected)
+    config(name, **own).load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["adult", "census_income", "compas", "german"])
 def test_published_counts(name: str) -> None:
     totals = {"adult": 48842, "census_income": 299285, "compas": 5278, "german": 1000}
     own = config(name)
     assert isinstance(own, Carried)
+    assert list(own.counts()) == ["train", "val", "test"]
     assert sum(map(sum, own.counts().values())) == totals[name]
 
 

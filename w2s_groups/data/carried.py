@@ -75,7 +75,7 @@ class Carried(Rows):
 
     @abstractmethod
     def counts(self) -> Mapping[str, Sequence[int]]:
-        """Split -> rows of each group, as they were published."""
+        """Each split -> rows of each group, as published; all train where there is no split."""
 
     def read(self, root: Path, cache: Path, progress: Progress) -> TableDataset:
         """All rows with their official split."""

@@ -35,10 +35,14 @@ _TARGETS: Mapping[str, int | None] = {"train": TRAIN, "val": VAL, "test": TEST, 
 
 
 class Pool(Enum):
-    """official: drawn from the train and val splits, tested on test. all: every image re-split."""
+    """official: drawn from the train and val splits, tested on test. all: every image re-split.
+
+    unsplit: every image, and no test set; for `splits`, which makes several.
+    """
 
     official = "official"
     all = "all"
+    unsplit = "unsplit"
 
 
 class Shared(Enum):
@@ -106,6 +110,9 @@ class OnDisk(DatasetConfig):
     def load(self, cache: Path, progress: Progress = silent) -> Listed:
         """The samples as `pool` splits them."""
         dataset = self.read(self._located(cache, progress), cache, progress)
+        if self.pool is Pool.unsplit:
+            whole = np.full(len(dataset.split), TRAIN)
+            return replace(dataset, split=whole, official=dataset.split)
         if self.pool is Pool.all:
             return resplit(dataset, self.test_fraction, self.split_seed)
         for rows, what in (
@@ -125,7 +132,7 @@ class OnDisk(DatasetConfig):
 
         None if it is set already.
         """
-        if self.pool is Pool.all:
+        if self.pool is not Pool.official:
             return None
         counts = np.bincount(dataset.codes, minlength=dataset.groups.n_groups)
         if self.shown.columns and isinstance(dataset, Listed):

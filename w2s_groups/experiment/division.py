@@ -47,8 +47,8 @@ def divided(cfg: Config, dataset: Dataset) -> Division:
     if cfg.several is None:
         if not (dataset.split == TEST).any():
             raise InputError(
-                f"data={dataset.name} has no test {dataset.NOUN}s; raise data.n_test where it has "
-                "that setting, or set splits=crossed or splits=random"
+                f"data={dataset.name} has no test {dataset.NOUN}s; raise data.n_test or set "
+                "data.pool=all where it has that setting, or set splits=crossed or splits=random"
             )
         return Division(dataset)
     cfg.several.check(dataset)

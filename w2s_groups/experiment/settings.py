@@ -15,7 +15,7 @@ from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import ORIGINAL
 
 # Of a report's settings, those that may differ from one dataset to another within it.
-OF_DATA = ("data", "pair", "files", "noun", "target")
+OF_DATA = ("data", "pair", "files", "noun", "splits", "target")
 # Not shown at these values, which ask for nothing.
 _UNUSED: dict[str, Any] = {
     "vary": {}, "trials": {}, "n_val": 0, "eta_o": None, "select": "fixed",

@@ -112,7 +112,12 @@ def _contents(record: Record) -> dict[str, Any]:
     """What must not differ within a report: the dataset's recipe, a key for all that was read."""
     name = _name(record)
     read = record.get("content", {})
-    return {name: record["settings"]["data"], **{f"{name}: {k}": v for k, v in read.items()}}
+    settings = record["settings"]
+    return {
+        name: settings["data"],
+        f"{name}: splits": settings.get("splits"),
+        **{f"{name}: {k}": v for k, v in read.items()},
+    }
 
 
 def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -125,7 +130,8 @@ def changed(records: Sequence[Record]) -> list[str]:
     altered = set()
     for record in records:
         if "settings" in record:
-            same = json.dumps([_rest(record), record["settings"]["data"]], sort_keys=True)
+            own = record["settings"]
+            same = json.dumps([_rest(record), own["data"], own.get("splits")], sort_keys=True)
             known = seen.setdefault(same, {})
             if not _agree(_contents(record), known):
                 altered.add(_name(record))
@@ -162,8 +168,10 @@ def merged(alike: Sequence[Record]) -> dict[str, Any]:
     )
     nouns = {_name(record): record["settings"].get("noun", IMAGE) for record in alike}
     noun = nouns if len(set(nouns.values())) > 1 else {**nouns}.popitem()[1]
+    splits = {_name(r): s for r in alike if (s := r["settings"].get("splits")) is not None}
     return {
-        **{key: v for key, v in settings.items() if key not in ("files", "noun", "target")},
+        **{k: v for k, v in settings.items() if k not in ("files", "noun", "splits", "target")},
+        **({"splits": splits if len(datasets) > 1 else {**splits}.popitem()[1]} if splits else {}),
         **({"files": files} if files else {}),
         **({"target": target} if target else {}),
         **({"noun": noun} if noun != IMAGE else {}),

@@ -122,7 +122,7 @@ def grids_of(
 
     counts: of the methods that they hold.
     """
-    how = settings.get("class_priors"), settings.get("splits"), counts
+    how = settings.get("class_priors"), settings, counts
     bases = {name: variant.base for name, variant in by_name(settings).items()}
     return [
         replace(grid, noun=noun_of(settings, grid.data), bases=bases) for grid in grids(table, *how)

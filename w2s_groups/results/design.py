@@ -12,9 +12,21 @@ from numpy.typing import NDArray
 from w2s_groups.results.columns import POINT
 from w2s_groups.results.crossed import Crossed
 from w2s_groups.results.grid import Floats, Grid
-from w2s_groups.results.tested import methods_of
+from w2s_groups.results.tested import RIGHT, SHOWN, methods_of
 
 AGAIN = "again"  # the audit that draws from the whole pool once more
+
+
+def splits_of(settings: Mapping[str, Any], data: str) -> Mapping[str, Any] | None:
+    """The configuration of the several splits of a dataset; None for one split.
+
+    settings: of a report, which holds one for each dataset where it has several.
+    """
+    splits = settings.get("splits")
+    if splits is None or isinstance(splits.get("name"), str):
+        return splits
+    of_data: Mapping[str, Any] | None = splits.get(data)
+    return of_data
 
 
 def test_share(splits: Mapping[str, Any] | None) -> float | None:
@@ -39,16 +51,14 @@ def crossed(
     """
     if splits["name"] != "crossed" or splits["place_folds"] < 2 or counts.empty:
         return None
-    shown, pair = np.unique(
-        counts[["identity", "place", "group"]].astype(str).to_numpy(), axis=0, return_inverse=True
-    )
-    pair = pair.reshape(-1)
+    shown = counts[SHOWN].drop_duplicates().sort_values(SHOWN)
+    pair = pd.MultiIndex.from_frame(shown).get_indexer(pd.MultiIndex.from_frame(counts[SHOWN]))
     point = pd.MultiIndex.from_tuples(grid.points).get_indexer(
         pd.MultiIndex.from_frame(counts[POINT])
     )
-    names, identity = np.unique(shown[:, 0], return_inverse=True)
-    places, place = np.unique(shown[:, 1], return_inverse=True)
-    group = pd.Index(grid.groups).get_indexer(pd.Index(shown[:, 2]))
+    identity, names = pd.factorize(shown["identity"], sort=True)
+    place, places = pd.factorize(shown["place"], sort=True)
+    group = pd.Index(grid.groups).get_indexer(pd.Index(shown["group"]))
     folds = np.zeros(len(shown), dtype=np.int64)
     folds[pair] = counts["fold"].to_numpy()
     n = np.zeros((len(grid.points), len(shown)), dtype=np.int64)
@@ -56,7 +66,7 @@ def crossed(
     right = np.full((len(grid.points), len(grid.methods), len(shown)), np.nan)
     for m in [k for k, name in enumerate(grid.methods) if name in methods_of(counts)]:
         own = np.zeros(n.shape)
-        np.add.at(own, (point, pair), counts[grid.methods[m]].to_numpy(dtype=np.float64))
+        np.add.at(own, (point, pair), counts[RIGHT + grid.methods[m]].to_numpy(dtype=np.float64))
         right[:, m] = own
     return Crossed(
         right=np.where(n[:, None] > 0, right, np.nan),  # a pair without samples: its cell failed

@@ -24,18 +24,19 @@ _PSEUDOLABELLED = ("unlabelled", "kept")
 def grids(
     table: pd.DataFrame,
     class_prior: Sequence[float] | None = None,
-    splits: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     counts: pd.DataFrame | None = None,
 ) -> list[Grid]:
     """One Grid per setup, in order; class_prior as in risks.group_weights.
 
-    splits: the configuration of several splits; counts: their tested samples by identity and place,
-    as results.tested has them.
+    settings: of the report, for the configuration of several splits; counts: their tested samples
+    by identity and place, as results.tested has them.
     """
     prior = None if class_prior is None else np.asarray(class_prior, dtype=np.float64)
-    share = design.test_share(splits)
     every = []
     for setup, part in canonical(table).groupby(SETUP, sort=True):
+        splits = design.splits_of(settings or {}, str(setup[0]))
+        share = design.test_share(splits)
         grid = replace(_grid(part[part["audit"] == ""], prior), test_share=share)
         if splits is not None and counts is not None:
             own = counts[(counts[SETUP] == list(setup)).all(axis=1)]

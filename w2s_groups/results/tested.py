@@ -15,6 +15,7 @@ from w2s_groups.results.columns import DEFAULTS, POINT, RUN, SETUP
 
 Ints = NDArray[np.int64]
 SHOWN = ["identity", "place", "group"]
+RIGHT = "right: "  # before the name of a method, its column of samples that are right
 LEADING = [*SETUP, *POINT, "seed", "fold", *SHOWN, "n"]
 
 
@@ -59,7 +60,7 @@ class Counts:
 def table_of(
     cells: Iterable[tuple[Mapping[str, Any], Counts]], shown: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row a cell, identity, place and group: LEADING, and a column a method of right samples.
+    """One row a cell, identity, place and group: LEADING, and RIGHT + the name of each method.
 
     cells: the fields of each (SETUP, POINT, RUN) with its counts. shown: rows of these fields,
     `method`, and `shown`, the name under which a report shows it.
@@ -73,7 +74,7 @@ def table_of(
     for fields, counts in cells:
         methods = taken.get(tuple({**DEFAULTS, **fields}[name] for name in keys))
         if methods:
-            right = {name: counts.right[method] for name, method in methods.items()}
+            right = {RIGHT + name: counts.right[method] for name, method in methods.items()}
             where = dict(zip(SHOWN, counts.shown, strict=True))
             frame = pd.DataFrame({**where, "n": counts.n, **right})
             parts.append(frame.assign(**{n: fields[n] for n in LEADING if n in fields}))
@@ -87,7 +88,7 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     lacking = [name for name in LEADING if name not in table]
     if lacking:
         raise InputError(f"the table of identities lacks the columns {', '.join(lacking)}")
-    methods = sorted(methods_of(table))
+    methods = [RIGHT + name for name in sorted(methods_of(table))]
     keys = LEADING[:-1]
     ordered = table[[*LEADING, *methods]].sort_values(keys, kind="stable", ignore_index=True)
     if ordered.duplicated(keys).any():
@@ -97,4 +98,4 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
 
 def methods_of(table: pd.DataFrame) -> Sequence[str]:
     """The methods that the table counts for."""
-    return [str(name) for name in table.columns if name not in LEADING]
+    return [str(name).removeprefix(RIGHT) for name in table.columns if str(name).startswith(RIGHT)]
