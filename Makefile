@@ -14,8 +14,8 @@ ARGS ?=
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-leaderboard: $(VENV)/.installed  ## the main job: photographs -> features -> grid -> reports/
-	$(BIN)/python -m w2s_groups experiment=leaderboard $(ARGS)
+leaderboard: $(VENV)/.installed  ## the main job: data sets -> features -> grids -> one page in reports/
+	$(BIN)/python -m w2s_groups experiment=suite $(ARGS)
 
 test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests, on up to four cores
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -37,8 +37,8 @@ check: $(VENV)/.installed-dev  ## every generated file equals what its stored re
 
 smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary folder
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
-	$(BIN)/python -m w2s_groups experiment=leaderboard data.n_pool=400 data.n_test=120 \
-		n_l=40 n_u=120 eta_u=[0.05,0.5] seeds=[0,1] \
+	$(BIN)/python -m w2s_groups experiment=suite suite=birds_mammals data.n_pool=480 \
+		n_l=24 n_u=60 eta_l=0.5 \
 		results_dir=$$out/results reports_dir=$$out/reports $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## all benchmarks -> reports/benchmarks.md (keep the machine idle)

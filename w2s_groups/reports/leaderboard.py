@@ -232,6 +232,8 @@ def summary_text(
 def readme_block(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> str:
-    """Markdown table for a README: average / worst-group accuracy at every point."""
+    """Markdown table for a README: accuracies at every point, of a suite the ranked methods."""
     shown, _ = selected(table, settings, counts)
+    if len(shown) > 1:
+        return markdown.ranked(suite.section(shown, settings))
     return "\n\n".join(markdown.small_table(grid) for grid in shown)

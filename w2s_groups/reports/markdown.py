@@ -50,6 +50,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def ranked(section: Section) -> str:
+    """The ranked table of a suite with its first sentence, for a README."""
+    lines = textwrap.wrap(escape(section.text[0]), 100, break_long_words=False)
+    return "\n".join([*lines, "", _table(section.header, section.rows)])
+
+
 def small_table(grid: Grid) -> str:
     """Rows (η_ℓ, η_u), a column a method: average and worst-group accuracy, or risk.
 

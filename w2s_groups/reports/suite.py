@@ -16,7 +16,14 @@ from scipy import stats
 
 from w2s_groups.core.text import count
 from w2s_groups.methods import METHODS
-from w2s_groups.reports.comparisons import RANKED, grain, group_labels_used, over_grid, ranks
+from w2s_groups.reports.comparisons import (
+    RANKED,
+    grain,
+    group_labels_used,
+    over_grid,
+    population,
+    ranks,
+)
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
@@ -210,8 +217,8 @@ def explanation(grids: Sequence[Grid]) -> str:
     ranked = "Ranks: paired tests with Holm's correction over all pairs; references have none."
     if len(grids) == 1:
         return (
-            "Mean over the points (η_ℓ, η_u). Intervals of 95 % speak of this data set, not of "
-            f"new ones. {ranked}"
+            f"Mean over the points (η_ℓ, η_u). Intervals of 95 % are {population(grids[0])} and "
+            f"speak of this data set, not of new ones. {ranked}"
         )
     over, how = [], []
     if len(names) > 1:
@@ -223,8 +230,18 @@ def explanation(grids: Sequence[Grid]) -> str:
     which = "this data set" if len(names) == 1 else "these data sets"
     return (
         f"Mean over {', and '.join(over)}. Intervals of 95 % speak of {which}, not of new ones: "
-        f"{', '.join(how)}. {ranked}"
+        f"{', '.join(how)}. {_populations(grids)} {ranked}"
     )
+
+
+def _populations(grids: Sequence[Grid]) -> str:
+    """What the intervals of each data set hold for."""
+    of_data = {grid.data: population(grid) for grid in grids}
+    texts = list(dict.fromkeys(of_data.values()))
+    if len(texts) == 1:
+        return f"Within each they are {texts[0]}."
+    each = (f"{', '.join(d for d, t in of_data.items() if t == text)} {text}" for text in texts)
+    return f"Within each they are {'; '.join(each)}."
 
 
 def section(grids: Sequence[Grid], settings: Mapping[str, Any]) -> Section:

@@ -28,6 +28,7 @@ from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
 
 _HEADS = ("rank", "worst group", "average", "gain, worst", "gain, average")
+LOPSIDED = 1.5  # one half of an interval against the other, from which on both ends are shown
 _ASCII = {
     "η_ℓ": "eta_l",
     "η_u": "eta_u",
@@ -126,12 +127,14 @@ def _cells(row: Standing) -> list[str]:
 
 
 def _number(one: Interval, sign: bool) -> str:
-    """`0.782+-0.012`; of a lopsided interval the larger half."""
+    """`0.782+-0.012`; a lopsided interval by its ends, `0.782 [0.601, 0.853]`."""
     mean, low, high = (float(part) for part in one[:3])
-    if math.isnan(mean):
-        return "-"
-    half = "" if math.isnan(low) else f"+-{fixed(max(mean - low, high - mean))}"
-    return f"{fixed(mean, sign=sign)}{half}"
+    if math.isnan(mean) or math.isnan(low):
+        return "-" if math.isnan(mean) else fixed(mean, sign=sign)
+    below, above = mean - low, high - mean
+    if max(below, above) > LOPSIDED * min(below, above):
+        return f"{fixed(mean, sign=sign)} [{fixed(low, sign=sign)}, {fixed(high, sign=sign)}]"
+    return f"{fixed(mean, sign=sign)}+-{fixed(max(below, above))}"
 
 
 def _points(grid: Grid, width: int) -> Iterator[str]:
