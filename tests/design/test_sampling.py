@@ -168,7 +168,9 @@ def test_all_images_are_a_remedy_where_they_would_do() -> None:
     dataset = ImageDataset("w", codes // 2, codes % 2, split, groups, root=Path(), files=files)
     own = Folder(
         *("w", "x", None, ondisk.Pool.official, 0, 0.33, ondisk.Shared.report),
-        *(["p", "q"], ["r", "s"], []),
+        class_names=["p", "q"],
+        attribute_names=["r", "s"],
+        minority=[],
     )
     if_all = own.if_all(dataset)
     again = ondisk.resplit(dataset, 0.33, 0)

@@ -31,7 +31,7 @@ def test_dimensions_are_of_the_features_that_heads_see(load: Load, tmp_path: Pat
     }
     pool = make_pool(prepared.dataset, shifted, prepared.loaded.usable, cfg.class_balance.value)
     content = {side: f"{key} in other units" for side, key in pair.content.items()}
-    other = replace(pair, features=shifted, content=content, pool=pool)
+    other = replace(pair, features=shifted, content=content, make=lambda: pool)
     own, scaled = (job._dimensions(prepared, each) for each in (pair, other))
     assert [row["value"] for row in own] == pytest.approx(
         [row["value"] for row in scaled], rel=1e-3
