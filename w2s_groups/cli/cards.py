@@ -59,7 +59,8 @@ def stale(root: Path) -> dict[Path, str]:
         numbers: Any = OmegaConf.load(conf_dir() / "data" / f"{name}.yaml")
         del numbers["defaults"]
         # A card speaks of the published set, wherever someone has it.
-        somewhere = {"root": "."} if issubclass(kind, OnDisk) and not numbers.get("hub") else {}
+        fetched = numbers.get("hub") or numbers.get("download")
+        somewhere = {"root": "."} if issubclass(kind, OnDisk) and not fetched else {}
         config: Any = OmegaConf.to_object(OmegaConf.merge(kind, numbers, somewhere))
         wanted = {path: filled(text, config.card()) if name in generated else text}
         if divided(text)[0]:

@@ -32,6 +32,10 @@ class Adult(Carried):
 
     FILES = ("adult/adult.data", "adult/adult.test")
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(("up-to-50K", "over-50K"), ("female", "male"), self.minority)
+
     def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:
         """The whole table, (N,) y, a and split, and the groups."""
         train = read_plain(root / "adult.data", NAMES)
@@ -40,8 +44,7 @@ class Adult(Carried):
         split = np.repeat([TRAIN, TEST], [len(train.lines), len(test.lines)])
         y = table.codes("income", INCOMES, "of incomes, <=50K or >50K")
         a = table.codes("sex", {"Female": 0, "Male": 1}, "of sexes, Female or Male")
-        groups = groups_of(("up-to-50K", "over-50K"), ("female", "male"), self.minority)
-        return without(table, "income"), (y, a, split), groups
+        return without(table, "income"), (y, a, split), self.named_groups()
 
     def counts(self) -> Mapping[str, Sequence[int]]:
         """Split -> rows of each group, as they were published."""

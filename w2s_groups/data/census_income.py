@@ -48,6 +48,10 @@ class CensusIncome(Carried):
     )
     FILES = (TRAIN_FILE, TEST_FILE)
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(("up-to-50K", "over-50K"), ("female", "male"), self.minority)
+
     def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:
         """The whole table, (N,) y, a and split, and the groups."""
         parts = [read_plain(root / name, NAMES) for name in (TRAIN_FILE, TEST_FILE)]
@@ -55,8 +59,7 @@ class CensusIncome(Carried):
         split = np.repeat([TRAIN, TEST], [len(part.lines) for part in parts])
         y = table.codes("income", {"- 50000.": 0, "50000+.": 1}, "of incomes, - 50000. or 50000+.")
         a = table.codes("sex", {"Female": 0, "Male": 1}, "of sexes, Female or Male")
-        groups = groups_of(("up-to-50K", "over-50K"), ("female", "male"), self.minority)
-        return without(table, "income"), (y, a, split), groups
+        return without(table, "income"), (y, a, split), self.named_groups()
 
     def counts(self) -> Mapping[str, Sequence[int]]:
         """Split -> rows of each group, as they were published."""

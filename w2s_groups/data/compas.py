@@ -52,14 +52,20 @@ class Compas(Carried):
 
     FILES = ("compas/compas-scores-two-years.csv",)
 
-    def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:
-        """The rows that are kept, (N,) y, a and split, and the groups."""
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
         if self.attribute not in ATTRIBUTES:
             raise unknown_name("data.attribute", self.attribute, ATTRIBUTES)
+        names = ATTRIBUTES[self.attribute]
+        return groups_of(("not-rearrested", "rearrested"), names, self.minority)
+
+    def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:
+        """The rows that are kept, (N,) y, a and split, and the groups."""
+        groups = self.named_groups()
         names = [f"{name} {HEADER[:k].count(name)}" if name in HEADER[:k] else name
                  for k, name in enumerate(HEADER)]  # fmt: skip
         table = read_plain(root / "compas-scores-two-years.csv", names, header=HEADER)
-        values = ATTRIBUTES[self.attribute]
+        values = groups.attribute_names
         keep = _kept(table)
         if self.attribute == "race":
             keep = [row for row in keep if table.columns["race"][row] in values]
@@ -69,7 +75,6 @@ class Compas(Carried):
         table = replace(table, lines=lines, columns=columns)
         y = table.codes("two_year_recid", {"0": 0, "1": 1}, "0 or 1")
         a = table.codes(self.attribute, {values[0]: 0, values[1]: 1}, f"of {' and '.join(values)}")
-        groups = groups_of(("not-rearrested", "rearrested"), values, self.minority)
         inputs = {name: table.columns[name] for name in INPUTS}
         return replace(table, columns=inputs), (y, a, np.full(len(y), TRAIN)), groups
 

@@ -11,6 +11,12 @@ table: the file whose columns `fields` names.
 fields: name -> column; or {file, column} of another file; or {file, path} with a regular expression
 for the paths of many files. Further: match, a regular expression for the column's texts; joins:
 {file, column} of another table with the same values; type; description.
+inputs: {columns, drop} of a table whose columns are the inputs, as the settings of rows: each is a
+field of its own name.
+
+A table without a header has its names in the head: files: name -> {columns, separator}, and a
+column is what a regular expression finds in a line. The reader of the package mlcroissant divides
+lines at commas before that, so it reads only those that are divided in another way.
 
 ${...} in the head is a setting of conf/data.
 """
@@ -24,6 +30,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.data.columns import chosen
 from w2s_groups.design.groups import Groups
 
 _HEAD = "---\n"
@@ -38,6 +45,7 @@ MEANINGS = {
     "identity": "who or what the sample shows or comes from",
     "place": "where it shows it",
 }
+INPUT = "an input"
 _NUMBERS = ("code", "y", "a")
 
 
@@ -88,6 +96,23 @@ def croissant(name: str, settings: Mapping[str, Any], groups: Groups | None, car
     return json.dumps(metadata.to_json(), indent=2, ensure_ascii=False) + "\n"
 
 
+def _inputs(facts: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
+    """The fields of a table's inputs, those that the settings of rows choose."""
+    if "inputs" not in facts:
+        return {}
+    there = facts["files"][facts["table"]].get("columns", facts["inputs"]["columns"])
+    y = facts["fields"]["y"]
+    names = chosen(there, (y if isinstance(y, str) else y["column"],), **facts["inputs"])
+    return {name: {"column": name, "description": INPUT} for name in names}
+
+
+def _in_line(layout: Mapping[str, Any], column: str) -> str:
+    """A regular expression whose group is one column of a line, without the space before it."""
+    separator = layout["separator"]
+    skipped = f"(?:[^{separator}]*{separator}){{{layout['columns'].index(column)}}}"
+    return rf"{skipped}\s*([^{separator}]+)"
+
+
 class _Made:
     """Nodes of mlcroissant, of one context."""
 
@@ -113,17 +138,20 @@ class _Made:
         """The record set of the samples: one field for each fact that a file holds."""
         many = {name for name, fact in facts["files"].items() if "includes" in fact}
         fields = []
-        for name, fact in facts["fields"].items():
+        for name, fact in {**facts["fields"], **_inputs(facts)}.items():
             if isinstance(fact, str):
                 fact = {"column": fact}
             fact = {"file": facts.get("table"), **fact}
+            layout = facts["files"][fact["file"]]
+            if "separator" in layout and "column" in fact:
+                fact = {**fact, "line": _in_line(layout, fact["column"])}
             joins = fact.get("joins")
             fields.append(
                 self.mlc.Field(
                     ctx=self.ctx,
                     id=f"samples/{name}",
                     name=name,
-                    description=fact.get("description", MEANINGS[name]),
+                    description=fact.get("description") or MEANINGS[name],
                     data_types=[_SCHEMA + fact.get("type", "Text")],
                     source=self.source(fact, many),
                     **({"references": self.source(joins, many)} if joins else {}),
@@ -132,11 +160,13 @@ class _Made:
         return [self.mlc.RecordSet(ctx=self.ctx, id="samples", name="samples", fields=fields)]
 
     def source(self, fact: Mapping[str, Any], many: set[str]) -> Any:
-        """Where a field's values are: a column, or the paths of files and what they match."""
+        """Where a field's values are: a column, or the paths or lines of files and their match."""
         extract: dict[str, Any] = {"column": fact.get("column")}
         if "path" in fact:
             extract = {"file_property": "fullpath"}
-        match = fact.get("path") or fact.get("match")
+        elif "line" in fact:
+            extract = {"file_property": "lines"}
+        match = fact.get("path") or fact.get("line") or fact.get("match")
         transforms = [self.mlc.Transform(ctx=self.ctx, regex=match)] if match else []
         return self.mlc.Source(
             ctx=self.ctx,

@@ -35,6 +35,10 @@ class German(Carried):
 
     FILES = ("german/german.data",)
 
+    def named_groups(self) -> Groups:
+        """The groups that the settings name."""
+        return groups_of(("good", "bad"), ("over-25", "25-or-younger"), self.minority)
+
     def rows(self, root: Path) -> tuple[Table, tuple[Codes, Codes, Codes], Groups]:
         """The whole table, (N,) y, a and split, and the groups."""
         table = read_plain(root / "german.data", NAMES, delimiter=" ")
@@ -45,8 +49,7 @@ class German(Carried):
             raise InputError(f"{table.where(row)}: age={odd[0]!r} is not in years; correct it")
         y = table.codes("credit", {"1": 0, "2": 1}, "1 (good) or 2 (bad)")
         a = table.codes("age", {text: int(int(text) <= YOUNG) for text in ages}, "of ages")
-        groups = groups_of(("good", "bad"), ("over-25", "25-or-younger"), self.minority)
-        return without(table, "credit"), (y, a, np.full(len(y), TRAIN)), groups
+        return without(table, "credit"), (y, a, np.full(len(y), TRAIN)), self.named_groups()
 
     def counts(self) -> Mapping[str, Sequence[int]]:
         """Split -> rows of each group, as they were published."""
