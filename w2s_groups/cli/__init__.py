@@ -20,7 +20,7 @@ COMMANDS = {
         "what was finished is stored: run the same command to go on",
         "config",
         (
-            "experiment=leaderboard",
+            "experiment=suite",
             "data=colored_digits methods='[teacher,w2s,ceiling]' n_seeds=3",
             "--multirun data=birds_mammals,colored_digits n_l=150,300",
         ),

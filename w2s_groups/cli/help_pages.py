@@ -15,8 +15,9 @@ from pathlib import Path
 from w2s_groups.core.files import shipped
 
 WIDTH = 80
-_GROUPS = ("data", "experiment", "methods", "finetune", "trials")
-_OF_SWEEPS = ("hydra/launcher", "hydra/callbacks")
+_SHARED = ("data", "experiment", "methods", "finetune", "trials")
+_OF_RUNS = ("splits", "suite", "hydra/launcher", "hydra/callbacks")
+_GROUPS = (*_SHARED, *_OF_RUNS)
 _LINE = re.compile(
     r"(?P<indent> *)(?P<key>[^\s#:-][^:#]*):(?: (?P<value>.*?))?(?:\s*# (?P<note>.*))?"
 )
@@ -140,7 +141,7 @@ def _choices(command: Command, sweeps: bool) -> list[str]:
             if match := _CHOICE.fullmatch(line):
                 default[match["key"]] = match["value"]
     rows = []
-    for group in (*_GROUPS, *(_OF_SWEEPS if sweeps else ())):
+    for group in (*_SHARED, *(_OF_RUNS if sweeps else ())):
         text = ", ".join(_files(group))
         if group in default:
             text += f" (default: {default[group]})"

@@ -24,7 +24,7 @@ from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
 
 _FOLDERS = ("experiment_name", "data.name")
-_SINGLE = ("data", "finetune")  # groups of which a run has one
+_SINGLE = ("data", "finetune", "splits")  # groups of which a run has one
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")  # of which Hydra takes one
 _PARTS = (list, tuple)
 

@@ -59,8 +59,11 @@ def divided(cfg: Config, dataset: Dataset) -> Division:
 
 
 def by_part(cells: Sequence[Cell]) -> list[tuple[Part, list[Cell]]]:
-    """Each part with its cells, which follow each other."""
-    return [(part, list(own)) for part, own in groupby(cells, lambda cell: cell.part)]
+    """Each part with the cells of its rows, which follow each other.
+
+    Another draw from the whole pool has the rows of the fold's own cells and goes with them.
+    """
+    return [(part, list(own)) for part, own in groupby(cells, lambda cell: cell.part.rows)]
 
 
 def _identities(dataset: Dataset) -> Sequence[str]:

@@ -27,6 +27,11 @@ class Part:
     audit: str = ""
 
     @property
+    def rows(self) -> Part:
+        """The part of the grid that has the same rows; for a half the part itself."""
+        return self if self.half is not None else Part(self.fold)
+
+    @property
     def half(self) -> tuple[str, int] | None:
         """Of what the part has one half, and which; None for the whole pool."""
         which, _, number = self.audit.partition(" ")
