@@ -22,13 +22,15 @@ class Division:
     """A dataset under the splits of a configuration.
 
     dataset: with its own split, or with all rows in the pool where there are several splits.
-    origin: what the samples show; None for one split. folds: the several splits.
+    origin: what the samples show; None for one split. folds: the several splits. known: whether the
+    data say who or what a sample shows, so that counts by identity are worth keeping.
     """
 
     dataset: Dataset
     origin: Origin | None = None
     folds: Sequence[Fold] = ()
     split_seed: int = 0
+    known: bool = False
 
     def rows(self, part: Part) -> tuple[Dataset, NDArray[np.bool_]]:
         """The dataset split as a part splits it, and which of its rows (N,) are on either side."""
@@ -55,7 +57,8 @@ def divided(cfg: Config, dataset: Dataset) -> Division:
     official = dataset.split if dataset.official is None else dataset.official
     everything = replace(dataset, split=np.full(len(dataset.y), TRAIN), official=official)
     origin = splits.origin(_identities(dataset), dataset.place, dataset.y, dataset.a)
-    return Division(everything, origin, cfg.several.folds(origin), cfg.several.split_seed)
+    folds, known = cfg.several.folds(origin), dataset.identity is not None
+    return Division(everything, origin, folds, cfg.several.split_seed, known)
 
 
 def by_part(cells: Sequence[Cell]) -> list[tuple[Part, list[Cell]]]:

@@ -78,7 +78,7 @@ class Prepared:
                     else features[side]
                     for side, name in networks.items()
                 }
-                origin = self.division.origin
+                origin = self.division.origin if self.division.known else None
                 pools[of] = make_pool(dataset, own, usable, balance, origin, numeric)
             made: Pool = pools[of]
             return made

@@ -166,7 +166,8 @@ def _record_name(overrides: Sequence[str]) -> str:
 
 def _write_record(results: Path, record: Record) -> None:
     overrides = sorted(HydraConfig.get().overrides.task)
-    data = json.dumps({"overrides": overrides, **record}, sort_keys=True, indent=1)
+    # In their own order: names of variants follow from the order of their settings.
+    data = json.dumps({"overrides": overrides, **record}, indent=1)
     write_atomic(_record_path(results, record["experiment"]), data.encode())
 
 

@@ -48,6 +48,8 @@ def write_reports(
     folders: set[Path] = set()
     n_cells = failed = 0
     for alike in groups(records):
+        # Jobs are read in the order of their names, which follow from every override.
+        alike.sort(key=lambda record: (_name(record), json.dumps(record["overrides"])))
         experiment = alike[0]["experiment"]
         keys = list(dict.fromkeys(key for record in alike for key in record["keys"]))
         lost = failures.load(results / experiment, keys)

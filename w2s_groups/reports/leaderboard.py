@@ -33,7 +33,7 @@ from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.terminal import terminal
 from w2s_groups.reports.trials import Setup
-from w2s_groups.results import committed, select, store, tested
+from w2s_groups.results import committed, design, select, store, tested
 from w2s_groups.results.format import noun_of
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.pivot import grids
@@ -172,12 +172,19 @@ def counts_of(
 ) -> pd.DataFrame | None:
     """Tested samples by identity and place of the stored cells, of the methods that are shown.
 
-    folder, keys: of the cells, whose long table is given. None for one split.
+    folder, keys: of the cells, whose long table is given. None without crossed folds, whose
+    intervals only need them.
     """
-    if "splits" not in settings:
+    shown = select.shown(table, select.Rule(settings.get("select", "fixed")), settings)
+    crossed = [
+        name
+        for name in shown["data"].unique()
+        if (splits := design.splits_of(settings, name)) and splits["name"] == "crossed"
+    ]
+    if not crossed:
         return None
-    rule = select.Rule(settings.get("select", "fixed"))
-    counts = tested.table_of(store.tested(folder, keys), select.shown(table, rule, settings))
+    shown = shown[shown["data"].isin(crossed)]
+    counts = tested.table_of(store.tested(folder, keys), shown)
     return counts if len(counts) else None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class Parts(NamedTuple):
     df: Floats
 
 
+@lru_cache(maxsize=16)
 def group_accuracy(crossed: Crossed) -> Floats:
     """(P, M, G) accuracies pooled over blocks; NaN for an absent group or a failed cell."""
     right = _sums(crossed.right, crossed.group, crossed.n_groups)
@@ -157,6 +159,7 @@ class _Table(NamedTuple):
     places: NDArray[np.bool_]
 
     @classmethod
+    @lru_cache(maxsize=16)
     def of(cls, crossed: Crossed) -> _Table:
         group, n_groups = crossed.group, crossed.n_groups
         (i, j), n_blocks = crossed.folds, int(np.prod(crossed.folds))
