@@ -16,8 +16,8 @@ from torch import Tensor
 
 from w2s_groups.heads.batch_losses import spread, value_and_gradient
 from w2s_groups.heads.history import History
+from w2s_groups.heads.preconditioner import Preconditioner
 from w2s_groups.heads.problem import Loss
-from w2s_groups.heads.products import add_lower, lower_flops
 
 HISTORY = 10
 ARMIJO, WOLFE = 1e-4, 0.9
@@ -64,10 +64,10 @@ class Descent:
         self.X, self.loss, self.K = X, loss, K
         self.penalty = penalty.repeat(K)
         self.flops = 0.0
-        self.P: Tensor | None = None
+        self.P: Preconditioner | None = None
         self.curvature = 0.0
         m, D = X.shape
-        self.cost = lower_flops(m + D, D) + 4 / 3 * D**3  # flops of a preconditioner
+        self.cost = Preconditioner.cost(m, D)
         self.due = self.cost / 2  # flops at which the preconditioner may be renewed
 
     def logits(self, V: Tensor) -> Tensor:
@@ -149,25 +149,10 @@ class Descent:
         )
 
     def _precondition(self, Z: Tensor, weights: Tensor) -> None:
-        """P = (Xᵀ diag(h) X + penalty)⁻¹, h the heads' average weighted curvature of each row."""
-        D = self.X.shape[1]
+        """For the heads' average weighted curvature of each row."""
         h = (spread(Z) * weights.squeeze(1)).mean(0)
         self.curvature = float(h.sum())
-        B = self.X.new_zeros(D, D)
-        add_lower(B, self.X * h.to(self.X.dtype)[:, None], self.X)
-        B.diagonal().add_(self.penalty[:D])
-        # Cover the rounding of the product, or Cholesky fails on collinear features.
-        rounding = 1e-6 if self.X.dtype == torch.float32 else 1e-14
-        B.diagonal().add_(rounding * (B.diagonal().max() + 1e-30))
-        root, failed = torch.linalg.cholesky_ex(B)
-        if bool(failed):
-            root = torch.linalg.cholesky(B.to(torch.float64)).to(B.dtype)
-        # cholesky_inverse is LAPACK's potri, fifty times slower here than this product.
-        eye = torch.eye(D, dtype=B.dtype, device=B.device)
-        inverse = torch.linalg.solve_triangular(root, eye, upper=False)
-        P = torch.zeros_like(B)
-        add_lower(P, inverse, inverse)
-        self.P = P.tril_() + P.tril(-1).T
+        self.P = Preconditioner(self.X, h, self.penalty[: self.X.shape[1]])
         self.flops += self.cost
         self.due = self.flops + self.cost / 2
 
@@ -189,9 +174,8 @@ class Descent:
         assert self.P is not None
         D = self.X.shape[1]
         rows = G.reshape(-1, D)
-        self.flops += 2.0 * rows.shape[0] * D**2
-        found: Tensor = (rows @ self.P).view(G.shape)
-        return found
+        self.flops += rows.shape[0] * self.P.each
+        return self.P.times(rows).view(G.shape)
 
     def _step(self, at: _Iterate) -> None:
         d = at.history.direction(at.G, at.PG)
