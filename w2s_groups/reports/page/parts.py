@@ -37,14 +37,19 @@ class Part:
 
 
 def names(grids: Sequence[Grid]) -> list[str]:
-    """Names of setups by what tells them apart: data set, networks, sizes."""
+    """Names of setups by what tells them apart: data set, else networks too, else sizes too."""
     each = [
         (grid.data, f"{_short(grid.teacher)} → {_short(grid.student)}",
          f"n_ℓ = {grid.n_l}", f"n_u = {grid.n_u}")
         for grid in grids
     ]  # fmt: skip
-    kept = [k for k in range(4) if len({one[k] for one in each}) > 1] or [0]
+    differ = [k for k in range(4) if len({one[k] for one in each}) > 1] or [0]
+    kept = next((differ[:n] for n in range(1, len(differ)) if _apart(each, differ[:n])), differ)
     return [", ".join(one[k] for k in kept) for one in each]
+
+
+def _apart(each: Sequence[Sequence[str]], kept: Sequence[int]) -> bool:
+    return len({tuple(one[k] for k in kept) for one in each}) == len(each)
 
 
 def _short(network: str) -> str:
