@@ -62,12 +62,8 @@ class Preconditioner:
 
     def times(self, G: Tensor) -> Tensor:
         """(r, D) products with the rows of G (r, D)."""
-        found: Tensor
-        if self.dual:
-            found = G * self.scale**2 - (G @ self.rows.T) @ self.rows
-        else:
-            found = G @ self.P
-        return found
+        product: Tensor = G @ self.rows.T @ self.rows if self.dual else G @ self.P
+        return G * self.scale**2 - product if self.dual else product
 
 
 def _root(B: Tensor) -> Tensor:
