@@ -116,7 +116,7 @@ def test_a_sweep_that_goes_on_replaces_the_report_of_its_part(
     assert forked.run(tmp_path, *asked) == 0
     assert reports(tmp_path) == ["metadata_csv"]
     settings = json.loads((folder / "settings.json").read_text())
-    assert settings["teacher"] == ["file/texts/t.npy", "file/texts/later.npy"]
+    assert settings["teacher"] == ["file/texts/later.npy", "file/texts/t.npy"]
     assert "unfinished" not in settings
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layouts import pictures
+from tiny_nets import MEANS_AND_QUARTERS
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import job
@@ -21,20 +22,11 @@ from w2s_groups.results.stats import mean_interval
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
-NET = """
-from torch import nn
-
-def means():
-    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-def quarters():
-    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
-"""
 METHODS = "methods=[teacher,w2s,selective,ceiling]"
 
 
 def configured(load: Load, root: Path, *more: str) -> Config:
-    (root / "net.py").write_text(NET)
+    (root / "net.py").write_text(MEANS_AND_QUARTERS)
     folders = pictures(root / "pictures")
     sources = [
         f"+data.{kind}={{{','.join(f'{name}: {folder}' for name, folder in of.items())}}}"

@@ -42,7 +42,7 @@ def test_every_method_says_what_it_is_and_where_it_comes_from(name: str) -> None
     assert 20 < len(kind.summary) < 90
     assert kind.sources
     assert all(kind.sources)
-    assert set(kind.unsupported) <= {"ridge", "mlp", "finetune"}
+    assert set(kind.unsupported) <= {"ridge", "mlp", "finetune", "regression"}
     assert all(kind.unsupported.values())
 
 

@@ -13,6 +13,7 @@ from tables import grid_table
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import settings as of_report
+from w2s_groups.experiment.sweep_report import merged
 from w2s_groups.reports import leaderboard, places, rebuild
 from w2s_groups.schema.cells import cells
 from w2s_groups.schema.config import Config
@@ -166,10 +167,16 @@ COMMITTED = sorted(Path(rebuild.__file__).parents[2].glob("reports/*/*/leaderboa
 def test_the_experiments_as_shipped_go_on_in_their_committed_folders(
     load: Callable[..., Config], page: Path
 ) -> None:
-    experiment, data = page.parts[-3:-1]
-    cfg = load(f"experiment={experiment}", f"data={data}")
-    original = 0.5 if cfg.eta_o is None else cfg.eta_o
-    now = of_report.asked(cfg, cells(cfg, original), original) | {"class_priors": None}
+    experiment, folder = page.parts[-3:-1]
+    group = "suite" if experiment == "suite" else "data"
+    jobs = []
+    for data in folder.split("+"):
+        cfg = load(f"experiment={experiment}", f"{group}={data}")
+        original = 0.5 if cfg.eta_o is None else cfg.eta_o
+        now = of_report.asked(cfg, cells(cfg, original), original) | {"class_priors": None}
+        jobs.append({"settings": now | {"pair": []}})
     there = places.held(page.parent)
     assert there
-    assert places.apart(places.question(now), places.question(there)) == {}
+    apart = places.apart(places.question(merged(jobs)), places.question(there))
+    # What is known once the data are read.
+    assert {key for key in apart if key.partition(".")[0] not in ("files", "noun")} == set()

@@ -145,7 +145,7 @@ def population(grid: Grid) -> str:
     if grid.test_share is None:
         return "over seeds"
     if grid.crossed is None:
-        return "over random splits"
+        return "over splits into pool and test"
     if grid.crossed.audits:
         return "for new identities, places, pools and draws"
     return "for new identities, places and draws from this pool"
