@@ -8,7 +8,6 @@ import crossed_worlds
 import numpy as np
 import pytest
 from scipy import stats as reference
-from scipy.special import expit, logit
 
 from w2s_groups.results import crossed
 from w2s_groups.results.crossed import Crossed
@@ -26,7 +25,7 @@ def table(seed: int, scenario: str = "two near", points: int = 2) -> Crossed:
     return world.people(np.random.default_rng(seed)).crossed(points)
 
 
-def test_it_is_the_lowest_of_the_ends_of_groups_on_the_logit_scale() -> None:
+def test_it_is_the_lowest_of_the_ends_of_groups_on_the_angular_scale() -> None:
     c = table(0)
     found, accuracy = worst_group_interval(c), crossed.group_accuracy(c)
     groups = group_interval(c)
@@ -41,9 +40,9 @@ def test_it_is_the_lowest_of_the_ends_of_groups_on_the_logit_scale() -> None:
             one[p, m, g] = 1.0
             parts = crossed.variance(c, one)
             a = accuracy[p, m, g]
-            error = np.sqrt(parts.total) / (a * (1 - a))
+            angle, error = np.arcsin(np.sqrt(a)), np.sqrt(parts.total) / (2 * np.sqrt(a * (1 - a)))
             t = [reference.t.ppf(level, parts.df) for level in (0.975, 0.9875)]
-            ends.append((expit(logit(a) - t[0] * error), expit(logit(a) + t[1] * error)))
+            ends.append(np.sin([angle - t[0] * error, angle + t[1] * error]) ** 2)
         assert (found.low[p, m], found.high[p, m]) == pytest.approx(tuple(np.min(ends, axis=0)))
     assert (found.n == 9).all()
     mean = mean_over_points(found)

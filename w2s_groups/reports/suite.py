@@ -239,9 +239,9 @@ def _populations(grids: Sequence[Grid]) -> str:
     of_data = {grid.data: population(grid) for grid in grids}
     texts = list(dict.fromkeys(of_data.values()))
     if len(texts) == 1:
-        return f"Within each they are {texts[0]}."
-    each = (f"{', '.join(d for d, t in of_data.items() if t == text)} {text}" for text in texts)
-    return f"Within each they are {'; '.join(each)}."
+        return f"Within a data set they are {texts[0]}."
+    each = (f"{text} ({', '.join(d for d, t in of_data.items() if t == text)})" for text in texts)
+    return f"Within a data set they are {', or '.join(each)}."
 
 
 def section(grids: Sequence[Grid], settings: Mapping[str, Any]) -> Section:

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as scipy_stats
-from scipy.special import expit, logit
 
 from w2s_groups.results.crossed import Crossed, group_accuracy, interval, p_value, variance
 from w2s_groups.results.stats import LEVEL, Floats, Interval
@@ -22,17 +21,17 @@ LOWER, UPPER = 0.975, 0.9875
 
 
 def group_interval(crossed: Crossed) -> Interval:
-    """Pooled accuracy of each group, (P, M, G), and its interval on the logit scale, in [0, 1]."""
-    return _logit_interval(crossed, LOWER, LOWER)
+    """Pooled accuracy of each group, (P, M, G), and its interval, in [0, 1]."""
+    return _angular_interval(crossed, LOWER, LOWER)
 
 
 def worst_group_interval(crossed: Crossed) -> Interval:
     """Lowest pooled group accuracy of each point and method, (P, M), and its interval.
 
-    [lowest of the groups' lower ends, lowest of their upper ends], both on the logit scale. Groups
-    without test samples play no part; NaN where a cell of another group failed.
+    [lowest of the groups' lower ends, lowest of their upper ends], both on the scale of
+    arcsin(sqrt(p)). Groups without test samples play no part; NaN where a cell of another failed.
     """
-    groups, there = _logit_interval(crossed, LOWER, UPPER), _size(crossed)[:, None] > 0
+    groups, there = _angular_interval(crossed, LOWER, UPPER), _size(crossed)[:, None] > 0
     lowest = [np.where(there, end, np.inf).min(axis=-1) for end in groups[:3]]
     mean, low, high = (np.where(np.isinf(end), np.nan, end) for end in lowest)
     return Interval(mean, low, high, np.where(there, groups.n, groups.n.max()).min(axis=-1))
@@ -85,7 +84,7 @@ def mean_over_points(per_point: Interval) -> Interval:
     return Interval(mean, low, high, per_point.n.min(axis=0))
 
 
-def _logit_interval(crossed: Crossed, lower: float, upper: float) -> Interval:
+def _angular_interval(crossed: Crossed, lower: float, upper: float) -> Interval:
     """Ends (P, M, G) of one-sided levels `lower` and `upper`."""
     accuracy = group_accuracy(crossed)
     # A point at a time: contrasts of one point need no other.
@@ -94,16 +93,23 @@ def _logit_interval(crossed: Crossed, lower: float, upper: float) -> Interval:
     parts = [variance(point, single) for point in points]
     total = np.stack([part.total for part in parts]).reshape(accuracy.shape)
     df = np.stack([part.df for part in parts]).reshape(accuracy.shape)
-    # Half a sample keeps the logit finite where all are right, or all are wrong.
+    # On the logit scale the error of a group near 1 grows without bound, and a group that is far
+    # from the lowest would give the lowest end. Half a sample keeps the angle off its ends.
     half = 0.5 / np.maximum(_size(crossed), 1)[:, None]
     p = np.clip(accuracy, half, 1 - half)
-    error = np.sqrt(total) / (p * (1 - p))
-    low = expit(logit(p) - scipy_stats.t.ppf(lower, df) * error)
-    high = expit(logit(p) + scipy_stats.t.ppf(upper, df) * error)
+    angle, error = np.arcsin(np.sqrt(p)), np.sqrt(total / (p * (1 - p))) / 2
+    low = _accuracy(angle - scipy_stats.t.ppf(lower, df) * error)
+    high = _accuracy(angle + scipy_stats.t.ppf(upper, df) * error)
     low, high = np.where(accuracy == 0.0, 0.0, low), np.where(accuracy == 1.0, 1.0, high)
     mean, low, high = (np.where(np.isnan(total), np.nan, end) for end in (accuracy, low, high))
     blocks = np.where(np.isnan(total), 0, np.prod(crossed.folds)).astype(np.int64)
     return Interval(mean, low, high, blocks)
+
+
+def _accuracy(angle: Floats) -> Floats:
+    """The accuracy whose arcsin(sqrt(p)) is the angle, cut to [0, pi / 2]."""
+    inside: Floats = np.sin(np.clip(angle, 0.0, np.pi / 2)) ** 2
+    return inside
 
 
 def _at(crossed: Crossed, point: int) -> Crossed:
