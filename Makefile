@@ -37,7 +37,7 @@ check: $(VENV)/.installed-dev  ## every generated file equals what its stored re
 
 smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary folder
 	@out=$$(mktemp -d) && trap 'rm -rf "$$out"' EXIT && \
-	$(BIN)/python -m w2s_groups experiment=suite suite=birds_mammals data.n_pool=480 \
+	$(BIN)/python -m w2s_groups experiment=suite suite=birds_mammals data.n_pool=640 \
 		n_l=24 n_u=60 eta_l=0.5 \
 		results_dir=$$out/results reports_dir=$$out/reports $(ARGS)
 
