@@ -25,7 +25,7 @@ extract = pytest.importorskip("mlcroissant._src.operation_graph.operations.extra
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 ROOT = Path(__file__).resolve().parents[2]
 CARRIED = {name: kind for name, kind in DATASETS.items() if issubclass(kind, Carried)}
-# Data of one's own, and a model: there is no set to describe.
+# Formats for a user's own data, and a model: no published set to describe.
 NONE = {"composite", "folder", "gaussian", "huggingface", "metadata_csv", "table", "wilds"}
 DESCRIBED = sorted(set(DATASETS) - NONE)
 UNSPLIT = {"compas", "election_tweets", "german"}  # sets that came without a split

@@ -17,7 +17,7 @@ from w2s_groups.methods.variants import of_settings
 from w2s_groups.prediction import storage
 from w2s_groups.prediction.figures import maps, measured, sizes
 from w2s_groups.results.pivot import grids
-from w2s_groups.results.stats import paired_gain
+from w2s_groups.results.stats import mean_interval
 
 PREDICTED = Path(__file__).parents[2] / "reports"
 
@@ -99,7 +99,7 @@ def test_no_text_leaves_the_canvas() -> None:
     assert varied is not None
     assert inside(keep_q.draw(grid, varied, (0.5, 0.7)))
     assert inside(gain_vs_eta_u.draw(grid))
-    gain = paired_gain(np.array([0.8, 0.9, 0.85]), np.array([0.7, 0.75, 0.7]))
+    gain = mean_interval(np.array([0.1, 0.15, 0.15]))
     dots = [
         similarity.Dot("a_long_name_of_a_network", f"and_another_{k}", gain, 0.1 * k, 0.5)
         for k in range(4)

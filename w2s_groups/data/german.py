@@ -30,7 +30,7 @@ COUNTS = {"train": (590, 110, 220, 80), "val": (0,) * 4, "test": (0,) * 4}
 class German(Carried):
     """y: bad credit. a: 25 years or younger. Source: Hofmann, UCI (Statlog), 1994.
 
-    There is no published split: pool=all makes one.
+    The set has no published split: pool=all makes one.
     """
 
     FILES = ("german/german.data",)

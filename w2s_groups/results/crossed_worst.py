@@ -18,6 +18,8 @@ from w2s_groups.results.stats import LEVEL, Floats, Interval
 # One-sided levels. Only the lowest group's own lower end can be too high, but the upper end of
 # every group near the lowest can be too low.
 LOWER, UPPER = 0.975, 0.9875
+# Factor of p for a difference of two worst groups, whose two ends are both at UPPER.
+DOUBT = (1 - LEVEL) / (2 * (1 - UPPER))
 
 
 def group_interval(crossed: Crossed) -> Interval:
@@ -63,9 +65,8 @@ def worst_group_differences(
     """
     contrasts = worst_group_contrasts(crossed)
     contrast = contrasts[np.asarray(first)] - contrasts[np.asarray(second)]
-    share = 2 * (1 - UPPER)
-    p = np.minimum(p_value(crossed, contrast) * (1 - LEVEL) / share, 1.0)
-    return interval(crossed, contrast, 1 - share), p
+    p = np.minimum(p_value(crossed, contrast) * DOUBT, 1.0)
+    return interval(crossed, contrast, 1 - (1 - LEVEL) / DOUBT), p
 
 
 def _size(crossed: Crossed) -> NDArray[np.int64]:

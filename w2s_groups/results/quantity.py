@@ -23,7 +23,7 @@ class Quantity:
 
     values: (..., S) of each run. contrast: (..., P, M, G) weights of the pooled group accuracies
     that give it, under crossed folds; None where it is no such sum. step: as in stats.paired_p.
-    doubt: factor of p, 2 for worst groups under crossed folds (crossed_worst says why).
+    doubt: factor of p, crossed_worst.DOUBT for worst groups under crossed folds.
     """
 
     grid: Grid
@@ -87,7 +87,7 @@ class Quantity:
 
 def metric(grid: Grid, name: str) -> Quantity:
     """(P, M) a metric of every point and method."""
-    doubt = 2.0 if name == WORST and grid.crossed is not None else 1.0
+    doubt = crossed_worst.DOUBT if name == WORST and grid.crossed is not None else 1.0
     return Quantity(grid, grid.metric(name), _contrasts(grid, name), grid.step(), doubt)
 
 

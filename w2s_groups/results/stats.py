@@ -65,11 +65,6 @@ def accuracy_interval(values: ArrayLike, step: float = 0.0) -> Interval:
     return Interval(mean, np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0), n)
 
 
-def paired_gain(student: ArrayLike, teacher: ArrayLike) -> Interval:
-    """Mean of metric(student) - metric(teacher) over the seeds that have both."""
-    return mean_interval(risks.gain(student, teacher))
-
-
 def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
     """Two-sided p (...) of the paired t test of no mean difference, over the seed axis (..., S).
 
