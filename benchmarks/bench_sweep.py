@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # The same imports, configuration and overrides, and a task that returns at once.
 EMPTY = """
 import hydra
-from w2s_groups.cli import hydra_config, run
+from w2s_groups.cli import run
+from w2s_groups.interface import hydra_config
 hydra_config.register()
 conf = str(hydra_config.conf_dir())
 main = hydra.main(version_base="1.3", config_path=conf, config_name="config")

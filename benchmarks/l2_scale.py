@@ -20,8 +20,8 @@ import pandas as pd
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 
-from w2s_groups.cli import hydra_config
 from w2s_groups.experiment import job
+from w2s_groups.interface import hydra_config
 from w2s_groups.methods.variants import SCALE
 from w2s_groups.results import select, store
 from w2s_groups.results.format import fixed, plus_minus

@@ -23,11 +23,11 @@ from hydra import initialize_config_dir
 from reference_heads import predict_proba
 from scipy.stats import spearmanr
 
-from w2s_groups.cli import hydra_config
 from w2s_groups.design.sampling import Request, draw, group_counts
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.heads.problem import CrossEntropy, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
+from w2s_groups.interface import hydra_config
 from w2s_groups.prediction.estimates import METRICS
 from w2s_groups.prediction.logistic import predict_logistic
 from w2s_groups.prediction.population import points, population

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_pictures import write_background, write_cutout
 
-from w2s_groups.cli import hydra_config
+from w2s_groups.interface import hydra_config
 from w2s_groups.schema import config
 
 # Tests run side by side, one on each core: two threads each would wait for each other.

@@ -11,9 +11,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from w2s_groups import __version__, cli
-from w2s_groups.cli import help_pages, hydra_config, runner
+from w2s_groups.cli import help_pages, runner
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS
+from w2s_groups.interface import hydra_config
 from w2s_groups.methods import METHODS
 
 HEAVY = {"torch", "torchvision", "scipy", "pandas", "matplotlib", "hydra", "omegaconf", "numpy"}

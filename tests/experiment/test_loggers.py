@@ -17,8 +17,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from multirun import SMALL, command, environment, places
 from omegaconf import DictConfig
 
-from w2s_groups.cli import hydra_config, run
+from w2s_groups.cli import run
 from w2s_groups.experiment import loggers
+from w2s_groups.interface import hydra_config
 from w2s_groups.results import store
 from w2s_groups.schema.config import Config
 

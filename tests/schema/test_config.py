@@ -11,10 +11,10 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from w2s_groups.cli import hydra_config
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import DATASETS
 from w2s_groups.finetuning import TUNINGS
+from w2s_groups.interface import hydra_config
 from w2s_groups.methods import METHODS
 from w2s_groups.schema import config
 from w2s_groups.schema.cells import cells

@@ -36,12 +36,12 @@ def stale(root: Path) -> dict[Path, str]:
     """Cards and Croissant files below root that conf/data and the code change -> their new text."""
     from omegaconf import OmegaConf
 
-    from w2s_groups.cli.hydra_config import conf_dir
     from w2s_groups.data import DATASETS
     from w2s_groups.data.base import DatasetConfig
     from w2s_groups.data.card import filled
     from w2s_groups.data.croissant import croissant, divided
     from w2s_groups.data.ondisk import OnDisk
+    from w2s_groups.interface.hydra_config import conf_dir
 
     found = {}
     generated = [name for name, kind in DATASETS.items() if kind.card is not DatasetConfig.card]

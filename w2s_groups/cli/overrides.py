@@ -16,10 +16,10 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from w2s_groups.cli.errors import refuse_unknown
-from w2s_groups.cli.hydra_config import conf_dir
 from w2s_groups.cli.refusals import missing_extra, sentence
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import CROSSED, names
+from w2s_groups.interface.hydra_config import conf_dir
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
 

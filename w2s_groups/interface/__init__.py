@@ -1,0 +1,1 @@
+"""What `import w2s_groups` offers, over the same functions as the commands."""
