@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from w2s_groups.interface.predicting import predict
     from w2s_groups.interface.results import Results, leaderboard, read, report
     from w2s_groups.interface.running import Draw, draw, extract, run
+    from w2s_groups.methods.plugins import method
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "draw",
     "extract",
     "leaderboard",
+    "method",
     "plot",
     "predict",
     "read",
@@ -45,6 +47,7 @@ _WHERE = {
     "draw": "interface.running",
     "extract": "interface.running",
     "leaderboard": "interface.results",
+    "method": "methods.plugins",
     "plot": "interface.plot",
     "predict": "interface.predicting",
     "read": "interface.results",

@@ -261,3 +261,24 @@ def test_limits_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> 
 def test_the_gaussian_settings_are_the_configurations(gaussian: w2s.Data) -> None:
     assert isinstance(gaussian.config, Gaussian)
     assert gaussian.config.n_pool == 1500
+
+
+@w2s.method(needs="teacher", sources="this test")
+def halved(draws: Any, solved: Any, *, part: float = 0.5) -> Any:
+    """W2S on the first part of the unlabelled rows."""
+    rows = draws.unlabelled[: int(part * len(draws.unlabelled))]
+    return rows, solved["teacher"].proba(rows)
+
+
+def test_a_method_of_ones_own_stands_among_the_others(gaussian: w2s.Data) -> None:
+    asked = {"eta_l": 0.5, "eta_u": 0.5, "n_l": 60, "n_u": 160, "n_seeds": 3}
+    results = w2s.run(gaussian, methods=["teacher", "w2s", halved], **asked)
+    board = w2s.leaderboard(results)
+    assert board.loc["halved", "rank"]
+    whole = w2s.run(gaussian, methods={"teacher": {}, "w2s": {}, halved: {"part": 1.0}}, **asked)
+    test = whole.table.query("split == 'test'").pivot_table(
+        index=["cell", "group"], columns="method", values="value"
+    )
+    assert_array_equal(test["halved"], test["w2s"])
+    with pytest.raises(w2s.InputError, match="is not a method"):
+        w2s.run(gaussian, methods=["teacher", lambda draws: None], **asked)

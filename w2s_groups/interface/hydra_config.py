@@ -15,6 +15,7 @@ from w2s_groups.core.files import shipped
 from w2s_groups.data import DATASETS
 from w2s_groups.data.base import DatasetConfig
 from w2s_groups.finetuning import TUNINGS
+from w2s_groups.interface import plugin_configs
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
@@ -30,7 +31,7 @@ def register() -> None:
     store.store(group="schema", name="plan", node=PlanConfig)
     for name, dataset in DATASETS.items():
         store.store(group="schema/data", name=name, node=dataset)
-    for name, method in METHODS.items():
+    for name, method in METHODS.built_in.items():
         store.store(group="schema/methods", name=name, node=method)
     for name, tuning in TUNINGS.items():
         store.store(group="schema/finetune", name=name, node=tuning)
@@ -38,6 +39,7 @@ def register() -> None:
         store.store(group="schema/splits", name=name, node=splits)
     for name, experiment in EXPERIMENTS.items():
         store.store(group="schema/experiment", name=name, node=experiment)
+    plugin_configs.register()
 
 
 def conf_dir() -> Path:

@@ -21,6 +21,7 @@ from w2s_groups.experiment.prepare import original_of
 from w2s_groups.interface.asked import asked, folders_of
 from w2s_groups.interface.data import Data
 from w2s_groups.interface.results import Results
+from w2s_groups.methods import METHODS, files
 from w2s_groups.reports import leaderboard
 from w2s_groups.results import store
 from w2s_groups.schema.cells import OWN, cells
@@ -154,8 +155,14 @@ def _methods(given: Sequence[Any] | Mapping[str, Mapping[str, Any]] | None) -> d
         return {}
     if isinstance(given, str):
         raise InputError(f"methods={given!r} must be a list; give [{given!r}]")
-    own = given if isinstance(given, Mapping) else {name: {} for name in given}
-    of_each = {
-        f"methods.{name}.{key}": value for name, part in own.items() for key, value in part.items()
-    }
-    return {"methods": list(own), **of_each}
+    own = given if isinstance(given, Mapping) else {one: {} for one in given}
+    named = {_named(one): settings for one, settings in own.items()}
+    of_each = {f"methods.{name}": settings for name, settings in named.items() if settings}
+    return {"methods": list(named), **of_each}
+
+
+def _named(given: Any) -> str:
+    """A method's name. An object, or method/FILE.py:NAME, is registered under its own."""
+    if not isinstance(given, str):
+        return METHODS.add(given)
+    return files.load(given) if given.startswith(files.PREFIX) else given
