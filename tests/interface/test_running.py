@@ -14,10 +14,11 @@ from numpy.testing import assert_array_equal
 import w2s_groups as w2s
 from w2s_groups import cli
 from w2s_groups.data.gaussian import Gaussian
+from w2s_groups.methods import METHODS
 from w2s_groups.results.columns import to_csv
 
 SETTINGS = {"eta_l": [0.05, 0.5], "eta_u": [0.05, 0.5], "n_l": 60, "n_u": 160, "n_seeds": 3}
-METHODS = ["teacher", "w2s", "selective", "ceiling"]
+NAMES = ["teacher", "w2s", "selective", "ceiling"]
 SMALL = {"n_pool": 1500, "n_test": 300, "d_z": 6}
 
 
@@ -41,7 +42,7 @@ def as_arrays(data: w2s.Data, **more: Any) -> w2s.Data:
 
 @pytest.fixture(scope="module")
 def results(gaussian: w2s.Data) -> w2s.Results:
-    return w2s.run(gaussian, methods=METHODS, **SETTINGS)
+    return w2s.run(gaussian, methods=NAMES, **SETTINGS)
 
 
 def test_the_command_gives_the_same_table_and_the_same_page(
@@ -50,7 +51,7 @@ def test_the_command_gives_the_same_table_and_the_same_page(
     monkeypatch.chdir(tmp_path)
     words = [f"{key}={value}".replace(" ", "") for key, value in SETTINGS.items()]
     words += [f"data.{key}={value}" for key, value in SMALL.items()]
-    assert cli.main(["run", "data=gaussian", f"methods=[{','.join(METHODS)}]", *words]) == 0
+    assert cli.main(["run", "data=gaussian", f"methods=[{','.join(NAMES)}]", *words]) == 0
     folder = tmp_path / "reports" / "leaderboard" / "gaussian"
     own = w2s.report(results, tmp_path / "own").parent
     names = sorted(path.name for path in folder.iterdir())
@@ -61,7 +62,7 @@ def test_the_command_gives_the_same_table_and_the_same_page(
 
 
 def test_by_name_is_as_loaded(results: w2s.Results) -> None:
-    named = w2s.run("gaussian", methods=METHODS, **SETTINGS,
+    named = w2s.run("gaussian", methods=NAMES, **SETTINGS,
                     **{f"data.{key}": value for key, value in SMALL.items()})  # fmt: skip
     pd.testing.assert_frame_equal(named.table, results.table)
 
@@ -69,7 +70,7 @@ def test_by_name_is_as_loaded(results: w2s.Results) -> None:
 def test_arrays_give_the_same_numbers_as_the_data_set(
     gaussian: w2s.Data, results: w2s.Results
 ) -> None:
-    own = w2s.run(as_arrays(gaussian), methods=METHODS, **SETTINGS)
+    own = w2s.run(as_arrays(gaussian), methods=NAMES, **SETTINGS)
     one, two = (table.drop(columns="cell") for table in (own.table, results.table))
     pd.testing.assert_frame_equal(one, two)
 
@@ -270,7 +271,10 @@ def halved(draws: Any, solved: Any, *, part: float = 0.5) -> Any:
     return rows, solved["teacher"].proba(rows)
 
 
-def test_a_method_of_ones_own_stands_among_the_others(gaussian: w2s.Data) -> None:
+def test_a_method_of_ones_own_stands_among_the_others(
+    gaussian: w2s.Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(METHODS, "_registered", {})
     asked = {"eta_l": 0.5, "eta_u": 0.5, "n_l": 60, "n_u": 160, "n_seeds": 3}
     results = w2s.run(gaussian, methods=["teacher", "w2s", halved], **asked)
     board = w2s.leaderboard(results)

@@ -60,12 +60,7 @@ class Leaderboard(pd.DataFrame):
         return pd.DataFrame
 
     def _repr_html_(self) -> str:
-        text = {name: lambda value: value or "–" for name in ("rank", "group labels used")}
-        numbers = {
-            column: "{:.3f}" for column in self.columns if pd.api.types.is_float_dtype(self[column])
-        }
-        shown: Any = self.style.format({**numbers, **text}, na_rep="–")
-        return str(shown.to_html())
+        return str(self.to_html(float_format="{:.3f}".format, na_rep="–", border=0))
 
 
 def leaderboard(results: Results) -> pd.DataFrame:
