@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.reports import leaderboard as reports
 from w2s_groups.reports import places, rebuild, suite
+from w2s_groups.results.format import BLANK, bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
+
+SHOWN = ("worst_group", "average")  # metrics of a leaderboard, in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +47,7 @@ class Results:
         return reports.summary_text(self.table, self.settings, self.counts)
 
     def _repr_html_(self) -> str:
-        return Leaderboard(leaderboard(self))._repr_html_() if len(self.table) else repr(self)
+        return leaderboard(self)._repr_html_() if len(self.table) else repr(self)
 
     def grids(self) -> list[Grid]:
         """A grid of arrays for each setup; InputError where there is no cell."""
@@ -53,17 +57,24 @@ class Results:
 
 
 class Leaderboard(pd.DataFrame):
-    """A DataFrame that a notebook shows with three decimals and a dash for what is missing."""
+    """A DataFrame whose intervals a notebook shows in one column each, with three decimals."""
 
     @property
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
     def _repr_html_(self) -> str:
-        return str(self.to_html(float_format="{:.3f}".format, na_rep="–", border=0))
+        shown: dict[str, Any] = {"rank": self["rank"].replace("", BLANK)}
+        for prefix, metric in itertools.product(("", "gain_"), SHOWN):
+            name = f"{prefix}{metric}"
+            ends = self[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+            known = [bracket(Interval(*row, np.zeros(1)), sign=bool(prefix)) for row in ends]
+            shown[name.replace("_", " ")] = known
+        rest = {name: self[name] for name in ("group labels used", "tuned")}
+        return str(pd.DataFrame({**shown, **rest}, index=self.index).to_html(border=0))
 
 
-def leaderboard(results: Results) -> pd.DataFrame:
+def leaderboard(results: Results) -> Leaderboard:
     """One row a method: students by worst-group accuracy, the best first, then the references.
 
     Columns: rank (the ranks that paired tests with Holm's correction leave open, such as 1-3; empty
@@ -118,7 +129,7 @@ def _numbers(prefix: str, of: Mapping[str, Interval]) -> dict[str, float]:
     ends = zip(("", "_low", "_high"), range(3), strict=True)
     return {
         f"{prefix}{metric}{suffix}": float(of[metric][k])
-        for metric, (suffix, k) in itertools.product(("worst_group", "average"), ends)
+        for metric, (suffix, k) in itertools.product(SHOWN, ends)
     }
 
 
