@@ -68,7 +68,10 @@ class Leaderboard(pd.DataFrame):
         for prefix, metric in itertools.product(("", "gain_"), SHOWN):
             name = f"{prefix}{metric}"
             ends = self[[name, f"{name}_low", f"{name}_high"]].to_numpy()
-            known = [bracket(Interval(*row, np.zeros(1)), sign=bool(prefix)) for row in ends]
+            known = [
+                bracket(Interval(row[0], row[1], row[2], np.zeros(1)), sign=bool(prefix))
+                for row in ends
+            ]
             shown[name.replace("_", " ")] = known
         rest = {name: self[name] for name in ("group labels used", "tuned")}
         return str(pd.DataFrame({**shown, **rest}, index=self.index).to_html(border=0))
