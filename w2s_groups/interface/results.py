@@ -69,7 +69,7 @@ class Leaderboard(pd.DataFrame):
             name = f"{prefix}{metric}"
             ends = self[[name, f"{name}_low", f"{name}_high"]].to_numpy()
             known = [
-                bracket(Interval(row[0], row[1], row[2], np.zeros(1)), sign=bool(prefix))
+                bracket(Interval(row[0], row[1], row[2], np.zeros(1, np.int64)), sign=bool(prefix))
                 for row in ends
             ]
             shown[name.replace("_", " ")] = known
