@@ -79,10 +79,10 @@ def overview(commands: Mapping[str, Command]) -> str:
 
 def page(name: str, command: Command, words: Sequence[str]) -> str:
     """The page of a configured command; for each group=NAME in words, the keys of that file too."""
-    sweeps = command.config == "config"
+    runs, sweeps = command.config == "config", command.config in ("config", "draws")
     options = [o for o in _OPTIONS if sweeps or not o.startswith("--multirun")]
     own = _keys(_conf(f"{command.config}.yaml"))
-    shared = [] if sweeps else _keys(_conf("config.yaml"))
+    shared = [] if runs else _keys(_conf("config.yaml"))
     names = {key.name for key in own}
     sections = {
         f"usage: w2s-groups {name} {'[--multirun] ' if sweeps else ''}[KEY=VALUE ...]": [

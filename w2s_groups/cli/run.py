@@ -19,7 +19,7 @@ from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.experiment import job, sweep
 from w2s_groups.reports import leaderboard, places
-from w2s_groups.results import failures, store
+from w2s_groups.results import failures, store, submitted
 from w2s_groups.schema.config import Config
 from w2s_groups.theory_figures import EXPERIMENTS
 
@@ -81,10 +81,18 @@ def run(cfg: Config) -> job.Job:
     done = job.run(cfg)
     table = store.load(job.results_folder(cfg), done.keys)
     if len(table):
-        settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
+        attached = submitted.attached(job.results_folder(cfg), table, done.draws)
+        table = attached.table
+        settings = {
+            **done.settings,
+            **attached.settings,
+            **({"failed": done.failed} if done.failed else {}),
+        }
         parent = Path(cfg.reports_dir) / cfg.experiment_name
         folder, elsewhere = places.place(parent, done.dataset.name, settings)
-        counts = leaderboard.counts_of(job.results_folder(cfg), done.keys, table, settings)
+        counts = leaderboard.counts_of(
+            job.results_folder(cfg), done.keys, table, settings, attached
+        )
         leaderboard.write(table, settings, folder, counts)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)

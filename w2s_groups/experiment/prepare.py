@@ -109,7 +109,7 @@ def prepare(
     of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
     whole: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
     _check_target(cfg, whole)
-    original = _original(cfg, whole)
+    original = original_of(cfg, whole)
     division = divided(cfg, whole)
     dataset = division.dataset
     own = cells(cfg, original)
@@ -118,7 +118,7 @@ def prepare(
         solvers.check(cfg, dataset)
     everything = np.ones(len(dataset.y), dtype=bool)
     wanted = own if trained is None else [*own, *fitted]
-    _check_parts(cfg, check, division, everything, wanted)
+    check_parts(cfg, check, division, everything, wanted)
     reading = names(cfg, Role.network, Role.features, Role.conduct, Role.place)
     of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
     if cfg.several is not None:  # then no sentence on test samples that are also in the pool
@@ -128,11 +128,11 @@ def prepare(
     fits(lambda side, name: loaded.matrices[side, name].shape[1])
     varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
     memory.get([*of_features, "varied"], varied)
-    _check_parts(cfg, check, division, loaded.usable, wanted)
+    check_parts(cfg, check, division, loaded.usable, wanted)
     return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features, division)
 
 
-def _check_parts(
+def check_parts(
     cfg: Config,
     check: Check,
     division: Division,
@@ -172,7 +172,7 @@ def check_cells(
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
 
 
-def _original(cfg: Config, dataset: Dataset) -> float:
+def original_of(cfg: Config, dataset: Dataset) -> float:
     """What "original" stands for; a line that says so where it is asked for."""
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     if ORIGINAL in (*cfg.eta_l, *cfg.eta_u):
