@@ -103,6 +103,22 @@ def whole(folder: Path) -> Iterator[tuple[Path, Submission]]:
             log.warning("%s is damaged (%s) and left out: hand it in again", path, error)
 
 
+def faults(folder: Path) -> list[str]:
+    """A line for each damaged file of an experiment's folder, and for numbers in two versions."""
+    lines: list[str] = []
+    seen: list[tuple[Path, Submission]] = []
+    for path in paths(folder):
+        try:
+            one = read(path)
+            check(one, seen)
+            seen.append((path, one))
+        except Damaged as error:
+            lines.append(f"{path} is damaged: {error}; hand it in again")
+        except InputError as error:
+            lines.append(f"{path}: {error}")
+    return lines
+
+
 def everywhere(root: Path) -> Iterator[tuple[Path, Submission]]:
     """The submissions of all experiments below a results_dir."""
     for below in sorted(root.glob(f"*/{FOLDER}")):
