@@ -88,7 +88,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("predictions", type=Path, help="a file: .parquet, .csv or .csv.gz")
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE",
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", dest="overrides",
         help="where data are on this machine, such as data.root=DIR",
     )  # fmt: skip
     parser.add_argument(
