@@ -56,6 +56,7 @@ COMMANDS = {
             "export data=birds_mammals n_l=300 n_u=1000 n_seeds=3",
             "export experiment=suite",
         ),
+        "export",
     ),
     "score": Command(
         "check predictions that were made elsewhere and add them to the results",
@@ -114,8 +115,8 @@ def _started(name: str, words: list[str]) -> int:
     if {"-h", "--help"} & set(words):
         print(help_pages.page(name, command, words))
         return 0
-    if name == "draws":
-        words = _exported(words)
+    if command.word:
+        words = _after_word(name, command.word, words)
     if words and "=" not in words[0] and words[0][0] not in "-~+":
         raise _unknown_word(words[0])
     module = import_module(f"{__name__}.{name}")
@@ -126,10 +127,12 @@ def _started(name: str, words: list[str]) -> int:
     return 0
 
 
-def _exported(words: list[str]) -> list[str]:
-    """The words after `draws export`; InputError where `export` is missing."""
-    if not words or words[0] != "export":
-        raise InputError("`w2s-groups draws` has one command: write `w2s-groups draws export ...`")
+def _after_word(name: str, word: str, words: list[str]) -> list[str]:
+    """The words after `name word`; InputError where the second is missing."""
+    if words[:1] != [word]:
+        raise InputError(
+            f"`w2s-groups {name}` is followed by {word}: `w2s-groups {name} {word} ...`"
+        )
     return words[1:]
 
 

@@ -198,6 +198,7 @@ def _failures(plan: Plan, folder: Path) -> None:
             plan.there += 1
             continue
         source = folder / failures.FOLDER / to.name
+        log, of_log = source.with_suffix(".log"), to.with_suffix(".log")
+        if log.is_file() and not of_log.is_file():  # first: a row without its log would stay so
+            plan.add(of_log, log)
         plan.add(to, source)
-        if (log := source.with_suffix(".log")).is_file():
-            plan.add(to.with_suffix(".log"), log)

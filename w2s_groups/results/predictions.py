@@ -189,6 +189,9 @@ def _named(path: Path, values: pa.Array, classes: Sequence[str]) -> Ints:
     found = pc.index_in(values, value_set=pa.array(list(classes), values.type))
     if not found.null_count:
         return np.asarray(found.to_numpy(), dtype=np.int64)
+    empty = pc.equal(values, "")
+    if pc.any(empty).as_py():
+        raise InputError(f"{path}, row {_first(empty)}: prediction is empty; fill it")
     row = _first(found.is_null())
     text = values[row - 1].as_py()
     if found.null_count < len(found):
