@@ -60,6 +60,13 @@ def test_other_draws_of_one_method_stand_side_by_side(tmp_path: Path) -> None:
         submitted.check(submission(name="MINE", authors=["B"]), [(path, first)])
 
 
+def test_the_same_predictions_with_another_compute_are_refused(tmp_path: Path) -> None:
+    first = submission()
+    second = submission(compute={"hardware": "a core", "hours": 9.0})
+    with pytest.raises(InputError, match="with other compute; delete that file"):
+        submitted.check(second, [(tmp_path, first)])
+
+
 DRAWS = {cell(seed=k).key: f"draw-{k}" for k in range(3)}
 
 
@@ -105,8 +112,10 @@ def test_cells_without_submissions_are_as_before(
     assert part.settings == {}
     assert part.table.equals(plain.table)
     assert "has 2 of 3 cells of d, t -> s, and is left out there" in caplog.text
-    other = attached(tmp_path, submission(("draw-8", "draw-9")))
+    with caplog.at_level(logging.INFO):
+        other = attached(tmp_path, submission(("draw-8", "draw-9"), name="late"))
     assert other.settings == {}
+    assert "late was trained on other draws" in caplog.text
 
 
 def test_compaction_leaves_the_new_column_out_of_cells(tmp_path: Path) -> None:

@@ -149,8 +149,15 @@ def check(one: Submission, others: Iterable[tuple[Path, Submission]]) -> bool:
                 f"name={one.name} has other predictions for {count(differ, 'cell')} of {path}; "
                 "choose another name for another training, or delete that file"
             )
-        if len(shared) == len(mine) and other.card == one.card:
-            return True
+        if len(shared) == len(mine):
+            if other.card == one.card:
+                return True
+            if other.file == one.file:
+                raise InputError(
+                    f"name={one.name} has these predictions in {path} with other "
+                    f"{' and '.join(f for f in OF_DATA if other.card[f] != one.card[f])}; delete "
+                    "that file to correct its card"
+                )
     return False
 
 
@@ -234,13 +241,7 @@ def attached(folder: Path, table: pd.DataFrame, draws: Mapping[str, str]) -> Att
     draws: key of a cell -> key of its draw. A method that lacks draws of a setup is left out of it,
     with a warning: means compare methods on the cells that all of them have.
     """
-    submissions = [one for _, one in whole(folder)] if draws else []
-    wanted = set(draws.values())
-    here: dict[str, dict[str, tuple[Submission, dict[str, Any]]]] = {}
-    for one in submissions:
-        for cell in one.cells:
-            if cell["cell"] in wanted:
-                here.setdefault(one.name, {})[cell["cell"]] = one, cell
+    here = _of_draws(folder, draws, set(table["data"]))
     rows: list[dict[str, Any]] = []
     counts: dict[tuple[Any, ...], list[Counts]] = {}
     shown: list[Submission] = []
@@ -263,6 +264,21 @@ def attached(folder: Path, table: pd.DataFrame, draws: Mapping[str, str]) -> Att
         return Attached(table, {}, {})
     joined = pd.concat([table, pd.DataFrame(rows)[list(table.columns)]], ignore_index=True)
     return Attached(joined, {FOLDER: _facts(shown)}, counts)
+
+
+def _of_draws(
+    folder: Path, draws: Mapping[str, str], data: set[str]
+) -> dict[str, dict[str, tuple[Submission, dict[str, Any]]]]:
+    """Name of a method -> key of a draw -> its submission and cell."""
+    wanted = set(draws.values())
+    here: dict[str, dict[str, tuple[Submission, dict[str, Any]]]] = {}
+    for path, one in whole(folder) if draws else ():
+        own = {cell["cell"]: (one, cell) for cell in one.cells if cell["cell"] in wanted}
+        if own:
+            here.setdefault(one.name, {}).update(own)
+        elif one.data in data:
+            log.info("%s: %s was trained on other draws, and is not shown", path, one.name)
+    return here
 
 
 def _lacking(name: str, setup: tuple[Any, ...], there: int, total: int) -> str:
