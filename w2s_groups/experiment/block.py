@@ -99,7 +99,9 @@ def run_block(
                 *records.of_cell(pool, draw, own, tested, upweighting),
                 *records.of_labelled(accuracies, len(draw.labelled)),
             ],
-            records.by_identity(pool, own, tested),
+            records.by_identity(
+                pool, {name: tested[id(one.fitted.head)].decided for name, one in own.items()}
+            ),
         )
         for (draw, _), own, accuracies in zip(drawn, solved, on_labelled, strict=True)
     ]

@@ -117,7 +117,7 @@ def prepare(
         solvers.check(cfg, dataset)
     everything = np.ones(len(dataset.y), dtype=bool)
     wanted = own if trained is None else [*own, *fitted]
-    _check_parts(cfg, check, division, everything, wanted)
+    check_parts(cfg, check, division, everything, wanted)
     reading = names(cfg, Role.network, Role.features, Role.conduct, Role.place)
     of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
     if cfg.several is not None:  # then no sentence on test samples that are also in the pool
@@ -127,11 +127,11 @@ def prepare(
     fits(lambda side, name: loaded.matrices[side, name].shape[1])
     varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
     memory.get([*of_features, "varied"], varied)
-    _check_parts(cfg, check, division, loaded.usable, wanted)
+    check_parts(cfg, check, division, loaded.usable, wanted)
     return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features, division)
 
 
-def _check_parts(
+def check_parts(
     cfg: Config,
     check: Check,
     division: Division,

@@ -9,6 +9,7 @@ from w2s_groups.reports.comparisons import (
     RANKED,
     SHOWN,
     group_labels_used,
+    label,
     means,
     over_grid,
     population,
@@ -21,7 +22,7 @@ from w2s_groups.reports.comparisons import (
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import REFERENCES, method_label
+from w2s_groups.results.method_facts import REFERENCES
 from w2s_groups.results.stats import FEWEST
 
 OTHERS = {"teacher": "gain", "w2s": "over W2S"}
@@ -46,7 +47,7 @@ def summary(grid: Grid) -> Section:
         n = grid.n[:, m][~np.isnan(grid.accuracy[:, m]).all(axis=-1)]
         rows.append(
             (
-                method_label(method),
+                label(method, grid),
                 group_labels_used(method, grid),
                 mean["average"],
                 place["average"].get(method) or BLANK,
