@@ -31,6 +31,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ceiling": {},
     "dfr": {},
     "group_dro": {"gap": 1e-4, "rounds": 60},
+    "ensemble": {"teachers": 5, "l2_teachers": 1e-2},
+    "majority_vote": {"teachers": 5, "l2_teachers": 1e-2},
+    "raven": {"teachers": 5, "l2_teachers": 1e-2, "step": 10.0, "rounds": 2},
+    "chain": {"students": 3, "ratio": 10.0},
+    "iterated": {"rounds": 2},
+    "graph_smoothed": {"k": 10, "alpha": 0.5},
+    "learnt_selector": {"threshold": 0.7, "l2_selector": 1.0, "k": 10, "alpha": 0.5},
 }
 ALL: dict[str, Method] = {
     name: METHODS[name](l2=1e-2, **settings) for name, settings in SETTINGS.items()

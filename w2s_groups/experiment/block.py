@@ -27,6 +27,7 @@ from w2s_groups.heads.problem import (
     identity,
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.neighbours import Neighbours
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
 from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
@@ -134,6 +135,8 @@ def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw
         pool.labels(draw.unlabelled, order),
         codes[draw.labelled],
         codes[draw.unlabelled],
+        cell.seed,
+        Neighbours(pool.features.get("student"), draw.unlabelled, ranks[draw.unlabelled]),
     )
 
 
