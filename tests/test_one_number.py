@@ -44,7 +44,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "learnt_selector": {"threshold": 0.7, "l2_selector": 1.0, "k": 10, "alpha": 0.5},
 }  # fmt: skip
 ALL: dict[str, Method] = {
-    name: kind(l2=1e-3, **SETTINGS.get(name, {})) for name, kind in METHODS.items()
+    name: kind(l2=1e-3, **SETTINGS.get(name, {}))
+    for name, kind in METHODS.items()
+    if not kind.needs_prompts  # heads that are given: tests/experiment/test_prompts.py
 }
 RIDGE = {name: method for name, method in ALL.items() if "ridge" not in method.unsupported}
 ETAS = (0.05, 0.2, 0.35, 0.5)

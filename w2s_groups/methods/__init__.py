@@ -26,6 +26,7 @@ from w2s_groups.methods.teacher import Teacher
 from w2s_groups.methods.tuned_teacher import TunedTeacher
 from w2s_groups.methods.w2s import W2S
 from w2s_groups.methods.w2s_tuned import W2STuned
+from w2s_groups.methods.zero_shot import ZeroShot
 
 METHODS: dict[str, type[Method]] = {
     "teacher": Teacher,
@@ -50,6 +51,7 @@ METHODS: dict[str, type[Method]] = {
     "graph_smoothed": GraphSmoothed,
     "learnt_selector": LearntSelector,
     "baseline": Baseline,
+    "zero_shot": ZeroShot,
     "dfr": DFR,
     "group_dro": GroupDRO,
     "ceiling": Ceiling,

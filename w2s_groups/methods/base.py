@@ -38,9 +38,10 @@ class Draws:
     seed: of the cell, for what a method draws itself by `core.seeds.stream`.
     neighbours: k -> (n_u, k) positions in the unlabelled set of each row's nearest others in the
     student's features.
+    prompted: templates such as "a photo of a {}" -> the zero-shot head of the student's network.
     What a method does not declare that it needs is None: the true labels of the unlabelled set
-    (`needs_truth`), the group codes of both sets (`needs_groups`) and `neighbours`
-    (`needs_neighbours`).
+    (`needs_truth`), the group codes of both sets (`needs_groups`), `neighbours`
+    (`needs_neighbours`) and `prompted` (`needs_prompts`).
     """
 
     labelled: NDArray[np.int64]
@@ -52,6 +53,7 @@ class Draws:
     codes_unlabelled: NDArray[np.int64] | None = None
     seed: int = 0
     neighbours: Callable[[int], NDArray[np.int32]] | None = None
+    prompted: Callable[[Sequence[str]], Predictor] | None = None
 
     def for_method(self, method: Method) -> Draws:
         """What `method` may see."""
@@ -62,6 +64,7 @@ class Draws:
             codes_labelled=self.codes_labelled if uses_groups else None,
             codes_unlabelled=self.codes_unlabelled if uses_groups else None,
             neighbours=self.neighbours if method.needs_neighbours else None,
+            prompted=self.prompted if method.needs_prompts else None,
         )
 
 
@@ -80,6 +83,7 @@ class Method(ABC):
     needs_groups: the group labels that it uses: "none", those of validation or of training data.
     needs_truth: whether it reads the unlabelled set's true labels: only references do.
     needs_neighbours: whether it reads which unlabelled rows are near each other.
+    needs_prompts: whether it reads names of classes, by the text side of the student's network.
     reference: whether it is there to be compared with, as a control or an end of the scale, and so
         is not ranked among the ways to train a student.
     upweights: whether its weights single out rows, the larger against the smaller ones.
@@ -99,6 +103,7 @@ class Method(ABC):
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     needs_truth: ClassVar[bool] = False
     needs_neighbours: ClassVar[bool] = False
+    needs_prompts: ClassVar[bool] = False
     reference: ClassVar[bool] = False
     upweights: ClassVar[bool] = False
     unsupported: ClassVar[Mapping[str, str]] = {}
