@@ -22,7 +22,8 @@ from tables import grid_table
 
 import w2s_groups.figures
 from w2s_groups.cli import run
-from w2s_groups.methods import METHODS, base
+from w2s_groups.interface import hydra_config
+from w2s_groups.methods import BUILT_IN, base
 from w2s_groups.reports import across, leaderboard
 from w2s_groups.results import store
 from w2s_groups.schema.config import Config
@@ -70,7 +71,8 @@ def sharpened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "w2s_groups.methods.sharpened", METHOD["w2s_groups/methods/sharpened.py"], tmp_path,
         monkeypatch,
     )  # fmt: skip
-    monkeypatch.setitem(METHODS, "sharpened", made.Sharpened)
+    monkeypatch.setitem(BUILT_IN, "sharpened", made.Sharpened)
+    hydra_config.register()  # Hydra's own entries too, which must outlast this test
     hydras = ConfigStore.instance()
     monkeypatch.setattr(hydras, "repo", copy.deepcopy(hydras.repo))
     (tmp_path / "methods").mkdir()

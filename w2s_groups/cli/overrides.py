@@ -16,10 +16,11 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from w2s_groups.cli.errors import refuse_unknown
-from w2s_groups.cli.refusals import missing_extra, sentence
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import CROSSED, names
 from w2s_groups.interface.hydra_config import conf_dir
+from w2s_groups.interface.refusals import missing_extra, sentence
+from w2s_groups.methods import files
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
 
@@ -48,16 +49,16 @@ def check(arguments: Sequence[str], config_name: str = "config") -> argparse.Nam
     many = options.multirun or mode == "MULTIRUN"
     if many and not sweeps:
         raise InputError(f"{config_name} crosses lists of values itself; leave --multirun out")
-    files = _Files(options, asked, config_name)
+    found = _Files(options, asked, config_name)
     for override in given:
         key, values = override.key_or_group, list(_values(override))
         _check_single(override, values)
-        files.check(key, values)
+        found.check(key, values)
         if key in _FOLDERS:
             for value in values:
                 folder_name(key, value)
         if override.is_sweep_override() and not many:
-            raise _several(override, key in files.groups, config_name)
+            raise _several(override, key in found.groups, config_name)
     return options
 
 
@@ -127,6 +128,9 @@ class _Files:
         for value in values:
             if value is None:
                 raise InputError(f"{group}=null names no file; leave {group}= out, or name one")
+            if group == "methods" and str(value).startswith(files.PREFIX):
+                files.load(str(value))
+                continue
             below, _, name = str(value).removesuffix(".yaml").rpartition("/")
             options = self.known(f"{group}/{below}" if below else group)
             if name not in options:
@@ -215,7 +219,7 @@ def changed(asked: Sequence[str], prefix: str) -> dict[str, Any]:
 
 def check_networks(asked: Sequence[str], cfg: Config) -> None:
     """InputError where other networks are asked for by name than those that the data bring."""
-    own: Sequence[str] = getattr(cfg.data, "NETWORKS", ())
+    own: Sequence[str] = getattr(cfg.data, "networks", ())
     for override in map(_parsed, asked) if own else ():
         side = override.key_or_group
         if side in ("teacher", "student"):

@@ -54,6 +54,7 @@ def _shared(cfg: Config, pair: Pair) -> dict[str, Any]:
     A setting that the run does not depend on is left out, so that a new one changes no older key.
     """
     built_on = cfg.built_on()
+    code = {name: method.code for name, method in cfg.methods.items() if method.code}  # plug-ins
     return {
         "numerics": NUMERICS,
         "data": cfg.data.name,
@@ -68,4 +69,5 @@ def _shared(cfg: Config, pair: Pair) -> dict[str, Any]:
         **({"task": cfg.task.value} if cfg.task is Task.regression else {}),
         "methods": plain(cfg.resolved(pair.widths)),
         **({"built_on": built_on} if any(built_on.values()) else {}),
+        **({"code": code} if code else {}),
     }

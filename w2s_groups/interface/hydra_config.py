@@ -13,7 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import shipped
 from w2s_groups.data import DATASETS
+from w2s_groups.data.base import DatasetConfig
 from w2s_groups.finetuning import TUNINGS
+from w2s_groups.interface import plugin_configs
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
@@ -29,7 +31,7 @@ def register() -> None:
     store.store(group="schema", name="plan", node=PlanConfig)
     for name, dataset in DATASETS.items():
         store.store(group="schema/data", name=name, node=dataset)
-    for name, method in METHODS.items():
+    for name, method in METHODS.built_in.items():
         store.store(group="schema/methods", name=name, node=method)
     for name, tuning in TUNINGS.items():
         store.store(group="schema/finetune", name=name, node=tuning)
@@ -37,6 +39,7 @@ def register() -> None:
         store.store(group="schema/splits", name=name, node=splits)
     for name, experiment in EXPERIMENTS.items():
         store.store(group="schema/experiment", name=name, node=experiment)
+    plugin_configs.register()
 
 
 def conf_dir() -> Path:
@@ -44,20 +47,26 @@ def conf_dir() -> Path:
     return shipped("conf", "conf")
 
 
-def from_hydra(composed: DictConfig) -> Config:
-    """The composed configuration as objects, with every range checked."""
+def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Config:
+    """The composed configuration as objects, with every range checked.
+
+    data: in place of the composed data, whose settings then do not matter.
+    """
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
+        if data is not None:
+            missing = [key for key in missing if key.partition(".")[0] != "data"]
         if missing:
             raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
-        config = OmegaConf.to_object(composed)
+        config = OmegaConf.to_object(composed) if data is None else _with_data(composed, data)
     except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
         first, _, rest = str(error).partition("\n")
         key = rest.partition("full_key: ")[2].partition("\n")[0]
         raise InputError(f"{key}: {first}; change {key}") from error
     assert isinstance(config, Config)
     parts = [
-        *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
+        *(("", config), ("experiment.", config.experiment)),
+        *([("data.", config.data)] if data is None else []),
         *(("mlp.", config.mlp), ("finetune.", config.finetune), ("splits.", config.splits)),
     ]
     for owner, part in parts:
@@ -65,6 +74,17 @@ def from_hydra(composed: DictConfig) -> Config:
     for name, method in config.methods.items():
         _refuse_extra(f"methods.{name}.", method)
     return config
+
+
+def _with_data(composed: DictConfig, data: DatasetConfig) -> Any:
+    """The configuration as objects, of data that are objects already."""
+    parts = {str(name): composed[name] for name in composed if name != "data"}
+    made = {
+        name: OmegaConf.to_object(part) if OmegaConf.is_config(part) else part
+        for name, part in parts.items()
+    }
+    kind: Any = OmegaConf.get_type(composed)
+    return kind(**made, data=data)
 
 
 def _refuse_extra(prefix: str, part: Any) -> None:

@@ -1,4 +1,4 @@
-"""The registered methods: name -> settings class. Solved in the order of their needs."""
+"""The methods by name: those of this package, and plug-ins. Solved in the order of their needs."""
 
 from w2s_groups.methods.adaptive_confidence import AdaptiveConfidence
 from w2s_groups.methods.afr import AFR
@@ -19,6 +19,7 @@ from w2s_groups.methods.jtt import JTT
 from w2s_groups.methods.learnt_selector import LearntSelector
 from w2s_groups.methods.majority_vote import MajorityVote
 from w2s_groups.methods.raven import Raven
+from w2s_groups.methods.registry import Methods
 from w2s_groups.methods.selection_only import SelectionOnly
 from w2s_groups.methods.selective import Selective
 from w2s_groups.methods.self_distilled import SelfDistilled
@@ -28,7 +29,7 @@ from w2s_groups.methods.w2s import W2S
 from w2s_groups.methods.w2s_tuned import W2STuned
 from w2s_groups.methods.zero_shot import ZeroShot
 
-METHODS: dict[str, type[Method]] = {
+BUILT_IN: dict[str, type[Method]] = {
     "teacher": Teacher,
     "tuned_teacher": TunedTeacher,
     "w2s": W2S,
@@ -56,3 +57,4 @@ METHODS: dict[str, type[Method]] = {
     "group_dro": GroupDRO,
     "ceiling": Ceiling,
 }
+METHODS = Methods(BUILT_IN)

@@ -93,6 +93,9 @@ class Method(ABC):
     tunes: what it chooses from data, and on which; "" for nothing.
     paper_tunes: what its paper tunes, and on which data; "" where no paper says.
     colour: in figures, hexadecimal; "" for the next free one.
+    name: of a method from outside this package; "" for its class's name in small letters.
+    version: of the package that it comes from, and code: hash of its source, which is part of the
+        key of its cells; "" for the methods of this package, whose numbers `NUMERICS` counts.
     """
 
     l2: float = MISSING
@@ -110,6 +113,9 @@ class Method(ABC):
     tunes: ClassVar[str] = ""
     paper_tunes: ClassVar[str] = ""
     colour: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    version: ClassVar[str] = ""
+    code: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         check_range(self, "l2", 1e-12, 1e6)
@@ -139,11 +145,16 @@ def check_range(config: Any, name: str, low: float, high: float) -> None:
     """InputError unless low <= config.name <= high; nan fails."""
     value = getattr(config, name)
     if not (isinstance(value, int | float) and low <= value <= high):
-        owner = re.sub("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(config).__name__)
+        own = config.name if isinstance(config, Method) else ""
+        owner = own or snake_case(type(config).__name__)
         raise InputError(
-            f"{owner.lower()}.{name}={value} is outside [{low:g}, {high:g}]; "
-            f"choose a value in that range"
+            f"{owner}.{name}={value} is outside [{low:g}, {high:g}]; choose a value in that range"
         )
+
+
+def snake_case(name: str) -> str:
+    """Such as group_dro of GroupDRO."""
+    return re.sub("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def hardened(targets: NDArray[np.float64]) -> NDArray[np.float64]:
