@@ -27,6 +27,7 @@ from w2s_groups.heads.problem import (
     identity,
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.neighbours import Neighbours
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
 from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
@@ -136,6 +137,9 @@ def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw
         pool.labels(draw.unlabelled, order),
         codes[draw.labelled],
         codes[draw.unlabelled],
+        cell.seed,
+        Neighbours(pool.features.get("student"), draw.unlabelled, ranks[draw.unlabelled]),
+        pool.prompted,
     )
 
 
@@ -187,7 +191,10 @@ def _solve_distinct(
     """The fitted head of each problem; equal problems are solved once."""
     keys = [identity(problem) for problem in asked]
     unique = dict(zip(keys, asked, strict=True))
-    heads = dict(zip(unique, solve(features, list(unique.values())), strict=True))
+    heads = {key: own.given for key, own in unique.items() if own.given is not None}
+    left = {key: own for key, own in unique.items() if own.given is None}
+    if left:
+        heads |= dict(zip(left, solve(features, list(left.values())), strict=True))
     fitted: dict[bytes, Fitted] = {}
     for side, matrix in features.items():
         of_side = {key: head for key, head in heads.items() if unique[key].side == side}

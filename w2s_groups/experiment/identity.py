@@ -9,6 +9,7 @@ from typing import Any
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import HIDDEN, plain
 from w2s_groups.data.base import Dataset, FeatureDataset, Listed
+from w2s_groups.experiment import prompts
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared
 from w2s_groups.results import store
@@ -30,6 +31,8 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
     """Each cell of a part of a pair as it will be stored, without its records."""
     cfg, named = prepared.cfg, {"data": prepared.cfg.data.name, **pair.networks}
     shared = _shared(cfg, pair)
+    if prompts.asked(cfg):  # no other method knows what its classes are called
+        shared["class_names"] = list(prepared.dataset.groups.class_names)
     made_with = {**provenance(), "device": prepared.device}
     stored = {}
     for cell in cells:

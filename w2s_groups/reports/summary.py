@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_groups.core.text import count
+from w2s_groups.methods import METHODS
 from w2s_groups.reports.comparisons import (
     RANKED,
     SHOWN,
@@ -73,6 +74,11 @@ def summary(grid: Grid) -> Section:
     return Section("Summary", text, header=header, rows=tuple(rows), rising=up)
 
 
+def _references(grid: Grid) -> list[str]:
+    """The references, without those for few networks where the table lacks them."""
+    return [name for name in REFERENCES if name in grid.methods or not METHODS[name].needs_prompts]
+
+
 def _explanation(grid: Grid) -> tuple[str, ...]:
     points, seeds = grid.common()
     noun, test = runs(grid)[:-1], "by paired t tests"
@@ -84,7 +90,7 @@ def _explanation(grid: Grid) -> tuple[str, ...]:
         f"number. 95 % intervals hold {population(grid)}. n is the smallest test group.",
         f"Ranks are those that the {noun}s leave open among "
         f"{count(len(students(grid)), 'student')}, without the references "
-        f"({', '.join(REFERENCES)}): {test} at "
+        f"({', '.join(_references(grid))}): {test} at "
         "5 % with Holm's correction over all pairs, each metric by itself; below "
         f"{FEWEST} {noun}s all of them." + _order(grid),
         "Worst group: of each point the group with the lowest mean accuracy. Each run's own lowest "

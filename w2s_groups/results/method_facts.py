@@ -19,7 +19,7 @@ DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined
 COLOURS = {name: kind.colour for name, kind in METHODS.items() if kind.colour}
 
 _FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
-_LAST = ("baseline", "dfr", "group_dro", "ceiling")
+_LAST = ("zero_shot", "baseline", "dfr", "group_dro", "ceiling")
 
 
 def method_order(names: Iterable[str]) -> tuple[str, ...]:
