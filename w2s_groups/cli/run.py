@@ -84,8 +84,9 @@ def run(cfg: Config) -> job.Job:
         settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
         parent = Path(cfg.reports_dir) / cfg.experiment_name
         folder, elsewhere = places.place(parent, done.dataset.name, settings)
-        counts = leaderboard.counts_of(job.results_folder(cfg), done.keys, table, settings)
-        leaderboard.write(table, settings, folder, counts)
+        stored = job.results_folder(cfg), done.keys, table, settings
+        counts = leaderboard.counts_of(*stored)
+        leaderboard.write(table, settings, folder, counts, leaderboard.scores_of(*stored))
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
         elif isinstance(done.dataset, TextDataset | TableDataset):
