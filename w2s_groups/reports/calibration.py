@@ -20,7 +20,7 @@ from w2s_groups.results.resampled import corrected_interval
 from w2s_groups.results.scores.calibration import BINS
 from w2s_groups.results.scores.log_loss import LEAST
 from w2s_groups.results.scores.of_cells import Scores
-from w2s_groups.results.stats import Interval, mean_interval
+from w2s_groups.results.stats import Interval, accuracy_interval, mean_interval
 
 # Measure -> name, least and largest value.
 _ALL = {
@@ -53,6 +53,11 @@ _TEXT = {
     "that there is nothing to calibrate.",
 }
 
+_SCORES = (
+    "Ridge heads give scores and no probabilities, so that there is nothing to calibrate; error "
+    "similarity is that of their decisions."
+)
+
 
 def of_grid(grid: Grid, scores: Scores) -> list[Section]:
     """A row a point and method, with the worst group by accuracy; empty without outputs."""
@@ -76,10 +81,10 @@ def of_grid(grid: Grid, scores: Scores) -> list[Section]:
     names = [*(_ALL[name][0] for name in mixed), *(_WORST + _ALL[name][0] for name in worst)]
     header = ("η_ℓ", "η_u", "method", *names)
     rising = tuple(name for name in names if name.removeprefix(_WORST) in _NOT_BETTER_LARGE)
-    text = (
-        _about(grid, table),
-        *(_TEXT[name].format(noun=grid.noun) for name in measures if name in _TEXT),
-    )
+    notes = [_TEXT[name].format(noun=grid.noun) for name in measures if name in _TEXT]
+    if not {"log_loss", "bias"} & set(measures):
+        notes.append(_SCORES)
+    text = (_about(grid, table), *notes)
     title = "Calibration and errors of each method"
     return [Section(title, text, (), "", header, tuple(rows), 2, rising=rising)]
 
@@ -137,6 +142,8 @@ def _of_lowest(grid: Grid, rows: pd.DataFrame, measure: str) -> Floats:
 def _interval(grid: Grid, values: Floats, measure: str) -> Interval:
     """Mean over runs with its interval, cut to what the measure can be."""
     share = grid.test_share
+    if measure == "blind_spots" and share is None:
+        return accuracy_interval(values, grid.step())  # a share of rows, as accuracies are
     whole = mean_interval(values) if share is None else corrected_interval(values, share)
     _, least, most = _ALL[measure]
     low, high = np.maximum(whole.low, least), np.minimum(whole.high, most)
@@ -152,6 +159,7 @@ def _about(grid: Grid, table: pd.DataFrame) -> str:
     total = len(grid.points) * len(grid.runs)
     of = "all runs" if n == total else f"{n} of {total} runs, those with outputs"
     return (
-        f"From the stored outputs of {of}: at η_t = 1/2, and in the group whose mean accuracy is "
-        f"the lowest. Mean over {runs(grid)} ± half the width of its 95 % interval ({law})."
+        f"From the stored outputs of {of}: at η_t = 1/2, and in the group whose mean "
+        f"{grid.measure.metric} is the {grid.measure.worst}. Mean over {runs(grid)} ± half the "
+        f"width of its 95 % interval ({law})."
     )
