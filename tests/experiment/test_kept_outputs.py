@@ -238,6 +238,38 @@ def killed_and_resumed(out: Path, forked: Forked, kills: tuple[int, ...], *asked
     pd.testing.assert_frame_equal(*(pd.read_csv(one / "outputs.csv.gz") for one in reports))
 
 
+@pytest.mark.parametrize("where", ["outputs.write", "store.save"])
+def test_a_stop_between_two_files_loses_nothing(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """After the first file of outputs, or the third cell of a block: the same files in the end."""
+    asked = (*GRID, KEPT)
+    job.run(load(*SMALL, *asked, *places(tmp_path / "whole")))
+    cfg = load(*SMALL, *asked, *places(tmp_path / "stopped"))
+    of, name = (
+        {"outputs": outputs, "store": store}[where.partition(".")[0]],
+        where.partition(".")[2],
+    )
+    real, left = getattr(of, name), [1 if name == "write" else 3]
+
+    def stopping(*args: object) -> object:
+        done = real(*args)
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(of, name, stopping)
+    with pytest.raises(KeyboardInterrupt):
+        job.run(cfg)
+    monkeypatch.undo()
+    assert len(cells(tmp_path / "stopped")) == (0 if name == "write" else 3)
+    job.run(cfg)
+    assert cells(tmp_path / "stopped") == cells(tmp_path / "whole")
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_files(tmp_path: Path, forked: Forked) -> None:
     killed_and_resumed(tmp_path, forked, (3,), *GRID)
 
