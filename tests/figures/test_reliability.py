@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,7 +59,7 @@ def test_everything_lies_inside_and_apart() -> None:
         assert title.x0 >= 0
         assert title.x1 <= figure.bbox.x1
     titles = [axes.title.get_window_extent() for axes in figure.axes]
-    assert all(a.x1 <= b.x0 for a, b in zip(titles, titles[1:], strict=False))
+    assert all(a.x1 <= b.x0 for a, b in itertools.pairwise(titles))
 
 
 def test_bins_with_hardly_any_row_are_left_out() -> None:
