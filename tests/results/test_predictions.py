@@ -136,7 +136,7 @@ def test_what_is_not_a_whole_set_of_predictions_is_refused(
         ("p.csv", b"", "cannot be read"),
         ("p.csv", b"cell,id,prediction\ndraw-x,a\n", "cannot be read"),
         ("p.csv", b"\xff\xfe\x00c", "cannot be read"),
-        ("p.csv.gz", gzip.compress(b"cell,id,prediction\n" * 9)[:-9], "cannot be read"),
+        ("p.csv.gz", gzip.compress(b"cell,id,prediction\n" * 9, mtime=0)[:-9], "cannot be read"),
         ("p.csv", b"cell,cell,id,prediction\nx,x,y,z\n", "two columns 'cell'"),
     ],
 )

@@ -44,4 +44,8 @@ def _parser() -> Parser:
             command.add_argument(
                 "--to", type=Path, required=True, help="a file: .csv, .csv.gz or .parquet"
             )
+            command.add_argument(
+                "--outputs", action="store_true",
+                help="accuracy, AUROC, calibration and errors of stored outputs in its place",
+            )  # fmt: skip
     return parser

@@ -13,8 +13,9 @@ from w2s_groups.cli import merge as merging
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.text import count, wrapped
-from w2s_groups.results import compaction, failures, parquet, store, submitted
+from w2s_groups.results import compaction, failures, outputs, parquet, store, submitted
 from w2s_groups.results.method_facts import method_order
+from w2s_groups.results.scores.of_cells import scored
 from w2s_groups.schema.fields import NO_EXPERIMENTS
 from w2s_groups.similarity import table
 
@@ -65,6 +66,10 @@ def show(options: argparse.Namespace) -> int:
             authors = ", ".join(one.card["authors"])
             line = f"  submitted: {one.name} by {authors}, {count(len(one.cells), 'cell')}"
             print(wrapped(f"{line} of {one.data}", "    "))
+        if files := outputs.files(folder):
+            size = sum(path.stat().st_size for path in files) / 2**20
+            kept = len(cells & outputs.held(folder).keys())
+            print(f"  outputs on the test rows: {count(kept, 'cell')}, {size:.1f} MiB")
         failed = failures.load(folder)
         for failure in failed:
             print(f"  failed: {failures.sentence(failure)}")
@@ -79,7 +84,7 @@ def _range(values: pd.Series) -> str:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write the long table of one experiment to options.to."""
+    """Write the long table of one experiment, or the measures of its outputs, to options.to."""
     to: Path = options.to
     if not to.name.endswith(EXPORTS):
         raise InputError(f"--to={to} must end in {', '.join(EXPORTS)}")
@@ -88,11 +93,7 @@ def export(options: argparse.Namespace) -> int:
         names = ", ".join(folder.name for folder in folders)
         raise InputError(f"export takes one experiment: name one of {names}")
     (folder,) = folders
-    own = store.load(folder, store.keys(folder))
-    handed_in = submitted.table_of(one for _, one in submitted.whole(folder))
-    table = pd.concat([t for t in (own, handed_in) if len(t)] or [own]).sort_values(
-        ["cell", "method", "split", "metric", "y", "a"], kind="stable"
-    )
+    table, what = _measured(folder) if options.outputs else _records(folder)
     if to.name.endswith(".parquet"):
         data = table.to_parquet(index=False)
         assert data is not None
@@ -101,8 +102,28 @@ def export(options: argparse.Namespace) -> int:
         if to.name.endswith(".gz"):
             data = gzip.compress(data, mtime=0)
     write_atomic(to, data)
-    print(f"{to}: {len(table)} records of {table['cell'].nunique()} cells")
+    print(f"{to}: {what}")
     return 0
+
+
+def _records(folder: Path) -> tuple[pd.DataFrame, str]:
+    """The long table, and how much it is."""
+    own = store.load(folder, store.keys(folder))
+    handed_in = submitted.table_of(one for _, one in submitted.whole(folder))
+    table = pd.concat([t for t in (own, handed_in) if len(t)] or [own]).sort_values(
+        ["cell", "method", "split", "metric", "y", "a"], kind="stable"
+    )
+    return table, f"{len(table)} records of {table['cell'].nunique()} cells"
+
+
+def _measured(folder: Path) -> tuple[pd.DataFrame, str]:
+    """The measures of stored outputs, and how many; InputError without outputs."""
+    scores = scored(outputs.cells(folder, store.keys(folder)))
+    if scores is None:
+        raise InputError(
+            f"{folder} holds no outputs; run the experiment again with store_outputs=true"
+        )
+    return scores.table, f"{len(scores.table)} rows of {outputs.files(folder)[0].parent}"
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -110,7 +131,7 @@ def verify(options: argparse.Namespace) -> int:
     faults = 0
     for folder in _folders(options):
         found = compaction.verify(folder)
-        found.faults += submitted.faults(folder)
+        found.faults += [*submitted.faults(folder), *outputs.faults(folder)]
         faults += len(found.faults)
         for fault in found.faults:
             print(fault)

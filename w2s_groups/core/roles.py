@@ -35,6 +35,8 @@ class Role(Enum):
     conduct = "conduct"
     """What happens when something is wrong: stop, leave it out, or go on. No number depends on it
     but by the samples that are left out, whose absence is in the key."""
+    outputs = "outputs"
+    """What is stored in addition to a cell's records: no number and no key depends on it."""
     machine = "machine"
     """How fast and where it is computed: no number depends on it beyond rounding."""
     place = "place"
@@ -43,7 +45,9 @@ class Role(Enum):
 
 IN_KEY = frozenset({Role.network, Role.grid, Role.fit, Role.features})
 CROSSED = frozenset({Role.network, Role.grid})
-HIDDEN = frozenset({Role.shorthand, Role.theory, Role.conduct, Role.machine, Role.place})
+HIDDEN = frozenset(
+    {Role.shorthand, Role.theory, Role.conduct, Role.outputs, Role.machine, Role.place}
+)
 
 
 def role(of: Role, default: Any = MISSING, **more: Any) -> Any:

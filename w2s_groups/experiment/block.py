@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from w2s_groups.heads.problem import (
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
 from w2s_groups.methods.neighbours import Neighbours
+from w2s_groups.results import outputs
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
 from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
@@ -51,10 +53,14 @@ def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
 
 
 class Ran(NamedTuple):
-    """A cell's records, and its counts by identity and place where the pool knows them."""
+    """A cell's records, and its counts by identity and place where the pool knows them.
+
+    outputs: method -> (T, k) on the test rows, of methods whose outputs are kept.
+    """
 
     records: list[records.Record]
     tested: Counts | None
+    outputs: Mapping[str, outputs.Half] = MappingProxyType({})
 
 
 def run_block(
@@ -67,6 +73,7 @@ def run_block(
     seeded: bool = False,
     variants: BuiltOn | None = None,
     begins: Callable[[int, int], None] | None = None,
+    kept: Collection[str] = (),
 ) -> list[Ran]:
     """What each cell gives. Cells that share a fit (a teacher, a ceiling) have it solved once.
 
@@ -77,6 +84,7 @@ def run_block(
     variants: the methods that are variants, and what each builds on where that is not what its
         method needs. Their accuracy on the labelled images is a record, for select=labelled.
     begins: called with (k, K) as step k of K begins, see lockstep.solve_methods.
+    kept: methods whose outputs on the test rows are kept.
     Where the pool has a numeric target, heads learn it, and risks are recorded for accuracies.
     """
     drawn = [draw_of(cell, pool, permute_labels) for cell in cells]
@@ -86,7 +94,7 @@ def run_block(
     draws = [own for _, own in drawn]
     of_methods = partial(fit.of_methods, seeds=seeds)
     solved = solve_methods(methods, draws, of_methods, variants, begins)
-    tested = _tested(pool, solved)
+    tested = _tested(pool, solved, kept)
     upweighting = {name for name, method in methods.items() if method.upweights}
     judged = () if pool.target is not None else variants or ()  # no rule chooses by a risk
     on_labelled = labelled.accuracy(
@@ -103,6 +111,11 @@ def run_block(
             records.by_identity(
                 pool, {name: tested[id(one.fitted.head)].decided for name, one in own.items()}
             ),
+            {
+                name: output
+                for name in kept
+                if name in own and (output := tested[id(own[name].fitted.head)].output) is not None
+            },
         )
         for (draw, _), own, accuracies in zip(drawn, solved, on_labelled, strict=True)
     ]
@@ -249,9 +262,16 @@ def _logits(
     return [next(products) if isinstance(head, Head) else head.logits(X, rows) for head in heads]
 
 
-def _tested(pool: Pool, solved: Sequence[Mapping[str, Solved]]) -> dict[int, Tested]:
-    """Every distinct head (by id) on the test rows, one product per side."""
+def _tested(
+    pool: Pool, solved: Sequence[Mapping[str, Solved]], kept: Collection[str]
+) -> dict[int, Tested]:
+    """Every distinct head (by id) on the test rows, one product per side.
+
+    kept: methods whose outputs there are kept.
+    """
     result = {}
+    read = probabilities if pool.target is None else numbers
+    whole = {id(own[name].fitted.head) for own in solved for name in kept if name in own}
     for side, features in pool.features.items():
         heads = {
             id(own.fitted.head): own.fitted.head
@@ -262,6 +282,8 @@ def _tested(pool: Pool, solved: Sequence[Mapping[str, Solved]]) -> dict[int, Tes
         logits = _logits(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
             result[key] = _on_test(pool, head, values)
+            if key in whole:
+                result[key] = result[key]._replace(output=outputs.as_half(read(head, values)))
     return result
 
 

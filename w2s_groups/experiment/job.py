@@ -24,6 +24,7 @@ from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
 from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.inputs import Memory
+from w2s_groups.experiment.kept_outputs import Kept
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.results import failures, store, submitted
@@ -120,13 +121,17 @@ def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> 
     keys = [stored.key for stored in planned.values()]
     done = set(store.load(folder, keys)["cell"].unique())
     todo = {cell for cell, stored in planned.items() if stored.key not in done}
+    kept = Kept(folder, prepared, planned)
     log.info(
         "%s -> %s: %d cells, %d of them stored already",
         *networks.values(), len(planned), len(planned) - len(todo),
     )  # fmt: skip
+    if kept.lacking:
+        kept.announce(parts[0][0].pool)
     if todo:
         _warn_of_other_code(folder, [planned[cell].key for cell in todo])
-        _run_cells(prepared, parts, todo, folder)
+    if todo or kept.lacking:
+        _run_cells(prepared, parts, todo, kept, folder)
     return list(planned.values())
 
 
@@ -144,10 +149,11 @@ def _run_cells(
     prepared: Prepared,
     parts: Sequence[tuple[Pair, Planned]],
     todo: set[Cell],
+    kept: Kept,
     folder: Path,
 ) -> None:
-    """Run the blocks that hold cells of `todo`, and store these."""
-    cfg = prepared.cfg
+    """Run the blocks that hold cells of `todo` or that lack outputs, and store these."""
+    cfg, asked = prepared.cfg, todo | kept.lacking
     most = max(_at_once(prepared, pair, planned) for pair, planned in parts)
     total = sum(len(planned) for _, planned in parts)
     if total > 1:
@@ -156,17 +162,18 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with Blocks(len(todo), quiet=total == 1) as bar:
+    with Blocks(len(asked), quiet=total == 1) as bar:
         for pair, planned in parts:
-            if not todo.intersection(planned):
+            if not asked.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
             solver = solvers.of(cfg, prepared.device, bar.heads, networks)
-            runner = _Runner(cfg, pair, cfg.resolved(pair.widths), solver, folder, bar)
+            methods = cfg.resolved(pair.widths)
+            runner = _Runner(cfg, pair, methods, solver, folder, bar, todo, kept)
             cells, size = list(planned), _at_once(prepared, pair, planned)
             for start in range(0, len(cells), size):
                 block = {cell: planned[cell] for cell in cells[start : start + size]}
-                left = todo.intersection(block)
+                left = asked.intersection(block)
                 if left:
                     bar.block(len(left))
                     runner.run(block, left)
@@ -185,7 +192,7 @@ def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Runner:
-    """Solves blocks of cells of a pair and stores them below `folder`."""
+    """Solves blocks of cells of a pair and stores those of `todo` below `folder`."""
 
     cfg: Config
     pair: Pair
@@ -193,6 +200,8 @@ class _Runner:
     solver: Solver
     folder: Path
     bar: Blocks
+    todo: set[Cell]
+    kept: Kept
 
     def run(self, block: Planned, left: set[Cell]) -> None:
         """Solve a block and store the cells of `left`; where that fails, each of them by itself."""
@@ -200,17 +209,20 @@ class _Runner:
         args = (self.pair.pool, self.methods, self.solver, cfg.ridge, cfg.permute_labels)
         try:
             of_cells = run_block(
-                list(block), *args, solvers.by_steps(cfg), cfg.built_on(), self.bar.step_of
-            )
+                list(block), *args, solvers.by_steps(cfg), cfg.built_on(), self.bar.step_of,
+                self.kept.names,
+            )  # fmt: skip
         except Exception as error:  # whatever stops one cell must not take the others with it
             if cfg.fail_fast:
                 raise
             self._failed(block, left, error)
             return
+        self.kept.save(self.pair, block, of_cells, left)
         for (cell, planned), ran in zip(block.items(), of_cells, strict=True):
-            if cell in left:
+            if cell in left & self.todo:
                 tested = ran.tested if cell.part.fold != OWN and not cell.part.audit else None
                 store.save(self.folder, replace(planned, records=ran.records, tested=tested))
+            if cell in left:
                 failures.forget(self.folder, [planned.key])
 
     def _failed(self, block: Planned, left: set[Cell], error: Exception) -> None:

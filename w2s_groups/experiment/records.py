@@ -26,13 +26,15 @@ Record = dict[str, Any]
 class Tested(NamedTuple):
     """A head on the test rows: (T,) its class of each, (G,) accuracy and n by group.
 
-    Of a numeric target: None, (G,) risk and n by group, and the risk's standard error.
+    Of a numeric target: None, (G,) risk and n by group, and the risk's standard error. output: as
+    results.outputs stores it, of heads whose outputs are kept.
     """
 
     decided: NDArray[np.int16] | None
     value: NDArray[np.float64]
     n: NDArray[np.int64]
     error: NDArray[np.float64] | None = None
+    output: NDArray[np.float16] | None = None
 
 
 def of_cell(

@@ -74,8 +74,9 @@ def write_reports(
         parent, name = reports / experiment, report_name(alike, records)
         folder, sentence = places.place(parent, name, settings, sweep=sweep, taken=folders)
         folders.add(folder)
-        counts = leaderboard.counts_of(results / experiment, keys, table, settings, attached)
-        leaderboard.write(table, settings, folder, counts)
+        stored = results / experiment, keys, table, settings
+        counts = leaderboard.counts_of(*stored, attached)
+        leaderboard.write(table, settings, folder, counts, leaderboard.scores_of(*stored))
         print(leaderboard.summary_text(table, settings, counts))
         print(f"\n{len(keys)} cells of {len(alike)} jobs; report in {folder}/")
         if sentence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import pandas as pd
 from w2s_groups.core.errors import InputError
 from w2s_groups.reports import leaderboard as reports
 from w2s_groups.reports import places, rebuild, suite
+from w2s_groups.results import committed
 from w2s_groups.results.format import BLANK, bracket
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import method_label
+from w2s_groups.results.scores.of_cells import Scores
 from w2s_groups.results.stats import Interval
 
 SHOWN = ("worst_group", "average")  # metrics of a leaderboard, in order
@@ -28,13 +30,15 @@ class Results:
 
     table: the long table, one row a record; results.columns describes its columns. settings: as in
     settings.json of a report. counts: tested samples by identity and place, of crossed splits.
-    failed: a dict for each cell or method that raised, with its reason.
+    failed: a dict for each cell or method that raised, with its reason. scores: measures of the
+    outputs on the test samples, of a run with store_outputs=True.
     """
 
     table: pd.DataFrame
     settings: Mapping[str, Any]
     counts: pd.DataFrame | None = None
-    failed: Sequence[Mapping[str, Any]] = field(default=())
+    failed: Sequence[Mapping[str, Any]] = ()
+    scores: Scores | None = None
 
     def __len__(self) -> int:
         """Number of cells."""
@@ -117,14 +121,15 @@ def report(results: Results, folder: str | Path) -> Path:
             "name another folder"
         )
     results.grids()  # refuses an empty table before anything is written
-    reports.write(results.table, results.settings, to, results.counts)
+    reports.write(results.table, results.settings, to, results.counts, results.scores)
     return to / "leaderboard.html"
 
 
 def read(folder: str | Path) -> Results:
     """The results in the folder of a report; InputError where it holds none."""
     table, settings, counts = rebuild.load(Path(folder))
-    return Results(table, settings, counts, settings.get("failed", ()))
+    scores = committed.read_scores(Path(folder))
+    return Results(table, settings, counts, settings.get("failed", ()), scores)
 
 
 def _numbers(prefix: str, of: Mapping[str, Interval]) -> dict[str, float]:

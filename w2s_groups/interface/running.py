@@ -81,10 +81,11 @@ def collected(cfg: Config, done: Job) -> Results:
     attached = submitted.attached(folder, store.load(folder, done.keys), done.draws)
     table, failed = attached.table, {"failed": done.failed} if done.failed else {}
     settings = {**done.settings, **attached.settings, **failed}
-    counts = None
-    if len(table):
-        counts = leaderboard.counts_of(folder, done.keys, table, settings, attached)
-    return Results(table, settings, counts, done.failed)
+    if not len(table):
+        return Results(table, settings, failed=done.failed)
+    stored = folder, done.keys, table, settings
+    counts, scores = leaderboard.counts_of(*stored, attached), leaderboard.scores_of(*stored)
+    return Results(table, settings, counts, done.failed, scores)
 
 
 def draw(

@@ -27,7 +27,10 @@ _ANSWERS = (
 )  # results, not settings
 _LONGEST = 120  # bytes of a name, of 255 that systems allow
 _FIGURE = re.compile(r"\]\((\w+)\.png\)$", re.MULTILINE)
-_TABLES = ("leaderboard.csv", "leaderboard.html", "leaderboard.md", "results.csv.gz", SETTINGS)
+_TABLES = (
+    *("leaderboard.csv", "leaderboard.html", "leaderboard.md", "results.csv.gz", SETTINGS),
+    *("identities.csv.gz", "outputs.csv.gz", "reliability.csv.gz"),
+)
 _SAMPLES = ("samples.png", "samples.txt", "samples_leaderboard.html")
 
 

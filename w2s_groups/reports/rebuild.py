@@ -73,7 +73,11 @@ def _leaderboards(root: Path) -> Iterator[tuple[Path, str | bytes]]:
         yield folder / committed.NAME, to_csv(table)
         if counts is not None:
             yield folder / committed.COUNTS, committed.counts_csv(counts)
-        for name, content in leaderboard.build(table, settings, counts).items():
+        scores = committed.read_scores(folder)
+        for name, text in committed.scores_csv(scores).items():
+            if text is not None:
+                yield folder / name, text
+        for name, content in leaderboard.build(table, settings, counts, scores).items():
             yield folder / name, content
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,18 +13,51 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.results import tested
 from w2s_groups.results.columns import from_csv, to_csv
+from w2s_groups.results.scores import of_cells
+from w2s_groups.results.scores.of_cells import Scores
 
 NAME = "results.csv.gz"
 COUNTS = "identities.csv.gz"  # tested samples by identity and place, of several splits
+SCORES = "outputs.csv.gz"  # measures of outputs, of a run that stored them
+BINS = "reliability.csv.gz"  # their bins of confidence
+_TEXTS: dict[Hashable, str] = dict.fromkeys(
+    ("data", "teacher", "student", "method", "mix", "group"), "str"
+)
 
 
-def write(table: pd.DataFrame, folder: Path, counts: pd.DataFrame | None = None) -> None:
-    """Write folder/results.csv.gz, and identities.csv.gz where there are counts."""
+def write(
+    table: pd.DataFrame,
+    folder: Path,
+    counts: pd.DataFrame | None = None,
+    scores: Scores | None = None,
+) -> None:
+    """Write folder/results.csv.gz, identities.csv.gz where there are counts, SCORES and BINS."""
+    texts = {COUNTS: None if counts is None else counts_csv(counts), **scores_csv(scores)}
     _write(folder / NAME, to_csv(table))
-    if counts is None:
-        (folder / COUNTS).unlink(missing_ok=True)
-    else:
-        _write(folder / COUNTS, counts_csv(counts))
+    for name, text in texts.items():
+        if text is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            _write(folder / name, text)
+
+
+def scores_csv(scores: Scores | None) -> dict[str, str | None]:
+    """Texts of both files of scores; `read_scores` gives back the same tables."""
+    if scores is None:
+        return {SCORES: None, BINS: None}
+    texts = (part.to_csv(index=False, lineterminator="\n") for part in scores)
+    return dict(zip((SCORES, BINS), texts, strict=True))
+
+
+def read_scores(folder: Path) -> Scores | None:
+    """The scores of a report's folder; None where the run has no outputs."""
+    if not (folder / SCORES).is_file():
+        return None
+    keys = of_cells.LEADING, of_cells.OF_BINS
+    return Scores(
+        *(of_cells.canonical(_table(folder / name, _TEXTS), own)
+          for name, own in zip((SCORES, BINS), keys, strict=True))
+    )  # fmt: skip
 
 
 def counts_csv(counts: pd.DataFrame) -> str:
@@ -38,11 +71,18 @@ def read_counts(folder: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     texts: dict[Hashable, str] = dict.fromkeys(("data", "teacher", "student", *tested.SHOWN), "str")
-    table = pd.read_csv(
-        io.StringIO(unpacked(path)), dtype=texts, keep_default_na=False,
+    return tested.canonical(_table(path, texts))
+
+
+def _table(path: Path, texts: Mapping[Hashable, str]) -> pd.DataFrame:
+    """A table whose columns of texts are named: a group may be called "NA"."""
+    text = unpacked(path)
+    numbers = {name: [""] for name in text.partition("\n")[0].split(",") if name not in texts}
+    table: pd.DataFrame = pd.read_csv(
+        io.StringIO(text), dtype=dict(texts), keep_default_na=False, na_values=numbers,
         float_precision="round_trip",
     )  # fmt: skip
-    return tested.canonical(table)
+    return table
 
 
 def _write(path: Path, text: str) -> None:
