@@ -16,14 +16,18 @@ from w2s_groups.core.errors import InputError
 
 T = TypeVar("T")
 BUILT_IN = "w2s_groups itself"
-SESSION = "this notebook or script"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plug-in comes from. source: for sentences. package, version: "" where unknown."""
+    """Where a plug-in comes from.
+
+    source: for sentences, with the path of a file. shown: for reports, the same on every machine.
+    package, version: "" where it is in none.
+    """
 
     source: str
+    shown: str
     package: str = ""
     version: str = ""
 
@@ -78,6 +82,12 @@ class Registry(Mapping[str, T], Generic[T]):
         }
         return installed | {name: origin.source for name, (_, origin) in self._registered.items()}
 
+    def origin(self, name: str) -> Origin:
+        """Where a plug-in that was loaded comes from."""
+        if name in self._registered:
+            return self._registered[name][1]
+        return _origin(offered(self.group)[name][0])
+
     def register(self, name: str, entry: T, origin: Origin) -> None:
         """Make an entry known to this process.
 
@@ -107,13 +117,16 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"the {self.noun} {name} of {_said(point)} cannot be imported from {point.value} "
                 f"({type(error).__name__}: {text}); repair or uninstall {dist.name}"
             ) from error
-        return self._adopt(name, loaded, Origin(_said(point), dist.name, dist.version))
+        return self._adopt(name, loaded, _origin(point))
 
     def _clash(self, name: str, sources: list[str]) -> InputError:
         return InputError(
             f"two {self.noun}s are called {name}: one of {' and one of '.join(sources)}; rename or "
             "uninstall the one that you can change"
         )
+
+
+SESSION = Origin("this notebook or script", "notebook or script")
 
 
 @functools.cache
@@ -123,6 +136,16 @@ def offered(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, _said(point))):
         found[point.name] = (*found.get(point.name, ()), point)
     return found
+
+
+def of_package(name: str, version: str) -> Origin:
+    """Origin of what a package offers."""
+    return Origin(f"the package {name} {version}", f"package {name} {version}", name, version)
+
+
+def _origin(point: EntryPoint) -> Origin:
+    assert point.dist is not None  # of entry points that were read from metadata
+    return of_package(point.dist.name, point.dist.version)
 
 
 def _said(point: EntryPoint) -> str:

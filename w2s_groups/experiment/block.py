@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.experiment import labelled, records
-from w2s_groups.experiment.lockstep import BuiltOn, Key, Solved, solve_methods
+from w2s_groups.experiment.answers import Answers
+from w2s_groups.experiment.lockstep import BuiltOn, Ended, Failed, Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.experiment.records import Tested
 from w2s_groups.heads.outputs import decisions, numbers, probabilities
@@ -50,10 +52,14 @@ def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
 
 
 class Ran(NamedTuple):
-    """A cell's records, and its counts by identity and place where the pool knows them."""
+    """A cell's records, and its counts by identity and place where the pool knows them.
+
+    failed: methods without a head, whose test accuracies are missing, and why.
+    """
 
     records: list[records.Record]
     tested: Counts | None
+    failed: Mapping[str, Failed] = MappingProxyType({})
 
 
 def run_block(
@@ -84,25 +90,37 @@ def run_block(
     seeds = [cell.seed for cell in cells] if seeded else None
     draws = [own for _, own in drawn]
     of_methods = partial(fit.of_methods, seeds=seeds)
-    solved = solve_methods(methods, draws, of_methods, variants, begins)
+    answers = Answers({side: X.shape[1] for side, X in pool.features.items()}, ridge)
+    ended = solve_methods(methods, draws, of_methods, variants, begins, answers)
+    _raise_where_all_is_lost(ended)
+    solved = [own.solved for own in ended]
     tested = _tested(pool, solved)
     upweighting = {name for name, method in methods.items() if method.upweights}
     judged = () if pool.target is not None else variants or ()  # no rule chooses by a risk
     on_labelled = labelled.accuracy(
         [(own, cell.seed) for own, cell in zip(draws, cells, strict=True)],
-        [{name: own[name] for name in judged} for own in solved],
+        [{name: own[name] for name in judged if name in own} for own in solved],
         lambda asked: [own.fitted for own in fit(asked)],
     )
     return [
         Ran(
             [
-                *records.of_cell(pool, draw, own, tested, upweighting),
+                *records.of_cell(pool, draw, own.solved, tested, upweighting),
+                *records.of_failed(pool, own.failed),
                 *records.of_labelled(accuracies, len(draw.labelled)),
             ],
-            records.by_identity(pool, own, tested),
+            records.by_identity(pool, own.solved, tested),
+            own.failed,
         )
-        for (draw, _), own, accuracies in zip(drawn, solved, on_labelled, strict=True)
+        for (draw, _), own, accuracies in zip(drawn, ended, on_labelled, strict=True)
     ]
+
+
+def _raise_where_all_is_lost(ended: Sequence[Ended]) -> None:
+    """The error of a teacher that failed: everything is measured against it."""
+    for own in ended:
+        if "teacher" in own.failed and (error := own.failed["teacher"].error) is not None:
+            raise error
 
 
 def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw, Draws]:

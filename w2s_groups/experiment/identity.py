@@ -8,6 +8,7 @@ from typing import Any
 from w2s_groups.core.roles import HIDDEN, plain
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared
+from w2s_groups.methods import METHODS
 from w2s_groups.results import store
 from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.provenance import provenance
@@ -25,6 +26,7 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
     cfg, named = prepared.cfg, {"data": prepared.cfg.data.name, **pair.networks}
     shared = _shared(cfg, pair)
     made_with = {**provenance(), "device": prepared.device}
+    made_with["versions"] = {**made_with["versions"], **_plugin_packages(cfg)}
     stored = {}
     for cell in cells:
         request = {k: v for k, v in plain(cell.request).items() if k in COLUMNS}
@@ -38,6 +40,12 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
         identity = {**shared, "cell": own}
         stored[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
     return stored
+
+
+def _plugin_packages(cfg: Config) -> dict[str, str]:
+    """Package -> version, of the plug-ins among the methods."""
+    origins = [METHODS.origin(name) for name, method in cfg.methods.items() if method.code]
+    return {origin.package: origin.version for origin in origins if origin.package}
 
 
 def measured(pair: Pair) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from w2s_groups.core import python_file
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.plugins import SESSION, Origin, Registry
+from w2s_groups.core.plugins import SESSION, Origin, Registry, of_package
 from w2s_groups.methods import code
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.plugins import as_method, checked_name
@@ -49,15 +49,14 @@ def origin_of(kind: type[Method]) -> Origin:
     """Where a class that was handed over comes from."""
     name = kind.__module__
     if name == "__main__":
-        return Origin(SESSION)
+        return SESSION
     path = python_file.path_of(name)
     if path is not None:
-        return Origin(str(path))
+        return Origin(str(path), path.name)
     packages = packages_distributions().get(name.partition(".")[0], [])
     if not packages:
-        return Origin(f"the module {name}")
-    release = version(packages[0])
-    return Origin(f"the package {packages[0]} {release}", packages[0], release)
+        return Origin(f"the module {name}", f"module {name}")
+    return of_package(packages[0], version(packages[0]))
 
 
 def _adopted(name: str, loaded: Any, origin: Origin) -> type[Method]:
