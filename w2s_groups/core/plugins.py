@@ -88,6 +88,13 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._registered[name][1]
         return _origin(offered(self.group)[name][0])
 
+    def origin_of(self, entry: Any) -> Origin | None:
+        """Where an entry comes from; None of a built-in one, and of what is not here."""
+        for name, loaded in [*self._loaded.items(), *self._registered.items()]:
+            if (loaded[0] if isinstance(loaded, tuple) else loaded) is entry:
+                return self.origin(name)
+        return None
+
     def register(self, name: str, entry: T, origin: Origin) -> None:
         """Make an entry known to this process.
 

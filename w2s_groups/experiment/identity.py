@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from w2s_groups.backbones import SOURCES
 from w2s_groups.core.roles import HIDDEN, plain
+from w2s_groups.data import DATASETS
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared
 from w2s_groups.methods import METHODS
@@ -43,8 +45,12 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
 
 
 def _plugin_packages(cfg: Config) -> dict[str, str]:
-    """Package -> version, of the plug-ins among the methods."""
+    """Package -> version, of the plug-ins among the methods, of the dataset and networks."""
     origins = [METHODS.origin(name) for name, method in cfg.methods.items() if method.code]
+    libraries = {name.partition("/")[0] for name in (*cfg.teacher, *cfg.student)}
+    origins += [SOURCES.origin(name) for name in sorted(libraries & set(SOURCES.plugins()))]
+    of_data = DATASETS.origin_of(type(cfg.data))
+    origins += [] if of_data is None else [of_data]
     return {origin.package: origin.version for origin in origins if origin.package}
 
 

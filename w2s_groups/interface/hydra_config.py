@@ -28,7 +28,7 @@ def register() -> None:
     store.store(group="schema", name="config", node=Config)
     store.store(group="schema", name="predict", node=PredictConfig)
     store.store(group="schema", name="plan", node=PlanConfig)
-    for name, dataset in DATASETS.items():
+    for name, dataset in DATASETS.built_in.items():
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.built_in.items():
         store.store(group="schema/methods", name=name, node=method)

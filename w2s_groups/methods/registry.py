@@ -42,7 +42,7 @@ class Methods(Registry[type[Method]]):
         origin = origin or origin_of(entry)
         super().register(checked_name(name), entry, origin)
         if name not in self.built_in:
-            _mark(entry, origin)
+            mark(entry, origin)
 
 
 def origin_of(kind: type[Method]) -> Origin:
@@ -70,11 +70,11 @@ def _adopted(name: str, loaded: Any, origin: Origin) -> type[Method]:
             f"{origin.source} offers {kind.__name__} as the method {name}, and it is called {own}; "
             "give both one name"
         )
-    _mark(kind, origin)
+    mark(kind, origin)
     return kind
 
 
-def _mark(kind: type[Method], origin: Origin) -> None:
+def mark(kind: type[Method], origin: Origin) -> None:
     """Note on the class where it comes from."""
     kind.version = origin.version
     kind.code = code.of(kind)
