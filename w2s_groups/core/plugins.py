@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -106,8 +107,11 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self.built_in:
             raise self._clash(name, [BUILT_IN, origin.source])
         if points := offered(self.group).get(name):
-            if self[name] is entry:
-                return
+            with suppress(
+                InputError
+            ):  # a package that cannot be imported has the name all the same
+                if self[name] is entry:
+                    return
             raise self._clash(name, [*(_said(point) for point in points), origin.source])
         if name in self._registered and self._registered[name][1].source != origin.source:
             raise self._clash(name, [self._registered[name][1].source, origin.source])
