@@ -159,5 +159,10 @@ def _origin(point: EntryPoint) -> Origin:
     return of_package(point.dist.name, point.dist.version)
 
 
+def package(point: EntryPoint) -> str:
+    """Name and version of the package that offers an entry point."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+
+
 def _said(point: EntryPoint) -> str:
-    return f"the package {point.dist.name} {point.dist.version}" if point.dist else "a package"
+    return f"the package {package(point)}"
