@@ -149,7 +149,7 @@ def test_what_is_not_a_method_is_refused() -> None:
         def problem(self, draws: Draws, solved: Any) -> Any: ...
 
     for given, sentence in (
-        (bare, "put @w2s.method above it"), (3, "give a Method subclass"),
+        (bare, "put @method above it"), (3, "give a Method subclass"),
         (Half, "leaves out steps"), (NoFields, "put @dataclass above"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=sentence):
@@ -226,7 +226,7 @@ def test_a_method_in_a_file(tmp_path: Path) -> None:
         (SHARPENED, "method/{}:sharpend", "did you mean 'sharpened'"),
         ("x = 1\ndef mine(:\n", "method/{}:mine", "line 2: SyntaxError"),
         ("x = 1\n\nx / 0\n", "method/{}:mine", "line 3: ZeroDivisionError"),
-        ("def mine(draws, solved): ...\n", "method/{}:mine", "mine is not a method; put @w2s"),
+        ("def mine(draws, solved): ...\n", "method/{}:mine", "mine is not a method; put @method"),
         ("mine = 3\n", "method/{}:mine", "mine.*is not a method"),
         (SHARPENED.replace("sharpened", "w2s"), "method/{}:w2s", "called w2s: .*itself.*own.py"),
     ],
