@@ -24,9 +24,9 @@ def table() -> Registry[Any]:
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of packages on sys.path, with the modules of this test's plug-ins."""
     monkeypatch.syspath_prepend(tmp_path)
-    plugins.offered.cache_clear()
+    plugins.forget()
     yield tmp_path
-    plugins.offered.cache_clear()
+    plugins.forget()
 
 
 def offer(site: Path, package: str, **points: str) -> None:

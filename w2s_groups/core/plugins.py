@@ -10,10 +10,12 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from w2s_groups.core.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 BUILT_IN = "w2s_groups itself"
@@ -144,9 +146,24 @@ SESSION = Origin("this notebook or script", "notebook or script")
 def offered(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """Name -> the entry points of that name, of one group, of all installed packages."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _said(point))):
+    points = _points().select(group=group)
+    for point in sorted(points, key=lambda point: (point.name, package(point))):
         found[point.name] = (*found.get(point.name, ()), point)
     return found
+
+
+@functools.cache
+def _points() -> Any:
+    """The entry points of all packages: their metadata, read once."""
+    from importlib.metadata import entry_points  # half of the time of a help page
+
+    return entry_points()
+
+
+def forget() -> None:
+    """Read the metadata again: packages were installed meanwhile."""
+    offered.cache_clear()
+    _points.cache_clear()
 
 
 def of_package(name: str, version: str) -> Origin:
