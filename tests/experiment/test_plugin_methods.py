@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from w2s_groups.cli import run
+from w2s_groups.core.errors import InputError
 from w2s_groups.methods import METHODS, files
 from w2s_groups.reports import rebuild
 from w2s_groups.results import failures, store
@@ -120,6 +121,9 @@ def test_a_plugins_own_yaml_comes_before_its_defaults(tmp_path: Path, load: Load
     asked = (f"methods=[teacher,{own}]", f"hydra.searchpath=[file://{tmp_path}/conf]")
     assert load(*SMALL, *asked).methods["same"].temperature == 0.3
     assert load(*SMALL, asked[0]).methods["same"].temperature == 1.0
+    (tmp_path / "conf/methods/same.yaml").write_text("# @package methods.same\ntemperature: 0.3\n")
+    with pytest.raises(InputError, match=r"same has no schema; begin .*\[/schema/methods/same@"):
+        load(*SMALL, *asked)
     assert load(*SMALL, asked[0], "l2=0.5").methods["same"].l2 == 0.5
 
 

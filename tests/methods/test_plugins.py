@@ -112,6 +112,7 @@ def of_any(draws: Any, solved: Any, **more: Any) -> Any: ...
 def without(draws: Any, solved: Any, *, keep: float) -> Any: ...
 def listed(draws: Any, solved: Any, *, keep: list = []) -> Any: ...  # type: ignore[type-arg]  # noqa: B006
 def mixed(draws: Any, solved: Any, *, keep: int = 0.5) -> Any: ...  # type: ignore[assignment]
+def fact(draws: Any, solved: Any, *, side: str = "student") -> Any: ...
 def untyped(draws: Any, solved: Any, *, keep: Nowhere = 1) -> Any: ...  # type: ignore[name-defined]  # noqa: F821
 
 
@@ -124,6 +125,7 @@ def untyped(draws: Any, solved: Any, *, keep: Nowhere = 1) -> Any: ...  # type: 
         (listed, {}, "setting keep has the type list"),
         (mixed, {}, r"default 0\.5 of its setting keep is no int"),
         (untyped, {}, "type 'Nowhere' of its setting keep is unknown"),
+        (fact, {}, "side is the name of a fact about methods"),
         (bare, {"sumary": "x"}, "did you mean 'summary'"),
         (bare, {"side": "left"}, "bare: side='left' is unknown"),
         (bare, {"needs_groups": "all"}, "needs_groups='all' is unknown"),

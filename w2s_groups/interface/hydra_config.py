@@ -52,6 +52,7 @@ def from_hydra(composed: DictConfig) -> Config:
         missing = sorted(OmegaConf.missing_keys(composed))
         if missing:
             raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
+        _refuse_untyped(composed)
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
         first, _, rest = str(error).partition("\n")
@@ -67,6 +68,16 @@ def from_hydra(composed: DictConfig) -> Config:
     for name, method in config.methods.items():
         _refuse_extra(f"methods.{name}.", method)
     return config
+
+
+def _refuse_untyped(composed: DictConfig) -> None:
+    """InputError for a method's settings whose YAML file does not begin with its schema."""
+    for name, node in (composed.get("methods") or {}).items():
+        if OmegaConf.get_type(node) is dict:
+            raise InputError(
+                f"methods.{name} has no schema; begin its YAML file with defaults: "
+                f"[/schema/methods/{name}@_here_, _self_]"
+            )
 
 
 def _refuse_extra(prefix: str, part: Any) -> None:
