@@ -13,7 +13,7 @@ import pytest
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.phase import phase_map, risk_map
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.sobol import sobol_risks

@@ -14,9 +14,9 @@ from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from w2s_groups.cli import overrides, refusals, runner
+from w2s_groups.cli import overrides, runner
 from w2s_groups.core.errors import InputError
-from w2s_groups.interface import hydra_config
+from w2s_groups.interface import hydra_config, refusals
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]

@@ -29,7 +29,7 @@ from w2s_groups.results.risks import risk_by_group
 from w2s_groups.schema.cells import Cell
 from w2s_groups.schema.config import Config
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import GroupModel
 from w2s_groups.theory.regime import Regime
 

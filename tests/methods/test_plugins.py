@@ -151,7 +151,7 @@ def test_what_is_not_a_method_is_refused() -> None:
         def problem(self, draws: Draws, solved: Any) -> Any: ...
 
     for given, sentence in (
-        (bare, "put @method above it"), (3, "give a Method subclass"),
+        (bare, "put @w2s.method above it"), (3, "give a Method subclass"),
         (Half, "leaves out steps"), (NoFields, "put @dataclass above"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=sentence):

@@ -10,7 +10,7 @@ from w2s_groups.prediction import population
 from w2s_groups.prediction.population import GroupedFeatures
 from w2s_groups.prediction.ridge_covariance import residual_covariance, residual_variance
 from w2s_groups.prediction.ridge_mean import mean_response, sampling_design
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import GroupModel
 from w2s_groups.theory.regime import Regime
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from w2s_groups.core.errors import InputError
 from w2s_groups.theory import expansions
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import GroupModel, Law
 from w2s_groups.theory.regime import Regime
 

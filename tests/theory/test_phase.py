@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from w2s_groups.core.errors import InputError
 from w2s_groups.theory.answer import answer
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import Law
 from w2s_groups.theory.phase import best_eta_u_exact, phase_map, risk_map
 from w2s_groups.theory.regime import Regime

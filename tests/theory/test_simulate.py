@@ -10,8 +10,8 @@ from scipy.stats import binom
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
+from w2s_groups.theory.exact import Limits, exact_limits
 from w2s_groups.theory.intervals import mean_interval
-from w2s_groups.theory.limits import Limits, exact_limits
 from w2s_groups.theory.model import GroupModel, Side
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.simulate import Case, Risks, Simulation, excess_risk, simulate

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory_figures.gain_vs_eta_u import GainVsEtaU
 from w2s_groups.theory_figures.phase_map import GainPhaseMap

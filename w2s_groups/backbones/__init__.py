@@ -30,6 +30,7 @@ __all__ = [
     "get_backbone",
     "get_encoder",
     "get_table_encoder",
+    "load",
 ]
 
 # Source -> get(name, weights after the @ or None, image_size or None) -> Backbone.
@@ -161,3 +162,19 @@ def _other(spec: str, reads: str, held: str) -> InputError:
         f"{spec} reads {reads} and the data set holds {held}; name networks of {held} as teacher "
         "and student (docs/adding-a-backbone.md)"
     )
+
+
+def load(spec: str, image_size: int | None = None, *, reads: str = "") -> Encoder | TableEncoder:
+    """A network by name, of images, texts or rows of tables: what `teacher` takes elsewhere.
+
+    reads: "images", "texts" or "rows"; "" finds it by the name, where hf/... reads images.
+    Raises InputError as get_backbone, get_encoder and get_table_encoder do.
+    """
+    source, _, rest = spec.partition("/")
+    texts = source == "packaged" and rest.partition("@")[0] in packaged_texts.names()
+    found = reads or ("rows" if source == "table" else "texts" if texts else "images")
+    if found not in ("images", "texts", "rows"):
+        raise unknown_name("reads", found, ("images", "texts", "rows"))
+    if found == "rows":
+        return get_table_encoder(spec)
+    return get_encoder(spec) if found == "texts" else get_backbone(spec, image_size)

@@ -16,10 +16,10 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from w2s_groups.cli.errors import refuse_unknown
-from w2s_groups.cli.refusals import missing_extra, sentence
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import CROSSED, names
 from w2s_groups.interface.hydra_config import conf_dir
+from w2s_groups.interface.refusals import missing_extra, sentence
 from w2s_groups.methods import files
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
@@ -219,7 +219,7 @@ def changed(asked: Sequence[str], prefix: str) -> dict[str, Any]:
 
 def check_networks(asked: Sequence[str], cfg: Config) -> None:
     """InputError where other networks are asked for by name than those that the data bring."""
-    own: Sequence[str] = getattr(cfg.data, "NETWORKS", ())
+    own: Sequence[str] = getattr(cfg.data, "networks", ())
     for override in map(_parsed, asked) if own else ():
         side = override.key_or_group
         if side in ("teacher", "student"):

@@ -18,8 +18,10 @@ from w2s_groups.core.progress import Steps
 from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.experiment import job, sweep
+from w2s_groups.interface.results import report
+from w2s_groups.interface.running import collected
 from w2s_groups.reports import leaderboard, places
-from w2s_groups.results import failures, store
+from w2s_groups.results import failures
 from w2s_groups.schema.config import Config
 from w2s_groups.theory_figures import EXPERIMENTS
 
@@ -79,18 +81,16 @@ def run(cfg: Config) -> job.Job:
     """One grid and its report."""
     started = time.monotonic()
     done = job.run(cfg)
-    table = store.load(job.results_folder(cfg), done.keys)
-    if len(table):
-        settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
+    results = collected(cfg, done)
+    if len(results):
         parent = Path(cfg.reports_dir) / cfg.experiment_name
-        folder, elsewhere = places.place(parent, done.dataset.name, settings)
-        counts = leaderboard.counts_of(job.results_folder(cfg), done.keys, table, settings)
-        leaderboard.write(table, settings, folder, counts)
+        folder, elsewhere = places.place(parent, done.dataset.name, results.settings)
+        report(results, folder)
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
         elif isinstance(done.dataset, TextDataset | TableDataset):
             leaderboard.write_texts(done.dataset, done.usable, folder)
-        print(leaderboard.summary_text(table, settings, counts))
+        print(results)
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")
         if elsewhere:

@@ -17,12 +17,12 @@ from hydra.errors import CompactHydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from w2s_groups.cli import overrides, refusals
+from w2s_groups.cli import overrides
 from w2s_groups.cli.errors import fail
 from w2s_groups.cli.threads import limit_threads
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import sweep
-from w2s_groups.interface import hydra_config
+from w2s_groups.interface import hydra_config, refusals
 from w2s_groups.schema.config import Config
 
 log = logging.getLogger("w2s_groups")

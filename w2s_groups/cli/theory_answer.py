@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 
 import numpy as np
 
-from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.answer import Answer, answer, text
-from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.model import GroupModel
 from w2s_groups.theory.regime import Regime
+from w2s_groups.theory.setting import model_of
 from w2s_groups.theory.sobol import sobol_risks
 
 _SIDES = ("teacher", "student")
@@ -46,24 +46,9 @@ def report(options: argparse.Namespace) -> str:
 
 
 def _model(options: argparse.Namespace) -> GroupModel:
-    cos = options.cos
-    if cos is None:
-        if options.p_s is None or options.p_sw is None:
-            raise InputError("the student needs p_s and p_sw, or cos; give one of the two")
-        cos = equal_cosines(options.p_w, options.p_s, options.p_sw)
-    elif options.p_s is not None or options.p_sw is not None:
-        raise InputError("cos already fixes p_s and p_sw; give cos, or p_s and p_sw, not both")
-    return model_with_overlap(
-        p_w=options.p_w,
-        cos=cos,
-        mu_w=options.mu_w,
-        mu_s=options.mu_s,
-        alignment=options.alignment,
-        sigma_xi=options.sigma_xi,
-        sigma_y=options.sigma_y,
-        beta_norm=options.beta_norm,
-        law=options.law,
-    )
+    """The model that the options describe."""
+    names = inspect.signature(model_of).parameters
+    return model_of(**{name: getattr(options, name) for name in names})
 
 
 def _check(

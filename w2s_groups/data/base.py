@@ -242,7 +242,6 @@ class DatasetConfig(ABC):
 
     name: str = MISSING
 
-    # The two networks of data that are features already; empty where networks compute features.
     NETWORKS: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -251,6 +250,11 @@ class DatasetConfig(ABC):
 
         Raises InputError for settings or files that do not fit.
         """
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The two networks of data that are features already; empty where networks compute them."""
+        return self.NETWORKS
 
     def if_all(self, dataset: Dataset) -> NDArray[np.int64] | None:
         """(n_groups,) samples that another setting, pool=all, would leave to draw from.

@@ -26,7 +26,7 @@ from w2s_groups.data.files.hf_columns import (
 )
 from w2s_groups.data.files.table import Table
 from w2s_groups.data.identities import Shown
-from w2s_groups.data.metadata_csv import named
+from w2s_groups.data.labels import named
 from w2s_groups.data.ondisk import OnDisk, split_codes
 from w2s_groups.data.rows import Codes, check_texts, codes_of, dataset_of, groups_of, texts_of
 from w2s_groups.data.targets import BINS, binned, check_target

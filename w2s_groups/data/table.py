@@ -15,7 +15,8 @@ from w2s_groups.data.columns import chosen
 from w2s_groups.data.files.cache import Progress
 from w2s_groups.data.files.delimited import header_of, read_delimited
 from w2s_groups.data.files.parquet import parquet_columns, read_parquet
-from w2s_groups.data.metadata_csv import dialect_of, named
+from w2s_groups.data.labels import named
+from w2s_groups.data.metadata_csv import dialect_of
 from w2s_groups.data.ondisk import Pool
 from w2s_groups.data.rows import codes_of, groups_of
 from w2s_groups.data.tabular import Rows, kept

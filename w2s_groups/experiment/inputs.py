@@ -21,6 +21,7 @@ from w2s_groups import backbones
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
+from w2s_groups.core.roles import plain
 from w2s_groups.data import DATASETS, checks
 from w2s_groups.data.base import (
     TEST,
@@ -63,6 +64,11 @@ class Memory:
         while len(self.kept) > self.size:
             self.kept.popitem(last=False)
         return self.kept[key]
+
+
+def question_of(cfg: Config) -> list[Any]:
+    """What a `Memory` knows the configured dataset by."""
+    return [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
 
 
 def load_dataset(cfg: Config) -> Dataset:

@@ -71,7 +71,7 @@ def pages(cfg: PredictConfig, prepared: Prepared) -> Iterator[Page]:
     asked = of_report.digest(cfg, dataset)
     for teacher, student in cfg.pairs:
         started = time.monotonic()
-        pair = _predict_pair(cfg, prepared, teacher, student)
+        pair = predict_pair(cfg, prepared, teacher, student)
         pair = replace(pair, settings=pair.settings | _noun(dataset) | {"asked": asked})
         folder, sentence = places.place(
             _root(cfg) / dataset.name,
@@ -159,7 +159,7 @@ def _check(
             )
 
 
-def _predict_pair(
+def predict_pair(
     cfg: PredictConfig, prepared: Prepared, teacher: str, student: str
 ) -> PairPrediction:
     """The tables of one pair, at the alpha that is best at the corners of the map."""

@@ -106,10 +106,9 @@ def prepare(
     device = extraction.best_device(cfg.device)
     if cfg.device == "auto":
         log.info("device=auto: %s", device)
-    of_data = [plain(cfg.data), type(cfg.data).__name__, cfg.cache_dir]
-    whole: Dataset = memory.get(of_data, lambda: inputs.load_dataset(cfg))
+    whole: Dataset = memory.get(inputs.question_of(cfg), lambda: inputs.load_dataset(cfg))
     _check_target(cfg, whole)
-    original = _original(cfg, whole)
+    original = original_of(cfg, whole)
     division = divided(cfg, whole)
     dataset = division.dataset
     own = cells(cfg, original)
@@ -172,7 +171,7 @@ def check_cells(
     check_requests(dataset, usable, cfg.class_balance.value, requests, if_all)
 
 
-def _original(cfg: Config, dataset: Dataset) -> float:
+def original_of(cfg: Config, dataset: Dataset) -> float:
     """What "original" stands for; a line that says so where it is asked for."""
     original = original_eta(dataset) if cfg.eta_o is None else cfg.eta_o
     if ORIGINAL in (*cfg.eta_l, *cfg.eta_u):

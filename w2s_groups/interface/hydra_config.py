@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import shipped
 from w2s_groups.data import DATASETS
+from w2s_groups.data.base import DatasetConfig
 from w2s_groups.finetuning import TUNINGS
 from w2s_groups.interface import plugin_configs
 from w2s_groups.methods import METHODS
@@ -46,21 +47,27 @@ def conf_dir() -> Path:
     return shipped("conf", "conf")
 
 
-def from_hydra(composed: DictConfig) -> Config:
-    """The composed configuration as objects, with every range checked."""
+def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Config:
+    """The composed configuration as objects, with every range checked.
+
+    data: in place of the composed data, whose settings then do not matter.
+    """
     try:
         missing = sorted(OmegaConf.missing_keys(composed))
+        if data is not None:
+            missing = [key for key in missing if key.partition(".")[0] != "data"]
         if missing:
             raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
         _refuse_untyped(composed)
-        config = OmegaConf.to_object(composed)
+        config = OmegaConf.to_object(composed) if data is None else _with_data(composed, data)
     except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
         first, _, rest = str(error).partition("\n")
         key = rest.partition("full_key: ")[2].partition("\n")[0]
         raise InputError(f"{key}: {first}; change {key}") from error
     assert isinstance(config, Config)
     parts = [
-        *(("", config), ("data.", config.data), ("experiment.", config.experiment)),
+        *(("", config), ("experiment.", config.experiment)),
+        *([("data.", config.data)] if data is None else []),
         *(("mlp.", config.mlp), ("finetune.", config.finetune), ("splits.", config.splits)),
     ]
     for owner, part in parts:
@@ -78,6 +85,17 @@ def _refuse_untyped(composed: DictConfig) -> None:
                 f"methods.{name} has no schema; begin its YAML file with defaults: "
                 f"[/schema/methods/{name}@_here_, _self_]"
             )
+
+
+def _with_data(composed: DictConfig, data: DatasetConfig) -> Any:
+    """The configuration as objects, of data that are objects already."""
+    parts = {str(name): composed[name] for name in composed if name != "data"}
+    made = {
+        name: OmegaConf.to_object(part) if OmegaConf.is_config(part) else part
+        for name, part in parts.items()
+    }
+    kind: Any = OmegaConf.get_type(composed)
+    return kind(**made, data=data)
 
 
 def _refuse_extra(prefix: str, part: Any) -> None:

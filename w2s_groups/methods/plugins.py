@@ -109,7 +109,7 @@ def as_method(given: Any) -> tuple[str, type[Method]]:
     """
     if not (isinstance(given, type) and issubclass(given, Method)):
         shown = getattr(given, "__name__", None) or repr(given)
-        hint = "put @method above it" if inspect.isfunction(given) else "give a Method subclass"
+        hint = "put @w2s.method above it" if inspect.isfunction(given) else "give a Method subclass"
         raise InputError(f"{shown} is not a method; {hint} (docs/plugins.md)")
     if inspect.isabstract(given):
         lacking = ", ".join(sorted(given.__abstractmethods__))

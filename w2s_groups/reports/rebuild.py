@@ -69,7 +69,7 @@ def _rebuilt(root: Path) -> Iterator[tuple[Path, str | bytes]]:
 
 def _leaderboards(root: Path) -> Iterator[tuple[Path, str | bytes]]:
     for folder in folders(root):
-        table, settings, counts = _load(folder)
+        table, settings, counts = load(folder)
         yield folder / committed.NAME, to_csv(table)
         if counts is not None:
             yield folder / committed.COUNTS, committed.counts_csv(counts)
@@ -96,11 +96,12 @@ def _block(root: Path, match: re.Match[str]) -> str:
             f"README.md shows {match['folder']}, which holds no {committed.NAME}: "
             "restore the report or remove its block"
         )
-    content = leaderboard.readme_block(*_load(folder))
+    content = leaderboard.readme_block(*load(folder))
     return f"{match['begin']}\n{content}\n\n{match['end']}"
 
 
-def _load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any], pd.DataFrame | None]:
+def load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any], pd.DataFrame | None]:
+    """Table, settings and counts of a report's folder; InputError where one is broken."""
     path = folder / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

@@ -114,8 +114,8 @@ class Config:
         folder_name("experiment_name", self.experiment_name)
         if hasattr(self.data, "name"):
             folder_name("data.name", self.data.name)
-        if getattr(self.data, "NETWORKS", ()):
-            self.teacher, self.student = self.data.NETWORKS
+        if getattr(self.data, "networks", ()):
+            self.teacher, self.student = self.data.networks
         for name in ("teacher", "student"):
             setattr(self, name, names(name, getattr(self, name)))
         if not self.pairs:

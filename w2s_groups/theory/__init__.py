@@ -2,3 +2,7 @@
 
 DLLL25's intrinsic dimensions are in intrinsic.py and intrinsic_simulate.py.
 """
+
+from w2s_groups.theory.setting import limits
+
+__all__ = ["limits"]

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from w2s_groups.theory import expansions
-from w2s_groups.theory.limits import exact_limits
+from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import Array, GroupModel
 from w2s_groups.theory.phase import best_eta_u_exact, risk_map
 from w2s_groups.theory.regime import Regime

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2s_groups.theory import expansions
-from w2s_groups.theory.limits import integrate
+from w2s_groups.theory.exact import integrate
 from w2s_groups.theory.model import Array, GroupModel
 from w2s_groups.theory.regime import Regime
 

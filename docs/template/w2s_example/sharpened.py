@@ -1,9 +1,9 @@
 """W2S on sharpened pseudolabels."""
 
-from w2s_groups.methods.plugins import method
+import w2s_groups as w2s
 
 
-@method(
+@w2s.method(
     needs="teacher",
     summary="W2S on the teacher's sharpened probabilities",
     sources="Berthelot et al., MixMatch, NeurIPS 2019, https://arxiv.org/abs/1905.02249",

@@ -14,7 +14,7 @@ from scipy import stats
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory import sobol
-from w2s_groups.theory.limits import Limits, exact_limits
+from w2s_groups.theory.exact import Limits, exact_limits
 from w2s_groups.theory.model import GroupModel
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.sides import student_limits
