@@ -228,7 +228,7 @@ def test_a_method_in_a_file(tmp_path: Path) -> None:
         (SHARPENED, "method/{}:sharpend", "did you mean 'sharpened'"),
         ("x = 1\ndef mine(:\n", "method/{}:mine", "line 2: SyntaxError"),
         ("x = 1\n\nx / 0\n", "method/{}:mine", "line 3: ZeroDivisionError"),
-        ("def mine(draws, solved): ...\n", "method/{}:mine", "mine is not a method; put @method"),
+        ("def mine(draws, solved): ...\n", "method/{}:mine", "mine is not a method; put @w2s"),
         ("mine = 3\n", "method/{}:mine", "mine.*is not a method"),
         (SHARPENED.replace("sharpened", "w2s"), "method/{}:w2s", "called w2s: .*itself.*own.py"),
     ],
