@@ -53,6 +53,20 @@ def test_its_method_and_data_run_and_the_report_needs_neither(site: Path, tmp_pa
     assert (checked.returncode, checked.stdout) == (0, ""), checked.stdout
 
 
+def test_its_networks_are_known_by_name(site: Path, tmp_path: Path) -> None:
+    asked = (
+        "from w2s_groups.backbones import get_backbone as get; from w2s_groups import InputError\n"
+        "print(get('example/grey-8').width)\n"
+        "for name in ('example/colour', 'exampel/grey-8'):\n"
+        "    try: get(name)\n"
+        "    except InputError as error: print(error)"
+    )
+    ran = python(tmp_path, "-c", asked, site=site)
+    assert ran.stdout.startswith("64\n"), ran.stderr
+    assert "name example/grey-1 to example/grey-32" in ran.stdout
+    assert "did you mean 'example/NAME'" in ran.stdout
+
+
 def test_help_lists_it_without_torch(site: Path, tmp_path: Path) -> None:
     asked = (
         "import sys; from w2s_groups.cli import main; "

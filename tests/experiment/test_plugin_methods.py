@@ -142,7 +142,10 @@ def test_a_method_that_fails_is_a_gap_and_is_tried_again(
     assert gaps["value"].isna().all()
     assert (gaps["n"] > 0).all()
     (page,) = (tmp_path / "reports/leaderboard").rglob("leaderboard.md")
-    assert "method moody: TypeError: not today" in page.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    assert "method moody: TypeError: not today" in text
+    assert "In 2 cells methods failed, which have no number there" in text
+    assert "cells failed and" not in text
     ran = [failures.why(row) for row in failures.load(tmp_path / "results/leaderboard")]
     again, _ = start(load, tmp_path, named)
     assert again.keys == done.keys

@@ -79,9 +79,16 @@ def _failed(rows: Sequence[Mapping[str, Any]] | None) -> list[Section]:
         )
         for row in rows
     )
-    text = f"{len(rows)} cells failed and are in no number above; a further run tries them again."
-    if any(row["exception"] == failures.MethodError.__name__ for row in rows):
-        text += " Of a cell where the reason begins with a method, the other methods are there."
+    again, parts = "a further run tries them again.", []
+    partly = sum(failures.is_partial(row) for row in rows)
+    if partly < len(rows):
+        parts.append(f"{len(rows) - partly} cells failed and are in no number above; {again}")
+    if partly:
+        parts.append(
+            f"In {partly} cells methods failed, which have no number there, and the others have; "
+            f"{again}"
+        )
+    text = " ".join(parts)
     header = ("data", "pair", "η_ℓ", "η_u", "n_ℓ, n_u", "seed", "reason")
     return [Section("Cells that failed", (text,), header=header, rows=shown, labels=6)]
 

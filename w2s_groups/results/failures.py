@@ -74,7 +74,11 @@ def sentence(row: Mapping[str, Any]) -> str:
     )
 
 
+def is_partial(row: Mapping[str, Any]) -> bool:
+    """Whether only some methods of the cell failed."""
+    return bool(row["exception"] == MethodError.__name__)
+
+
 def why(row: Mapping[str, Any]) -> str:
     """The reason of a failure, with the error's type where the reason is its text only."""
-    of_method = row["exception"] == MethodError.__name__
-    return str(row["reason"]) if of_method else f"{row['exception']}: {row['reason']}"
+    return str(row["reason"]) if is_partial(row) else f"{row['exception']}: {row['reason']}"
