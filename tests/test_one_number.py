@@ -35,9 +35,18 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "jtt": {"l2_first": 1.0, "upweight": 5.0},
     "afr": {"folds": 5, "gamma": 4.0},
     "group_dro": {"gap": 1e-4, "rounds": 60},
+    "ensemble": {"teachers": 5, "l2_teachers": 1e-3},
+    "majority_vote": {"teachers": 5, "l2_teachers": 1e-3},
+    "raven": {"teachers": 5, "l2_teachers": 1e-3, "step": 10.0, "rounds": 2},
+    "chain": {"students": 3, "ratio": 10.0},
+    "iterated": {"rounds": 2},
+    "graph_smoothed": {"k": 10, "alpha": 0.5},
+    "learnt_selector": {"threshold": 0.7, "l2_selector": 1.0, "k": 10, "alpha": 0.5},
 }  # fmt: skip
 ALL: dict[str, Method] = {
-    name: kind(l2=1e-3, **SETTINGS.get(name, {})) for name, kind in METHODS.items()
+    name: kind(l2=1e-3, **SETTINGS.get(name, {}))
+    for name, kind in METHODS.items()
+    if not kind.needs_prompts  # heads that are given: tests/experiment/test_prompts.py
 }
 RIDGE = {name: method for name, method in ALL.items() if "ridge" not in method.unsupported}
 ETAS = (0.05, 0.2, 0.35, 0.5)

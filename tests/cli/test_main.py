@@ -188,7 +188,8 @@ def test_a_stop_says_what_is_kept(
         monkeypatch.setattr(runner, "start", stopped)
     else:
         monkeypatch.setattr(module, "main", stopped)
-    assert refusal(capsys, name) == f"stopped; {cli.COMMANDS[name].stopped}"
+    words = [name, *filter(None, [cli.COMMANDS[name].word])]
+    assert refusal(capsys, *words) == f"stopped; {cli.COMMANDS[name].stopped}"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ceiling": {},
     "dfr": {},
     "group_dro": {"gap": 1e-4, "rounds": 60},
+    "ensemble": {"teachers": 5, "l2_teachers": 1e-2},
+    "majority_vote": {"teachers": 5, "l2_teachers": 1e-2},
+    "raven": {"teachers": 5, "l2_teachers": 1e-2, "step": 10.0, "rounds": 2},
+    "chain": {"students": 3, "ratio": 10.0},
+    "iterated": {"rounds": 2},
+    "graph_smoothed": {"k": 10, "alpha": 0.5},
+    "learnt_selector": {"threshold": 0.7, "l2_selector": 1.0, "k": 10, "alpha": 0.5},
 }
 ALL: dict[str, Method] = {
     name: METHODS[name](l2=1e-2, **settings) for name, settings in SETTINGS.items()
@@ -93,3 +100,28 @@ def test_told_of_groups_the_worst_group_is_better_than_the_ceilings(pool: Pool) 
 
     assert worst("dfr") > worst("ceiling") + 0.1
     assert worst("group_dro") > worst("ceiling") + 0.1
+
+
+def test_three_classes_give_the_same_alone_and_together() -> None:
+    """A selector of two classes is solved next to students of three."""
+    rng = stream(0, "test/block/three")
+    y, a = rng.integers(0, 3, (2, 900))
+    groups = Groups(("cat", "dog", "hen"), ("land", "water", "sky"))
+    signal = np.concatenate([np.eye(3)[y], np.eye(3)[a]], axis=1)
+    features = {
+        side: standardise(
+            (signal * scale + 0.6 * rng.standard_normal(signal.shape)).astype(np.float32),
+            np.arange(600),
+        )
+        for side, scale in (("teacher", 0.5), ("student", 1.0))
+    }
+    pool = Pool(
+        features, y, groups.codes(y, a), np.arange(600), np.arange(600, 900), groups,
+        np.full(3, 1 / 3),
+    )  # fmt: skip
+    methods = {name: own for name, own in ALL.items() if name != "group_dro"}  # needs more rounds
+    cells = [Cell(Request(60, 120, eta, 0.3), seed) for eta in (0.1, 0.5) for seed in (0, 1)]
+    together = run_block(cells, pool, methods, solve)
+    for cell, own in zip(cells, together, strict=True):
+        assert run_block([cell], pool, methods, solve) == [own]
+        assert {r["method"] for r in own.records if r["split"] == "test"} == set(methods)

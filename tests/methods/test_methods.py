@@ -9,12 +9,21 @@ from numpy.typing import NDArray
 from reference_heads import predict_proba
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.roles import plain
 from w2s_groups.core.seeds import stream
 from w2s_groups.heads.problem import GCE, Confidence, CrossEntropy, Head, Problem, Squared, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Draws, Fitted
-from w2s_groups.methods.selective import Init, Labels, Selective, Targets, most_confident
+from w2s_groups.methods.selective import (
+    Init,
+    KeepBy,
+    Labels,
+    Selective,
+    Targets,
+    kept,
+    most_confident,
+)
 
 HEAD = Head(np.ones((2, 1)), np.zeros(1))
 DRAWS = Draws(
@@ -120,6 +129,34 @@ def test_self_distillation_does_nothing_to_least_squares() -> None:
     (again,) = solve({"teacher": X}, [replace(problem, loss=Squared())], tol=1e-11)
     np.testing.assert_allclose(again.coef, teacher.coef, atol=1e-9)
     np.testing.assert_allclose(again.intercept, teacher.intercept, atol=1e-9)
+
+
+def test_half_of_each_class_that_the_student_decides() -> None:
+    positive = np.array([0.9, 0.95, 0.8, 0.7, 0.2, 0.4, 0.99])  # five of the second class
+    proba, shuffle = np.stack([1 - positive, positive], axis=1), np.arange(7)
+    assert kept(proba, 0.5, shuffle).tolist() == [0, 1, 2, 6]  # 0.8 ties with 0.2, and is first
+    assert kept(proba, 0.5, shuffle, KeepBy.classes).tolist() == [0, 1, 4, 6]
+    assert kept(proba, 1e-6, shuffle, KeepBy.classes).tolist() == [4, 6]  # one of each at least
+    three = np.array([[0.1, 0.2, 0.7], [0.1, 0.3, 0.6], [0.8, 0.1, 0.1]])  # none of the second
+    assert kept(three, 0.5, np.arange(3), KeepBy.classes).tolist() == [0, 2]
+
+
+def test_a_threshold_keeps_what_reaches_it_and_one_row_where_nothing_does() -> None:
+    positive = np.array([0.9, 0.95, 0.8, 0.2, 0.4])
+    proba, shuffle = np.stack([1 - positive, positive], axis=1), np.arange(5)
+    assert kept(proba, 0.5, shuffle, threshold=0.8).tolist() == [0, 1, 2, 3]
+    assert kept(proba, 0.5, shuffle, threshold=0.96).tolist() == [1]
+    assert kept(proba, 0.5, shuffle, KeepBy.classes, 0.85).tolist() == [0, 1, 3]
+    problem = selective(threshold=0.6, keep_by=KeepBy.classes).problem(DRAWS, SOLVED)
+    assert problem.rows.tolist() == [3, 4, 5]
+    with pytest.raises(InputError, match="threshold"):
+        selective(threshold=1.5)
+
+
+def test_forms_of_keep_are_in_no_key_until_they_are_used() -> None:
+    assert not {"keep_by", "threshold"} & set(plain(selective()))
+    used = plain(selective(keep_by=KeepBy.classes, threshold=0.9))
+    assert (used["keep_by"], used["threshold"]) == ("classes", 0.9)
 
 
 def test_keep_one_keeps_every_row() -> None:

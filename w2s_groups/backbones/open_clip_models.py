@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -26,12 +26,50 @@ from w2s_groups.core.files import content_hash
 HUB_FILE = "open_clip_pytorch_model.bin"
 
 
+class Source(NamedTuple):
+    """A model by name. cfg: of published weights; path: of a weights file; None: random ones."""
+
+    full: str
+    options: dict[str, Any]
+    cfg: dict[str, Any]
+    path: Path | None
+
+
 def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
     """Backbone of open_clip/NAME@WEIGHTS; see w2s_groups.backbones.get_backbone.
 
     WEIGHTS: one of open_clip's tags for NAME, the file of a whole model, or "none"; there is no
     default. A network of patches is fed the largest multiple of its patch that `image_size` allows.
     """
+    source = _source(name, weights)
+    preprocessing, options = _preprocessing(name, source.cfg, image_size)
+    seed, digest = _random(name) if source.path is None else (0, content_hash(source.path))
+    load = partial(_tower, source.full, name, source.options | options, seed, source.path)
+    return Backbone(source.full, digest, load, preprocessing)
+
+
+def whole(
+    name: str, weights: str | None, image_size: int | None
+) -> tuple[Any, Callable[[list[str]], Any]]:
+    """The whole model whose image tower `get` gives, and its tokeniser.
+
+    InputError where one of them can't be had.
+    """
+    source = _source(name, weights)
+    import open_clip
+
+    seed = _random(name)[0] if source.path is None else 0
+    options = source.options | _preprocessing(name, source.cfg, image_size)[1]
+    model = _make(source.full, name, options, seed, source.path).eval()
+    try:
+        return model, open_clip.get_tokenizer(name)
+    except Exception as error:  # a tokeniser of the hub that is not there
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"the tokeniser of {source.full} can't be had: {reason}") from error
+
+
+def _source(name: str, weights: str | None) -> Source:
+    """InputError for a name or weights that open_clip lacks or that can't be had."""
     hub.need(f"open_clip/{name}", "open_clip", "open_clip")
     import open_clip  # seconds to import: only for who asks for one of its networks
 
@@ -53,25 +91,25 @@ def get(name: str, weights: str | None, image_size: int | None) -> Backbone:
         cfg = open_clip.get_pretrained_cfg(name, weights)
         # The activation belongs to the weights; open_clip itself only warns of another one.
         options["force_quick_gelu"] = bool(cfg.get("quick_gelu"))
-    preprocessing, size = _preprocessing(name, cfg, image_size)
-    if size is not None:
-        options["force_image_size"] = size
-    make = partial(_make, full, name, options)
     if weights == "none":
-        seed, digest = hub.random_weights(name, open_clip)
-        return Backbone(full, digest, partial(make, seed, None), preprocessing)
-    if cfg:
-        path = _published(full, cfg)
-    else:
-        path = Path(weights)
+        return Source(full, options, cfg, None)
+    path = _published(full, cfg) if cfg else Path(weights)
+    if not cfg:
         hub.check_file(f"open_clip/{name}", path)
-    return Backbone(full, content_hash(path), partial(make, 0, path), preprocessing)
+    return Source(full, options, cfg, path)
+
+
+def _random(name: str) -> tuple[int, str]:
+    """The seed of a name's random weights, and what stands for them in keys."""
+    import open_clip
+
+    return hub.random_weights(name, open_clip)
 
 
 def _preprocessing(
     name: str, cfg: dict[str, Any], image_size: int | None
-) -> tuple[Preprocessing, Size | None]:
-    """open_clip's evaluation transform, and the input size to force (None: the network's own)."""
+) -> tuple[Preprocessing, dict[str, Any]]:
+    """open_clip's evaluation transform, and an option that forces the input size, if any."""
     import open_clip
     from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
@@ -98,7 +136,7 @@ def _preprocessing(
         std=on_255(data["std"]),
         fit=fit,
         fill=(fill, fill, fill),
-    ), size
+    ), {} if size is None else {"force_image_size": size}
 
 
 def _patch(vision: dict[str, Any]) -> int:
@@ -121,17 +159,22 @@ def _published(spec: str, cfg: dict[str, Any]) -> Path:
     return hub.hf_file(spec, repo, tuple(dict.fromkeys((twin, file))))
 
 
-def _make(spec: str, name: str, options: dict[str, Any], seed: int, path: Path | None) -> nn.Module:
+def _tower(
+    spec: str, name: str, options: dict[str, Any], seed: int, path: Path | None
+) -> nn.Module:
+    return tower(_make(spec, name, options, seed, path))
+
+
+def _make(spec: str, name: str, options: dict[str, Any], seed: int, path: Path | None) -> Any:
     import open_clip
 
     create: Callable[..., Any] = open_clip.create_model
     try:
         with hub.seeded(seed):
-            model = create(name, pretrained=path and str(path), pretrained_text=False, **options)
+            return create(name, pretrained=path and str(path), pretrained_text=False, **options)
     except Exception as error:  # pickle, zip, safetensors, open_clip and transformers differ
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InputError(f"{spec} can't be made from {path or 'its name'}: {reason}") from error
-    return tower(model)
 
 
 def tower(model: Any) -> nn.Module:

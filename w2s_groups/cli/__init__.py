@@ -47,14 +47,30 @@ COMMANDS = {
             "'options={new: {labelled_minority: 100, unlabelled: 1000}}'",
         ),
     ),
+    "draws": Command(
+        "export the samples that each cell of a run draws, to train a method elsewhere",
+        "export data= experiment= eta_l= eta_u= n_l= n_u= n_seeds= to= format=",
+        "a folder without manifest.json is not whole: run the same command again",
+        "draws",
+        (
+            "export data=birds_mammals n_l=300 n_u=1000 n_seeds=3",
+            "export experiment=suite",
+        ),
+        "export",
+    ),
+    "score": Command(
+        "check predictions that were made elsewhere and add them to the results",
+        "PREDICTIONS --card --draws --results-dir --check",
+        "the method was not added: run the same command again",
+    ),
     "compose": Command(
         "paste cut-outs on photographs: a dataset with any minority fraction",
         "OUT --cutouts --coco --backgrounds --train --val --test --counterfactual",
         "no part of the folder was kept",
     ),
     "results": Command(
-        "inspect, export, verify and compact stored results",
-        "show|export|verify|compact --results-dir --to",
+        "inspect, export, verify, compact and merge stored results",
+        "show|export|verify|compact|merge --results-dir --to",
         "every stored cell is whole: run the same command again",
     ),
     "theory": Command(
@@ -99,6 +115,8 @@ def _started(name: str, words: list[str]) -> int:
     if {"-h", "--help"} & set(words):
         print(help_pages.page(name, command, words))
         return 0
+    if command.word:
+        words = _after_word(name, command.word, words)
     if words and "=" not in words[0] and words[0][0] not in "-~+":
         raise _unknown_word(words[0])
     module = import_module(f"{__name__}.{name}")
@@ -107,6 +125,15 @@ def _started(name: str, words: list[str]) -> int:
     job = module.hydra_job if name == "run" else runner.job_of(module.run)
     runner.start(command.config, job, words)
     return 0
+
+
+def _after_word(name: str, word: str, words: list[str]) -> list[str]:
+    """The words after `name word`; InputError where the second is missing."""
+    if words[:1] != [word]:
+        raise InputError(
+            f"`w2s-groups {name}` is followed by {word}: `w2s-groups {name} {word} ...`"
+        )
+    return words[1:]
 
 
 def _unknown_word(word: str) -> InputError:

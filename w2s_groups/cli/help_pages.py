@@ -38,6 +38,7 @@ class Command:
     summary: one line. keys: the keys or options that people set most. stopped: what Ctrl-C leaves
     and how to go on. config: the YAML file in conf/ that configures it; "" for a command with
     options of its own. examples: what stands after `w2s-groups <name>`, for a configured command.
+    word: a word that follows its name.
     """
 
     summary: str
@@ -45,6 +46,7 @@ class Command:
     stopped: str
     config: str = ""
     examples: tuple[str, ...] = ()
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,14 @@ def overview(commands: Mapping[str, Command]) -> str:
 
 def page(name: str, command: Command, words: Sequence[str]) -> str:
     """The page of a configured command; for each group=NAME in words, the keys of that file too."""
-    sweeps = command.config == "config"
+    runs, sweeps = command.config == "config", command.config in ("config", "draws")
     options = [o for o in _OPTIONS if sweeps or not o.startswith("--multirun")]
     own = _keys(_conf(f"{command.config}.yaml"))
-    shared = [] if sweeps else _keys(_conf("config.yaml"))
+    shared = [] if runs else _keys(_conf("config.yaml"))
     names = {key.name for key in own}
+    called = f"{name} {command.word}".strip()
     sections = {
-        f"usage: w2s-groups {name} {'[--multirun] ' if sweeps else ''}[KEY=VALUE ...]": [
+        f"usage: w2s-groups {called} {'[--multirun] ' if sweeps else ''}[KEY=VALUE ...]": [
             "",
             *textwrap.wrap(f"{command.summary[0].upper()}{command.summary[1:]}.", WIDTH),
         ],

@@ -28,6 +28,7 @@ _FOLDERS = ("experiment_name", "data.name")
 _SINGLE = ("data", "finetune", "splits")  # groups of which a run has one
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")  # of which Hydra takes one
 _PARTS = (list, tuple)
+SWEPT = ("config", "draws")  # files of conf/ whose commands take --multirun
 
 
 def check(arguments: Sequence[str], config_name: str = "config") -> argparse.Namespace:
@@ -44,7 +45,7 @@ def check(arguments: Sequence[str], config_name: str = "config") -> argparse.Nam
     asked = {override.key_or_group: override for override in given}
     if {"seeds", "n_seeds"} <= set(asked):
         raise InputError("seeds and n_seeds both say which seeds to run; give one of the two")
-    sweeps = config_name == "config"
+    sweeps = config_name in SWEPT
     mode = asked["hydra.mode"].value() if "hydra.mode" in asked else ""
     many = options.multirun or mode == "MULTIRUN"
     if many and not sweeps:
@@ -107,7 +108,7 @@ class _Files:
                     raise InputError(
                         f"hydra.searchpath: {folder} is not a directory; name one that exists"
                     )
-        self.loader = _loader(options.config_path, options.config_dir)
+        self.loader = loader_of(options.config_path, options.config_dir)
         if options.config_name and self.name not in self.known(""):
             raise unknown_name("--config-name", self.name, self.known(""))
         self.groups = {g for g in self.loader.list_groups("") if g not in ("hydra", "schema")}
@@ -162,7 +163,7 @@ def _parsed(text: str) -> Override:
     return override
 
 
-def _loader(config_path: str | None, config_dir: str | None) -> ConfigLoaderImpl:
+def loader_of(config_path: str | None, config_dir: str | None) -> ConfigLoaderImpl:
     """Hydra's own loader, with the search path that the command line asks for."""
     search = create_config_search_path(str(Path(config_path or conf_dir()).absolute()))
     if config_dir is not None:
@@ -206,7 +207,7 @@ def _several(override: Override, is_group: bool, config_name: str) -> InputError
         also = f", or write {key}=[{value}] for all of them in one job"
     elif key == "methods":
         also = ", or write methods=[...] once for all of them in one job"
-    if config_name != "config":
+    if config_name not in SWEPT:
         return InputError(f"{text} names several values{also or ': name one'}".replace(", or", ":"))
     return InputError(f"{text} names several values: add --multirun for a job each{also}")
 

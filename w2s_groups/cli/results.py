@@ -1,4 +1,4 @@
-"""`w2s-groups results show|export|verify|compact`: inspect and keep what is stored."""
+"""`w2s-groups results show|export|verify|compact|merge`: inspect and keep what is stored."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _COMMANDS = {
     "export": "write the long table of an experiment, one row a record, as one file",
     "verify": "check checksums, names, columns and duplicates",
     "compact": "join the cell files of an experiment into one Parquet file",
+    "merge": "add the results of other folders; nothing that is there is overwritten",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """0: done; 1: `verify` found a fault, or `compact` left a damaged file."""
+    """0: done; 1: `verify` found a fault, or `compact` or `merge` left a damaged file."""
     options = _parser().parse_args(argv)
     stored = import_module("w2s_groups.cli.stored")  # seconds, which a refusal need not wait for
     return int(getattr(stored, options.command)(options))
@@ -25,13 +26,17 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="w2s-groups results", description="Inspect, export, verify and compact stored results."
+        prog="w2s-groups results",
+        description="Inspect, export, verify, compact and merge stored results.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(_COMMANDS))
     for name, text in _COMMANDS.items():
         description = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(name, help=text, description=description)
-        command.add_argument("experiment", nargs="*", help="experiments (default: all)")
+        if name == "merge":
+            command.add_argument("folders", nargs="+", type=Path, help="folders of results to add")
+        else:
+            command.add_argument("experiment", nargs="*", help="experiments (default: all)")
         command.add_argument(
             "--results-dir", type=Path, default=Path("results"), help="default: results"
         )

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from w2s_groups.cli import merge as merging
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.text import count, wrapped
-from w2s_groups.results import compaction, failures, parquet, store
+from w2s_groups.results import compaction, failures, parquet, store, submitted
 from w2s_groups.results.method_facts import method_order
 from w2s_groups.schema.fields import NO_EXPERIMENTS
 from w2s_groups.similarity import table
@@ -28,7 +29,8 @@ def _folders(options: argparse.Namespace) -> list[Path]:
     present = {
         path.name: path
         for path in there
-        if path.name not in NO_EXPERIMENTS and (store.keys(path) or failures.load(path))
+        if path.name not in NO_EXPERIMENTS
+        and (store.keys(path) or failures.load(path) or submitted.paths(path))
     }
     if not present and not options.experiment and {path.name for path in there} & _OTHERS:
         print(f"{root}: no cells of an experiment")
@@ -59,6 +61,10 @@ def show(options: argparse.Namespace) -> int:
             print(f"  {data}, {teacher} -> {student}:")
             print(wrapped(f"    {len(grid)} cells, {axes}", "      "))
             print(wrapped(f"    methods: {methods}", "      "))
+        for _, one in submitted.whole(folder):
+            authors = ", ".join(one.card["authors"])
+            line = f"  submitted: {one.name} by {authors}, {count(len(one.cells), 'cell')}"
+            print(wrapped(f"{line} of {one.data}", "    "))
         failed = failures.load(folder)
         for failure in failed:
             print(f"  failed: {failures.sentence(failure)}")
@@ -82,7 +88,9 @@ def export(options: argparse.Namespace) -> int:
         names = ", ".join(folder.name for folder in folders)
         raise InputError(f"export takes one experiment: name one of {names}")
     (folder,) = folders
-    table = store.load(folder, store.keys(folder)).sort_values(
+    own = store.load(folder, store.keys(folder))
+    handed_in = submitted.table_of(one for _, one in submitted.whole(folder))
+    table = pd.concat([t for t in (own, handed_in) if len(t)] or [own]).sort_values(
         ["cell", "method", "split", "metric", "y", "a"], kind="stable"
     )
     if to.name.endswith(".parquet"):
@@ -102,6 +110,7 @@ def verify(options: argparse.Namespace) -> int:
     faults = 0
     for folder in _folders(options):
         found = compaction.verify(folder)
+        found.faults += submitted.faults(folder)
         faults += len(found.faults)
         for fault in found.faults:
             print(fault)
@@ -134,3 +143,15 @@ def compact(options: argparse.Namespace) -> int:
         size = sum(path.stat().st_size for path in files) / 2**20
         print(f"{folder.name}: {cells} cells in {len(files)} Parquet file, {size:.1f} MiB")
     return 1 if left else 0
+
+
+def merge(options: argparse.Namespace) -> int:
+    """Add the results of other folders; 1 if a damaged file was left out."""
+    plan = merging.planned(options.folders, options.results_dir)
+    merging.write(plan)
+    for line in plan.damaged:
+        print(f"{line}; left out")
+    print(
+        f"{options.results_dir}: {count(len(plan.new), 'file')} added, {plan.there} there already"
+    )
+    return 1 if plan.damaged else 0

@@ -95,10 +95,11 @@ def _drawn(draws: Draws) -> NDArray[np.int64]:
     return np.concatenate([draws.labelled, draws.unlabelled])
 
 
-def _read_only(array: NDArray[Any] | None) -> NDArray[Any] | None:
-    if array is None:
-        return None
-    view = array.view()
+def _read_only(value: Any) -> Any:
+    """An array as one that cannot be written to; any other value as it is."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
     view.flags.writeable = False
     return view
 

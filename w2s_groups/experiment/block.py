@@ -29,6 +29,7 @@ from w2s_groups.heads.problem import (
     identity,
 )
 from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.neighbours import Neighbours
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
 from w2s_groups.results.tested import Counts
 from w2s_groups.schema.cells import Cell
@@ -109,7 +110,10 @@ def run_block(
                 *records.of_failed(pool, own.failed),
                 *records.of_labelled(accuracies, len(draw.labelled)),
             ],
-            records.by_identity(pool, own.solved, tested),
+            records.by_identity(
+                pool,
+                {name: tested[id(one.fitted.head)].decided for name, one in own.solved.items()},
+            ),
             own.failed,
         )
         for (draw, _), own, accuracies in zip(drawn, ended, on_labelled, strict=True)
@@ -152,6 +156,9 @@ def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw
         pool.labels(draw.unlabelled, order),
         codes[draw.labelled],
         codes[draw.unlabelled],
+        cell.seed,
+        Neighbours(pool.features.get("student"), draw.unlabelled, ranks[draw.unlabelled]),
+        pool.prompted,
     )
 
 
@@ -203,7 +210,10 @@ def _solve_distinct(
     """The fitted head of each problem; equal problems are solved once."""
     keys = [identity(problem) for problem in asked]
     unique = dict(zip(keys, asked, strict=True))
-    heads = dict(zip(unique, solve(features, list(unique.values())), strict=True))
+    heads = {key: own.given for key, own in unique.items() if own.given is not None}
+    left = {key: own for key, own in unique.items() if own.given is None}
+    if left:
+        heads |= dict(zip(left, solve(features, list(left.values())), strict=True))
     fitted: dict[bytes, Fitted] = {}
     for side, matrix in features.items():
         of_side = {key: head for key, head in heads.items() if unique[key].side == side}

@@ -7,7 +7,7 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.lockstep import Failed
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
-from w2s_groups.results import failures, store
+from w2s_groups.results import failures, store, submitted
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
 from w2s_groups.schema.cells import OWN, Cell
@@ -42,7 +42,8 @@ log = logging.getLogger("w2s_groups")
 class Job:
     """What a job did. keys: of all its cells, made now or before; settings: for the report.
 
-    content: what was read -> key of its content, the same in jobs that read the same.
+    content: what was read -> key of its content, the same in jobs that read the same. draws: key of
+    a cell -> key of its draw, where the experiment has submitted methods; else empty.
     """
 
     dataset: Dataset
@@ -51,6 +52,7 @@ class Job:
     keys: list[str]
     failed: list[dict[str, Any]]
     content: dict[str, str]
+    draws: dict[str, str] = field(default_factory=dict)
 
     def outcome(self, cfg: Config) -> dict[str, Any]:
         """What is handed to Hydra's callbacks, from another process too."""
@@ -77,14 +79,14 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
             "select=fixed: every setting of vary is a method of its own in the report; "
             "select=labelled would choose one of them in each cell"
         )
-    keys: list[str] = []
+    planned: list[Stored] = []
     measured = []
     dataset, loaded = prepared.dataset, prepared.loaded
     content = {f"{side} {name}": key for (side, name), key in loaded.content.items()}
     for teacher, student in cfg.pairs:
         pair = prepared.pair(teacher, student)
         content[f"rows of {teacher} -> {student}"] = pair.rows
-        keys += _run_pair(prepared, pair.networks, folder)
+        planned += _run_pair(prepared, pair.networks, folder)
         numbers = _dimensions(prepared, pair)
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
@@ -92,14 +94,19 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         pair.pool.priors.tolist(), loaded.shared,
         None if pair.pool.target is None else pair.pool.target.variance,
     )  # fmt: skip
-    return Job(dataset, loaded.usable, shown, keys, failures.load(folder, keys), content)
+    keys, failed = [cell.key for cell in planned], failures.load(folder, [c.key for c in planned])
+    draws = {}
+    if submitted.paths(folder):
+        samples = identity.samples(dataset)
+        draws = {cell.key: identity.draw_key(cell.identity, samples) for cell in planned}
+    return Job(dataset, loaded.usable, shown, keys, failed, content, draws)
 
 
 Planned = Mapping[Cell, Stored]
 
 
-def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> list[str]:
-    """Run and store the cells that are left, a block at a time; keys of all.
+def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> list[Stored]:
+    """Run and store the cells that are left, a block at a time; all of them, without records.
 
     A stop loses at most the block that ran. Blocks follow from the grid and not from what is
     stored, and a block is solved whole, so that a run that is stopped and resumed gives the bytes
@@ -122,7 +129,7 @@ def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> 
     if todo:
         _warn_of_other_code(folder, [planned[cell].key for cell in todo])
         _run_cells(prepared, parts, todo, folder)
-    return keys
+    return list(planned.values())
 
 
 def _warn_of_other_code(folder: Path, keys: Sequence[str]) -> None:

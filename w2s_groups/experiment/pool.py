@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
 from w2s_groups.design.splits import Origin
-from w2s_groups.heads.problem import one_hot
+from w2s_groups.heads.problem import Predictor, one_hot
 from w2s_groups.results import store
 
 
@@ -52,7 +52,7 @@ class Pool:
 
     drawable: rows that labelled and unlabelled sets come from; test: rows that risks are read from.
     origin: what the images show, where that is known. target: what heads learn in place of y; None
-    where they learn classes.
+    where they learn classes. prompted: as in methods.base.Draws.
     """
 
     features: Mapping[str, NDArray[np.float32]]
@@ -64,6 +64,7 @@ class Pool:
     priors: NDArray[np.float64]
     origin: Origin | None = None
     target: Target | None = None
+    prompted: Callable[[Sequence[str]], Predictor] | None = None
 
     @property
     def n_classes(self) -> int:

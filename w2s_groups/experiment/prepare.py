@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import Role, names, plain
 from w2s_groups.data.base import TEST, Dataset, original_eta
-from w2s_groups.experiment import collapsed, inputs, memory_limit, solvers
+from w2s_groups.experiment import collapsed, inputs, memory_limit, prompts, solvers
 from w2s_groups.experiment.division import Division, by_part, divided
 from w2s_groups.experiment.inputs import Loaded, Memory
 from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool, width
@@ -79,7 +79,9 @@ class Prepared:
                     for side, name in networks.items()
                 }
                 origin = self.division.origin if self.division.known else None
-                pools[of] = make_pool(dataset, own, usable, balance, origin, numeric)
+                plain_pool = make_pool(dataset, own, usable, balance, origin, numeric)
+                head = prompts.of_pool(self.cfg, student, own["student"][usable], plain_pool)
+                pools[of] = replace(plain_pool, prompted=head)
             made: Pool = pools[of]
             return made
 
@@ -115,9 +117,10 @@ def prepare(
     fitted = own if trained is None else trained(original)
     if fitted:
         solvers.check(cfg, dataset)
+        prompts.check(cfg, dataset)
     everything = np.ones(len(dataset.y), dtype=bool)
     wanted = own if trained is None else [*own, *fitted]
-    _check_parts(cfg, check, division, everything, wanted)
+    check_parts(cfg, check, division, everything, wanted)
     reading = names(cfg, Role.network, Role.features, Role.conduct, Role.place)
     of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
     if cfg.several is not None:  # then no sentence on test samples that are also in the pool
@@ -127,11 +130,11 @@ def prepare(
     fits(lambda side, name: loaded.matrices[side, name].shape[1])
     varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
     memory.get([*of_features, "varied"], varied)
-    _check_parts(cfg, check, division, loaded.usable, wanted)
+    check_parts(cfg, check, division, loaded.usable, wanted)
     return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features, division)
 
 
-def _check_parts(
+def check_parts(
     cfg: Config,
     check: Check,
     division: Division,

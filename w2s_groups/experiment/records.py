@@ -60,11 +60,12 @@ def of_cell(
 
 
 def by_identity(
-    pool: Pool, solved: Mapping[str, Solved], tested: Mapping[int, Tested]
+    pool: Pool, decided: Mapping[str, NDArray[np.integer[Any]] | None]
 ) -> Counts | None:
     """How many test rows of each identity, place and group every method decides rightly.
 
-    None where the pool does not know what its rows show, and of a numeric target.
+    decided: method -> its class of each test row (T,). None where the pool does not know what its
+    rows show, and of a numeric target.
     """
     if pool.origin is None or pool.target is not None:
         return None
@@ -78,10 +79,8 @@ def by_identity(
         tuple(pool.groups.names[i] for i in distinct[:, 2]),
         np.bincount(pair, minlength=len(distinct)),
         {
-            name: np.bincount(
-                pair[tested[id(own.fitted.head)].decided == y], minlength=len(distinct)
-            )
-            for name, own in solved.items()
+            name: np.bincount(pair[classes == y], minlength=len(distinct))
+            for name, classes in decided.items()
         },
     )
 

@@ -125,6 +125,7 @@ def run_job(cfg: Config) -> dict[str, Any]:
         "settings": done.settings,
         "keys": done.keys,
         "content": done.content,
+        **({"draws": done.draws} if done.draws else {}),
     }
     _write_record(Path(cfg.results_dir), record)
     return done.outcome(cfg)

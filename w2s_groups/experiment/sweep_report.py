@@ -1,7 +1,8 @@
 """The reports of a sweep: which jobs one report can show together, and its name and settings.
 
 A job's record holds `experiment`, `overrides` and the `keys` of its cells; of a job that ran also
-the `settings` of its report and `content`, keys of what it read; `refused`, why it did not run.
+the `settings` of its report, `content`, keys of what it read, and `draws`, those of its cells where
+the experiment has submitted methods; `refused`, why it did not run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from w2s_groups.core.roles import CROSSED, names
 from w2s_groups.core.text import wrapped
 from w2s_groups.experiment.settings import OF_DATA
 from w2s_groups.reports import leaderboard, places
-from w2s_groups.results import failures, store
+from w2s_groups.results import failures, store, submitted
 from w2s_groups.results.format import IMAGE
 from w2s_groups.schema.config import Config
 
@@ -59,17 +60,21 @@ def write_reports(
             print(f"failed: {failures.sentence(row)}")
         if not len(table):
             continue
+        draws = {key: draw for record in alike for key, draw in record.get("draws", {}).items()}
+        attached = submitted.attached(results / experiment, table, draws)
+        table = attached.table
         absent = lacking + _elsewhere(alike, records, parted)
         unfinished = {"unfinished": {"sweep": sweep, "jobs": f"{absent} of {n_jobs}"}}
         settings = {
             **merged(alike),
+            **attached.settings,
             **({"failed": lost} if lost else {}),
             **(unfinished if absent else {}),
         }
         parent, name = reports / experiment, report_name(alike, records)
         folder, sentence = places.place(parent, name, settings, sweep=sweep, taken=folders)
         folders.add(folder)
-        counts = leaderboard.counts_of(results / experiment, keys, table, settings)
+        counts = leaderboard.counts_of(results / experiment, keys, table, settings, attached)
         leaderboard.write(table, settings, folder, counts)
         print(leaderboard.summary_text(table, settings, counts))
         print(f"\n{len(keys)} cells of {len(alike)} jobs; report in {folder}/")

@@ -63,7 +63,8 @@ def _lines(grid: Grid) -> tuple[list[str], str]:
     All but references, or the main ones where markers do not suffice; of lines that lie on each
     other the first. The page of the report has a panel for each method.
     """
-    every = [name for name in grid.methods if name == "ceiling" or name not in REFERENCES]
+    references = {*REFERENCES, *(n for n in grid.submitted if grid.card(n).get("reference"))}
+    every = [name for name in grid.methods if name == "ceiling" or name not in references]
     lines = every
     if len(every) > len(style.MARKERS):
         lines = [name for name in every if name in DRAWN_FIRST]

@@ -110,6 +110,7 @@ class Problem:
     centre: a linear head towards which the penalty pulls, (l2/2) ‖w − w_centre‖²; None: towards 0.
     seed: of what a fit by steps draws (first weights, order); a linear head draws nothing.
     asked: all rows that the answer may be asked about, ascending; None: any.
+    given: the answer, where nothing is to be fitted.
     A class that no target names has coefficients 0 and intercept ABSENT: its exact limit is −∞.
     """
 
@@ -123,6 +124,7 @@ class Problem:
     centre: Predictor | None = None
     seed: int = 0
     asked: NDArray[np.int64] | None = None
+    given: Predictor | None = None
 
 
 def identity(problem: Problem) -> bytes:
@@ -131,6 +133,8 @@ def identity(problem: Problem) -> bytes:
     parts: list[NDArray[Any] | None] = [problem.rows, problem.targets, problem.weights]
     for head in (problem.init, problem.centre):
         parts += [None] if head is None else head.arrays()
+    if problem.given is not None:  # nothing else: addresses of fine-tuned fits hold this digest
+        parts += problem.given.arrays()
     for part in parts:
         digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
     return digest.digest()

@@ -38,18 +38,21 @@ def configuration(
     loader = ConfigLoaderImpl(create_config_search_path(str(hydra_config.conf_dir())))
     files = {key: value for key, value in plain.items() if _is_file(key, value)}
     chosen = [f"{key}={_names(key, value, loader)}" for key, value in files.items()]
+    found = composed(loader, command, chosen)
     try:
-        composed = _composed(loader, command, chosen)
         for key, value in _flat(plain):
-            force = key.partition(".")[0] in _OPEN
-            OmegaConf.update(composed, key, value, force_add=force)
+            OmegaConf.update(found, key, value, force_add=key.partition(".")[0] in _OPEN)
+    except OmegaConfBaseException as error:
+        raise InputError(refusals.sentence(error)) from error
+    return hydra_config.from_hydra(found, data)
+
+
+def composed(loader: ConfigLoaderImpl, command: str, overrides: Sequence[str]) -> DictConfig:
+    """A command's file with overrides, composed; InputError for what Hydra refuses."""
+    try:
+        composed = loader.load_configuration(command, list(overrides), RunMode.RUN)
     except (CompactHydraException, OmegaConfBaseException) as error:
         raise InputError(refusals.sentence(error)) from error
-    return hydra_config.from_hydra(composed, data)
-
-
-def _composed(loader: ConfigLoaderImpl, command: str, overrides: Sequence[str]) -> DictConfig:
-    composed = loader.load_configuration(command, list(overrides), RunMode.RUN)
     if composed.hydra.mode == RunMode.MULTIRUN:
         raise InputError(
             "experiment is a sweep of several runs; start it as a command, w2s-groups, and read "

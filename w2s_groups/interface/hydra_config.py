@@ -18,6 +18,7 @@ from w2s_groups.finetuning import TUNINGS
 from w2s_groups.interface import plugin_configs
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
+from w2s_groups.schema.draws import DrawsConfig
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
 from w2s_groups.schema.splits import SPLITS
 from w2s_groups.theory_figures import EXPERIMENTS
@@ -29,6 +30,7 @@ def register() -> None:
     store.store(group="schema", name="config", node=Config)
     store.store(group="schema", name="predict", node=PredictConfig)
     store.store(group="schema", name="plan", node=PlanConfig)
+    store.store(group="schema", name="draws", node=DrawsConfig)
     for name, dataset in DATASETS.built_in.items():
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.built_in.items():

@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import inputs, job
-from w2s_groups.experiment.block import draw_of
-from w2s_groups.experiment.division import divided
+from w2s_groups.experiment.draws import SETS, draws_of
 from w2s_groups.experiment.job import Job
-from w2s_groups.experiment.pool import check_requests, make_pool
-from w2s_groups.experiment.prepare import original_of
 from w2s_groups.interface.asked import asked, folders_of
 from w2s_groups.interface.data import Data
 from w2s_groups.interface.results import Results
 from w2s_groups.methods import METHODS, files
 from w2s_groups.reports import leaderboard
-from w2s_groups.results import store
-from w2s_groups.schema.cells import OWN, cells
+from w2s_groups.results import store, submitted
+from w2s_groups.results.columns import DEFAULTS
+from w2s_groups.schema.cells import OWN
 from w2s_groups.schema.config import Config
 
 Ints = NDArray[np.int64]
@@ -78,11 +76,14 @@ def run(
 
 
 def collected(cfg: Config, done: Job) -> Results:
-    """The stored results of a job."""
+    """The stored results of a job, with what was submitted for its draws."""
     folder = job.results_folder(cfg)
-    table = store.load(folder, done.keys)
-    settings = {**done.settings, **({"failed": done.failed} if done.failed else {})}
-    counts = leaderboard.counts_of(folder, done.keys, table, settings) if len(table) else None
+    attached = submitted.attached(folder, store.load(folder, done.keys), done.draws)
+    table, failed = attached.table, {"failed": done.failed} if done.failed else {}
+    settings = {**done.settings, **attached.settings, **failed}
+    counts = None
+    if len(table):
+        counts = leaderboard.counts_of(folder, done.keys, table, settings, attached)
     return Results(table, settings, counts, done.failed)
 
 
@@ -107,21 +108,15 @@ def draw(
         point["splits.every_seed"] = True  # a draw follows from seed and fold, whoever asks
     with folders_of(None) as folders:
         cfg, memory = asked(data, {**point, "seeds": [seed], **settings}, folders)
-        dataset = memory.get(inputs.question_of(cfg), lambda: inputs.load_dataset(cfg))
-    division = divided(cfg, dataset)
-    every = [cell for cell in cells(cfg, original_of(cfg, dataset)) if not cell.part.audit]
-    cell = next((cell for cell in every if cell.part.fold == fold), None)
-    if cell is None:
-        folds = ", ".join(str(cell.part.fold) for cell in every)
-        raise InputError(f"fold={fold} has no run of seed={seed}; the folds that have: {folds}")
-    own, inside = division.rows(cell.part)
-    check_requests(own, inside, cfg.class_balance.value, [cell.request])
-    pool = make_pool(own, {}, inside, cfg.class_balance.value)
-    drawn, _ = draw_of(cell, pool, permute_labels=False)
-    given = data.rows if isinstance(data, Data) else np.arange(len(dataset.y))
-    rows = given[inside]
-    sets = (drawn.labelled, drawn.unlabelled, drawn.validation, pool.test)
-    return Draw(*(rows[own_rows] for own_rows in sets))
+        drawing = draws_of(cfg, memory)
+    fields = [{**DEFAULTS, **cell.fields} for cell in drawing.cells]
+    every = zip(fields, drawing.cells, strict=True)
+    own = {known["fold"]: cell for known, cell in every if not known["audit"]}
+    if fold not in own:
+        folds = ", ".join(map(str, sorted(own)))
+        raise InputError(f"fold={fold} is none of the splits of the run, which are {folds}")
+    given = data.rows if isinstance(data, Data) else np.arange(len(drawing.ids))
+    return Draw(*(given[own[fold].rows[name]] for name in SETS))
 
 
 def extract(data: Data, network: str, **settings: Any) -> NDArray[np.float32]:

@@ -35,8 +35,13 @@ class Draws:
 
     shuffle: (n_u,) distinct ranks of the unlabelled rows in a random order that follows from the
     seed: what breaks ties and deals folds, since rows lie group after group.
+    seed: of the cell, for what a method draws itself by `core.seeds.stream`.
+    neighbours: k -> (n_u, k) positions in the unlabelled set of each row's nearest others in the
+    student's features.
+    prompted: templates such as "a photo of a {}" -> the zero-shot head of the student's network.
     What a method does not declare that it needs is None: the true labels of the unlabelled set
-    (`needs_truth`) and the group codes of both sets (`needs_groups`).
+    (`needs_truth`), the group codes of both sets (`needs_groups`), `neighbours`
+    (`needs_neighbours`) and `prompted` (`needs_prompts`).
     """
 
     labelled: NDArray[np.int64]
@@ -46,6 +51,9 @@ class Draws:
     y_unlabelled: NDArray[np.float64] | None = None
     codes_labelled: NDArray[np.int64] | None = None
     codes_unlabelled: NDArray[np.int64] | None = None
+    seed: int = 0
+    neighbours: Callable[[int], NDArray[np.int32]] | None = None
+    prompted: Callable[[Sequence[str]], Predictor] | None = None
 
     def for_method(self, method: Method) -> Draws:
         """What `method` may see."""
@@ -55,6 +63,8 @@ class Draws:
             y_unlabelled=self.y_unlabelled if method.needs_truth else None,
             codes_labelled=self.codes_labelled if uses_groups else None,
             codes_unlabelled=self.codes_unlabelled if uses_groups else None,
+            neighbours=self.neighbours if method.needs_neighbours else None,
+            prompted=self.prompted if method.needs_prompts else None,
         )
 
 
@@ -72,6 +82,8 @@ class Method(ABC):
     sources: papers, with section or equation; "this suite" where it is ours.
     needs_groups: the group labels that it uses: "none", those of validation or of training data.
     needs_truth: whether it reads the unlabelled set's true labels: only references do.
+    needs_neighbours: whether it reads which unlabelled rows are near each other.
+    needs_prompts: whether it reads names of classes, by the text side of the student's network.
     reference: whether it is there to be compared with, as a control or an end of the scale, and so
         is not ranked among the ways to train a student.
     upweights: whether its weights single out rows, the larger against the smaller ones.
@@ -93,6 +105,8 @@ class Method(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     needs_groups: ClassVar[Literal["none", "val", "train"]] = "none"
     needs_truth: ClassVar[bool] = False
+    needs_neighbours: ClassVar[bool] = False
+    needs_prompts: ClassVar[bool] = False
     reference: ClassVar[bool] = False
     upweights: ClassVar[bool] = False
     unsupported: ClassVar[Mapping[str, str]] = {}

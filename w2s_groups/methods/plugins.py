@@ -35,6 +35,8 @@ def method(
     needs: str | Sequence[str] = ...,
     needs_groups: Literal["none", "val", "train"] = ...,
     needs_truth: bool = ...,
+    needs_neighbours: bool = ...,
+    needs_prompts: bool = ...,
     reference: bool = ...,
     upweights: bool = ...,
     unsupported: Mapping[str, str] = ...,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 from scipy.special import entr
 
-from w2s_groups.heads.problem import GCE, Problem
+from w2s_groups.heads.problem import GCE, Problem, choose
 from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 
 
@@ -38,6 +38,13 @@ class Targets(Enum):
     soft = "soft"
 
 
+class KeepBy(Enum):
+    """What a fraction is kept of: all samples, or those of each class that the student decides."""
+
+    overall = "overall"
+    classes = "classes"
+
+
 DIGITS = 2.0**26  # entropies that agree to so many parts tie: rounding must not choose
 
 
@@ -55,15 +62,47 @@ def most_confident(
     return np.sort(np.lexsort((shuffle, entropy))[:n_keep])
 
 
+def kept(
+    proba: NDArray[np.float64],
+    keep: float,
+    shuffle: NDArray[np.int64],
+    keep_by: KeepBy = KeepBy.overall,
+    threshold: float | None = None,
+) -> NDArray[np.int64]:
+    """Positions, ascending, that are kept of all rows or of the rows of each decided class.
+
+    Of each: `most_confident`, or with a threshold the rows whose largest probability is at least
+    that, and the most confident row if none is. proba: (n, C); shuffle: (n,).
+    Sources: Zou et al., Class-Balanced Self-Training, ECCV 2018, for classes; Sohn et al.,
+    FixMatch, NeurIPS 2020, for a threshold.
+    """
+    decided = choose(proba) if keep_by is KeepBy.classes else np.zeros(len(proba), dtype=np.int64)
+    positions = []
+    for label in np.unique(decided):
+        part = np.flatnonzero(decided == label)
+        above = part if threshold is None else part[proba[part].max(axis=1) >= threshold]
+        if threshold is None or not len(above):
+            share = keep if threshold is None else 0.0
+            above = part[most_confident(proba[part], share, shuffle[part])]
+        positions.append(above)
+    return np.sort(np.concatenate(positions))
+
+
 @dataclass
 class Selective(OneFit):
-    """keep: fraction of the unlabelled set in (0, 1]; q: exponent of GCE in (0, 1]."""
+    """keep: fraction of the unlabelled set in (0, 1]; q: exponent of GCE in (0, 1].
+
+    threshold: of the student's confidence, in place of `keep`; None: `keep`.
+    """
 
     keep: float = MISSING
     q: float = MISSING
     init: Init = MISSING
     labels: Labels = MISSING
     targets: Targets = MISSING
+    # At these values, which older results lack, they are in no key and no report.
+    keep_by: KeepBy = field(default=KeepBy.overall, metadata={"unused": KeepBy.overall})
+    threshold: float | None = field(default=None, metadata={"unused": None})
     summary: ClassVar[str] = (
         "Selective retraining: the most confident pseudolabels, retrained with GCE"
     )
@@ -81,12 +120,14 @@ class Selective(OneFit):
         super().__post_init__()
         check_range(self, "keep", 1e-6, 1.0)
         check_range(self, "q", 1e-6, 1.0)
+        if self.threshold is not None:
+            check_range(self, "threshold", 0.0, 1.0)
 
     def problem(self, draws: Draws, solved: Mapping[str, Fitted]) -> Problem:
         student = solved["w2s"].proba(draws.unlabelled)
-        kept = most_confident(student, self.keep, draws.shuffle)
-        rows = draws.unlabelled[kept]
-        labels = solved["teacher"].proba(rows) if self.labels is Labels.teacher else student[kept]
+        own = kept(student, self.keep, draws.shuffle, self.keep_by, self.threshold)
+        rows = draws.unlabelled[own]
+        labels = solved["teacher"].proba(rows) if self.labels is Labels.teacher else student[own]
         if self.targets is Targets.hard:
             labels = hardened(labels)
         init = solved["w2s"].head if self.init is Init.w2s else None

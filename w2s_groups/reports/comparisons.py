@@ -11,13 +11,14 @@ from w2s_groups.results import quantity
 from w2s_groups.results.crossed_worst import mean_over_points
 from w2s_groups.results.format import BLANK
 from w2s_groups.results.grid import Grid, Ints
-from w2s_groups.results.method_facts import REFERENCES, group_labels
+from w2s_groups.results.method_facts import REFERENCES, group_labels, method_label
 from w2s_groups.results.quantity import Quantity
 from w2s_groups.results.ranks import of_tests, pairs, rank_ranges, survival
 from w2s_groups.results.select import NEEDS_GROUPS
 from w2s_groups.results.stats import FEWEST, Interval
 
 RANKED = ("average", "worst_group")
+SUBMITTED = " (submitted)"  # after the name of a method that was trained elsewhere
 SHOWN = {
     "average": "average",
     "worst_group": "worst group",
@@ -37,13 +38,23 @@ def group_labels_used(method: str, grid: Grid) -> str:
     "none", "val" (of the validation set), "train" (of the training sets); BLANK for methods that
     are not registered.
     """
-    own = group_labels(grid.base_of(method))
+    own = grid.card(method).get("group_labels_used") or group_labels(grid.base_of(method))
     return "val" if own == "none" and grid.chosen_by.get(method) in NEEDS_GROUPS else own or BLANK
 
 
 def students(grid: Grid) -> list[str]:
     """Methods that are ranked: all but the references."""
-    return [method for method in grid.methods if grid.base_of(method) not in REFERENCES]
+    return [method for method in grid.methods if not is_reference(method, grid)]
+
+
+def is_reference(method: str, grid: Grid) -> bool:
+    """Whether a method is there to be compared with, and so is not ranked."""
+    return grid.base_of(method) in REFERENCES or bool(grid.card(method).get("reference"))
+
+
+def label(method: str, grid: Grid) -> str:
+    """Name of a method in a table, which marks those that were trained elsewhere."""
+    return f"{method_label(method)}{SUBMITTED if grid.card(method) else ''}"
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from w2s_groups.results.stats import Floats, Interval, mean_interval, pgr_interv
 def rows(grids: Sequence[Grid]) -> pd.DataFrame:
     """One row a (setup, point, method): every aggregate with its interval, as 6-decimal text."""
     out = []
+    marked = any(grid.card(method) for grid in grids for method in grid.methods)
     for grid in grids:
         average = grid.metric("average")
         setup = {name: getattr(grid, name) for name in ("data", "teacher", "student", "n_l", "n_u")}
@@ -30,6 +31,7 @@ def rows(grids: Sequence[Grid]) -> pd.DataFrame:
                     "seeds": int(np.isfinite(average[p, m]).sum()),
                     "seeds_asked": len(grid.seeds),
                     "n_smallest": smallest_n(grid, p, m),
+                    **({"submitted": bool(grid.card(method))} if marked else {}),
                     **({} if grid.measure.is_share else {"unit": f"{grid.measure.unit:g}"}),
                 }
                 out.append({**row, **dict(_aggregates(grid, average[p], p, m))})

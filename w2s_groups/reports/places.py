@@ -18,7 +18,7 @@ from w2s_groups.results.method_facts import method_order
 
 SETTINGS = "settings.json"
 # Results, not settings; of plug-ins, what they are and which code ran.
-_ANSWERS = ("pair", "chosen", "failed", "unfinished", "target", "plugins")
+_ANSWERS = ("pair", "chosen", "failed", "unfinished", "target", "plugins", "submitted")
 _LONGEST = 120  # bytes of a name, of 255 that systems allow
 _FIGURE = re.compile(r"\]\((\w+)\.png\)$", re.MULTILINE)
 _TABLES = ("leaderboard.csv", "leaderboard.html", "leaderboard.md", "results.csv.gz", SETTINGS)

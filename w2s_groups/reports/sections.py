@@ -14,6 +14,7 @@ from w2s_groups.reports.comparisons import (
     SHOWN,
     at_point,
     group_labels_used,
+    label,
     population,
     rising,
     runs,
@@ -66,7 +67,7 @@ def _leaderboard(grid: Grid) -> Section:
         (
             f"{eta_l:g}",
             f"{eta_u:g}",
-            method_label(method),
+            label(method, grid),
             group_labels_used(method, grid),
             *_cells(grid, p, m),
         )

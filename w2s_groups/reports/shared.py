@@ -10,6 +10,7 @@ import numpy as np
 from w2s_groups.reports.excess import reading_of_risks
 from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.reports.section import Section
+from w2s_groups.reports.submitted import submitted_methods
 from w2s_groups.results import failures
 from w2s_groups.results.format import BLANK, IMAGE, noun_of
 from w2s_groups.results.method_facts import PLUGINS, facts
@@ -21,6 +22,7 @@ def of_all(settings: Mapping[str, Any]) -> list[Section]:
     return [
         *_pair(settings.get("pair")),
         *methods_table(settings),
+        *submitted_methods(settings),
         *_chosen(settings.get("chosen"), noun_of(settings)),
         *_failed(settings.get("failed")),
         reading_of_risks(noun_of(settings))
@@ -161,7 +163,7 @@ def _settings(settings: Mapping[str, Any]) -> Section:
     shown = {
         key: value
         for key, value in settings.items()
-        if key not in ("pair", "chosen", "failed", "trials", "unfinished", "noun")
+        if key not in ("pair", "chosen", "failed", "trials", "unfinished", "noun", "submitted")
     }
     if noun_of(settings) != IMAGE:
         shown.pop("image_size", None)

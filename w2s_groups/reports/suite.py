@@ -17,8 +17,10 @@ from scipy import stats
 from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import (
     RANKED,
+    SUBMITTED,
     grain,
     group_labels_used,
+    is_reference,
     over_grid,
     population,
     ranks,
@@ -26,13 +28,7 @@ from w2s_groups.reports.comparisons import (
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import (
-    REFERENCES,
-    facts,
-    method_label,
-    method_order,
-    with_plugins,
-)
+from w2s_groups.results.method_facts import facts, method_label, method_order, with_plugins
 from w2s_groups.results.ranks import holm
 from w2s_groups.results.stats import FEWEST, LEVEL, Interval, mean_interval
 
@@ -44,6 +40,7 @@ class Standing:
     """One method over a suite. mean, gain (over the teacher), rank: by metric of RANKED.
 
     rank is empty for references. labels: group labels used. tuned: trials a cell, or what else.
+    card: of a method that was trained elsewhere, else empty.
     """
 
     method: str
@@ -53,6 +50,12 @@ class Standing:
     rank: dict[str, str]
     labels: str
     tuned: str
+    card: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """Name in a table, which marks methods that were trained elsewhere."""
+        return f"{method_label(self.method)}{SUBMITTED if self.card else ''}"
 
 
 def over_suite(grids: Sequence[Grid], metric: str, method: str, other: str | None) -> Interval:
@@ -141,7 +144,7 @@ def _standing(grids: Sequence[Grid], name: str, settings: Mapping[str, Any]) -> 
     no_gain = mean_interval(np.full(1, np.nan))
     return Standing(
         name,
-        base in REFERENCES,
+        is_reference(name, having),
         {metric: over_suite(grids, metric, name, None) for metric in RANKED},
         {
             metric: no_gain if name == "teacher" else over_suite(grids, metric, name, "teacher")
@@ -149,18 +152,22 @@ def _standing(grids: Sequence[Grid], name: str, settings: Mapping[str, Any]) -> 
         },
         {},
         group_labels_used(name, having),
-        _tuned(base, settings),
+        _tuned(base, settings, having.card(name)),
+        having.card(name),
     )
 
 
-def _tuned(base: str, settings: Mapping[str, Any]) -> str:
+def _tuned(base: str, settings: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     """`24 trials`, `itself`, or `fixed` for settings given beforehand."""
+    if card:
+        own = int(card["tuning"]["trials"])
+        return count(own, "trial") if own else "fixed"
     trials = (settings.get("trials") or {}).get(base) or {}
     if trials and settings.get("select", "fixed") != "fixed":
         return count(int(np.prod([len(values) for values in trials.values()])), "trial")
     by_path = settings.get("head") == "ridge" and settings.get("l2_path")
-    own = facts(base)
-    return "itself" if by_path or (own is not None and own.tunes) else "fixed"
+    known = facts(base)
+    return "itself" if by_path or (known is not None and known.tunes) else "fixed"
 
 
 def data_names(grids: Sequence[Grid]) -> list[str]:
@@ -255,7 +262,7 @@ def section(grids: Sequence[Grid], settings: Mapping[str, Any]) -> Section:
     """The ranked table as a section: a row a method."""
     rows = tuple(
         (
-            method_label(row.method),
+            row.label,
             "reference" if row.reference else row.rank["worst_group"] or BLANK,
             plus_minus(row.mean["worst_group"]),
             plus_minus(row.mean["average"]),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from w2s_groups.core.text import count
+from w2s_groups.methods import METHODS
 from w2s_groups.reports.comparisons import (
     RANKED,
     SHOWN,
     group_labels_used,
+    label,
     means,
     over_grid,
     population,
@@ -21,7 +23,7 @@ from w2s_groups.reports.comparisons import (
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, fixed, plus_minus
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import REFERENCES, method_label
+from w2s_groups.results.method_facts import REFERENCES
 from w2s_groups.results.stats import FEWEST
 
 OTHERS = {"teacher": "gain", "w2s": "over W2S"}
@@ -46,7 +48,7 @@ def summary(grid: Grid) -> Section:
         n = grid.n[:, m][~np.isnan(grid.accuracy[:, m]).all(axis=-1)]
         rows.append(
             (
-                method_label(method),
+                label(method, grid),
                 group_labels_used(method, grid),
                 mean["average"],
                 place["average"].get(method) or BLANK,
@@ -72,6 +74,11 @@ def summary(grid: Grid) -> Section:
     return Section("Summary", text, header=header, rows=tuple(rows), rising=up)
 
 
+def _references(grid: Grid) -> list[str]:
+    """The references, without those for few networks where the table lacks them."""
+    return [name for name in REFERENCES if name in grid.methods or not METHODS[name].needs_prompts]
+
+
 def _explanation(grid: Grid) -> tuple[str, ...]:
     points, seeds = grid.common()
     noun, test = runs(grid)[:-1], "by paired t tests"
@@ -83,7 +90,7 @@ def _explanation(grid: Grid) -> tuple[str, ...]:
         f"number. 95 % intervals hold {population(grid)}. n is the smallest test group.",
         f"Ranks are those that the {noun}s leave open among "
         f"{count(len(students(grid)), 'student')}, without the references "
-        f"({', '.join(REFERENCES)}): {test} at "
+        f"({', '.join(_references(grid))}): {test} at "
         "5 % with Holm's correction over all pairs, each metric by itself; below "
         f"{FEWEST} {noun}s all of them." + _order(grid),
         "Worst group: of each point the group with the lowest mean accuracy. Each run's own lowest "

@@ -94,7 +94,7 @@ def _ranked(rows: Sequence[Standing], width: int) -> Iterator[str]:
     A name is never cut: where it leaves no room for a rank and a number it has its own line.
     """
     cells = [_cells(row) for row in rows]
-    names = [method_label(row.method) for row in rows]
+    names = [row.label for row in rows]
     wide = max(map(len, [*names, "method"]))
     sizes = [
         max([len(head), *(len(cell[k]) for cell in cells)]) + 2 for k, head in enumerate(_HEADS)

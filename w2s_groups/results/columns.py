@@ -48,6 +48,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
     "n": ("int64", "images of the group"),
+    "submitted": ("bool", "whether the predictions of the method were made elsewhere"),
 }
 ACCURACY, RISK = "accuracy", "risk"  # of a class, of a numeric target: a run has one of the two
 RISK_ERROR = "risk_error"
@@ -55,12 +56,12 @@ SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]
 RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
-# Of cells, files and tables that lack the column: those of one split.
-DEFAULTS: dict[str, Any] = {"fold": -1, "audit": ""}
+# Of cells, files and tables that lack the column: those of one split, and of methods trained here.
+DEFAULTS: dict[str, Any] = {"fold": -1, "audit": "", "submitted": False}
 
 
 def filled(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with the columns that a table of one split may lack."""
+    """The table with the columns that a table of one split, or of no submitted method, may lack."""
     return table.assign(**{name: v for name, v in DEFAULTS.items() if name not in table})
 
 

@@ -106,8 +106,9 @@ def from_table(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
 
 def _of_several(values: Mapping[str, list[Any]], start: int) -> dict[str, Any]:
     """The fields that only cells of several splits have."""
-    own = {name: values[name][start] for name in columns.DEFAULTS}
-    return {} if own == columns.DEFAULTS else own
+    several = [name for name in columns.DEFAULTS if name in columns.RUN]
+    own = {name: values[name][start] for name in several}
+    return {} if all(own[name] == columns.DEFAULTS[name] for name in several) else own
 
 
 def verify(folder: Path) -> Findings:

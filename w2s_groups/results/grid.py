@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,8 @@ class Grid:
     upweighted: (P, M, S, G) rows of the unlabelled set that a method gave a larger weight.
     agreement: (P, M, M, S) share of test rows on which two methods decide alike, symmetric.
     chosen_by: method -> rule that chose its settings in each cell, for those that have one.
-    bases: variant -> the method that it is one of.
+    bases: variant -> the method that it is one of. submitted: methods that were trained elsewhere
+    -> their cards.
     """
 
     data: str
@@ -77,6 +78,7 @@ class Grid:
     missing: tuple[Missing, ...]
     chosen_by: Mapping[str, str] = field(default_factory=dict)
     bases: Mapping[str, str] = field(default_factory=dict)
+    submitted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noun: str = "image"  # name of a test sample: image, text or sample
     measure: Measure = ACCURACY
     risk_error: Floats | None = None
@@ -109,6 +111,10 @@ class Grid:
     def base_of(self, method: str) -> str:
         """The method that a variant is one of; the name itself for other methods."""
         return self.bases.get(method, method)
+
+    def card(self, method: str) -> Mapping[str, Any]:
+        """The card of a submitted method; empty for other methods."""
+        return self.submitted.get(method, {})
 
     def index(self, method: str) -> int | None:
         """Position of a method, None where the table has no such method."""

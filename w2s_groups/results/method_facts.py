@@ -120,7 +120,7 @@ MAIN = ("teacher", "w2s", "selective", "baseline", "ceiling")
 DRAWN_FIRST = ("w2s", "w2s_tuned", "selective", "adaptive_confidence", "combined", "ceiling")
 
 _FIRST = ("teacher", "tuned_teacher", "w2s", "w2s_tuned", "selective")
-_LAST = ("baseline", "dfr", "group_dro", "ceiling")
+_LAST = ("zero_shot", "baseline", "dfr", "group_dro", "ceiling")
 
 
 def colour_of(name: str) -> str:

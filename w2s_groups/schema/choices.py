@@ -53,3 +53,18 @@ class ReadFrom(Enum):
     auto = "auto"
     pool = "pool"
     test = "test"
+
+
+class GroupLabels(Enum):
+    """Group labels that a method uses: none, of the validation set, or of all training sets."""
+
+    none = "none"
+    val = "val"
+    train = "train"
+
+
+class TableFormat(Enum):
+    """Kind of file that a table is written to."""
+
+    parquet = "parquet"
+    csv = "csv"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +15,6 @@ from w2s_groups.reports.comparisons import RANKED
 from w2s_groups.reports.page import papers
 from w2s_groups.reports.suite import Standing
 from w2s_groups.results.format import BLANK, fixed
-from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
 
 
@@ -27,11 +27,18 @@ class Download(NamedTuple):
 
 
 def downloads(rows: Sequence[Standing], bases: Sequence[str]) -> list[Download]:
-    """The three files. bases: registered methods behind the rows."""
+    """The files. bases: registered methods behind the rows."""
+    cards = {row.method: row.card for row in rows if row.card}
+    text = json.dumps(cards, indent=1, ensure_ascii=False)
     every = (
         ("CSV", "ranked.csv", "text/csv", as_csv(rows)),
         ("LaTeX", "ranked.tex", "application/x-tex", as_latex(rows)),
         ("BibTeX", "papers.bib", "application/x-bibtex", papers.bibtex(bases)),
+        *(
+            [("cards of submitted methods", "cards.json", "application/json", text)]
+            if cards
+            else ()
+        ),
     )
     return [Download(label, name, _address(kind, text)) for label, name, kind, text in every]
 
@@ -47,12 +54,15 @@ def as_csv(rows: Sequence[Standing]) -> str:
     values = [f"{prefix}{metric}" for prefix in ("", "gain_") for metric in RANKED]
     ends = [f"{name}{end}" for name in values for end in ("", "_low", "_high")]
     ranks = [f"rank_{metric}" for metric in RANKED]
-    writer.writerow(["method", "reference", *ranks, *ends, "group_labels", "tuned"])
+    marked = any(row.card for row in rows)
+    last = ["group_labels", "tuned", *(["submitted"] if marked else [])]
+    writer.writerow(["method", "reference", *ranks, *ends, *last])
     for row in rows:
         intervals = [each[metric] for each in (row.mean, row.gain) for metric in RANKED]
         numbers = [_text(float(end)) for one in intervals for end in one[:3]]
+        own = [bool(row.card)] if marked else []
         ranked = [row.rank[metric] for metric in RANKED]
-        writer.writerow([row.method, row.reference, *ranked, *numbers, row.labels, row.tuned])
+        writer.writerow([row.method, row.reference, *ranked, *numbers, row.labels, row.tuned, *own])
     return out.getvalue()
 
 
@@ -72,7 +82,7 @@ def as_latex(rows: Sequence[Standing]) -> str:
         if row.reference and k and not rows[k - 1].reference:
             lines.append(r"\midrule")
         cells = [
-            _escaped(method_label(row.method)),
+            _escaped(row.label),
             row.rank["worst_group"].replace("-", "--"),
             *(_math(row.mean[metric]) for metric in reversed(RANKED)),
             *(_math(row.gain[metric], True) for metric in reversed(RANKED)),

@@ -17,7 +17,6 @@ from w2s_groups.reports.page.terms import pieces
 from w2s_groups.reports.suite import Standing
 from w2s_groups.results.format import BLANK, bounds, fixed
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.stats import Interval
 
 BAR = 60  # pixels of a bar
@@ -114,9 +113,9 @@ def _row(row: Standing, grids: Sequence[Grid], ends: tuple[float, float]) -> Row
         *(_number(row.gain[metric], True) for metric in ("worst_group", "average")),
     ]
     return Row(
-        method_label(row.method),
-        paper.url if paper else "",
-        paper.title if paper else "",
+        row.label,
+        paper.url if paper else row.card.get("url", ""),
+        paper.title if paper else row.card.get("summary", ""),
         cells,
         _bar(row.mean["worst_group"], ends),
         row.labels,
