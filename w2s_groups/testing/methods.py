@@ -96,8 +96,8 @@ def _check_pickle(name: str, method: Method) -> None:
 def _check_answers(name: str, method: Method, pool: Pool, where: str) -> None:
     first = _answers(name, method, pool, _CELLS, where)
     again = _answers(name, method, pool, _CELLS, where)
-    _same(name, first, again, f"answers otherwise when asked again {where}; draw no number of your "
-          "own, and break ties by draws.shuffle")  # fmt: skip
+    _same(name, first, again, f"answers otherwise when asked again {where}; draw numbers from "
+          "core.seeds.stream(draws.seed, NAME) only, and break ties by draws.shuffle")  # fmt: skip
     alone: _Seen = {}
     for cell in _CELLS:
         alone |= _answers(name, method, pool, [cell], where)
