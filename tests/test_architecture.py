@@ -15,6 +15,7 @@ PACKAGE = Path(w2s_groups.__file__).parent
 # From the top floor down: a room may import from those below it.
 ROOMS = (
     "cli",
+    "testing",
     "interface",
     "experiment",
     "reports",

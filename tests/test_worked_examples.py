@@ -21,9 +21,10 @@ from hydra.core.config_store import ConfigStore
 from tables import grid_table
 
 import w2s_groups.figures
+from w2s_groups import testing
 from w2s_groups.cli import run
 from w2s_groups.interface import hydra_config
-from w2s_groups.methods import BUILT_IN, base
+from w2s_groups.methods import BUILT_IN, METHODS, base
 from w2s_groups.reports import across, leaderboard
 from w2s_groups.results import store
 from w2s_groups.schema.config import Config
@@ -42,6 +43,7 @@ def blocks(page: str) -> dict[str, str]:
 
 
 METHOD, FIGURE = blocks("adding-a-method.md"), blocks("adding-a-figure.md")
+PLUGIN = blocks("plugins.md")
 
 
 def module(name: str, code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -104,6 +106,23 @@ def test_the_new_method_runs_and_is_w2s_at_temperature_one(
     assert (by_method["sharpened"] != by_method["w2s"]).any()
     (page,) = (tmp_path / "reports/leaderboard").rglob("leaderboard.md")
     assert sharpened.Sharpened.summary in page.read_text(encoding="utf-8")
+
+
+def test_the_method_in_a_file_runs_and_keeps_the_contract(
+    tmp_path: Path, load: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(METHODS, "_registered", {})
+    (tmp_path / "sharpened.py").write_text(PLUGIN["sharpened.py"], encoding="utf-8")
+    cfg = load(
+        *SMALL, f"methods=[teacher,w2s,method/{tmp_path}/sharpened.py:sharpened]",
+        "+vary.sharpened.temperature=[1.0]", f"cache_dir={tmp_path}/cache",
+        f"results_dir={tmp_path}/results", f"reports_dir={tmp_path}/reports",
+    )  # fmt: skip
+    table = store.load(tmp_path / "results/leaderboard", run.run(cfg).keys)
+    test = table[table["split"] == "test"].sort_values(["seed", "group"])
+    by_method = {name: rows["value"].to_numpy() for name, rows in test.groupby("method")}
+    np.testing.assert_array_equal(by_method["sharpened[temperature=1]"], by_method["w2s"])
+    testing.check_method(METHODS["sharpened"], classes=(2,))
 
 
 def test_the_new_methods_trials_are_as_many_as_the_others() -> None:

@@ -14,7 +14,8 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
-from w2s_groups.experiment.block import Solver, run_block
+from w2s_groups.experiment.block import run_block
+from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
 from w2s_groups.heads.problem import GCE, CrossEntropy, Head, Problem, Squared, one_hot
@@ -269,7 +270,8 @@ def test_a_method_may_ask_about_every_row_that_was_drawn(pool: Pool) -> None:
 
     methods = {"teacher": ALL["teacher"], "w2s": Asking(l2=1e-2)}
     for cell in CELLS:
-        run_block([cell], pool, methods, one_by_one)
+        [ran] = run_block([cell], pool, methods, one_by_one)
+        assert not ran.failed
 
 
 def test_nothing_is_learnt_from_the_labels_of_other_images(pool: Pool) -> None:
@@ -361,7 +363,7 @@ def test_a_method_of_several_fits_gets_each_answer_of_its_own_cell(pool: Pool) -
             return replace(first, l2=1e-2 if c.head is not None else 1.0)
 
     methods = {"teacher": ALL["teacher"], "twice": Twice(l2=1e-2)}
-    for atoms, _ in run_block(CELLS, pool, methods, one_by_one):
+    for atoms, *_ in run_block(CELLS, pool, methods, one_by_one):
         assert value(atoms, method="twice", split="test") == value(
             atoms, method="teacher", split="test"
         )

@@ -224,7 +224,7 @@ def measured() -> dict[tuple[float, float], dict[str, Floats]]:
         assert abs(np.square(drawn).mean() / data.noise - 1) < 4 * np.sqrt(2 / len(drawn))
         least = risk_by_group(drawn, pool.codes[pool.test], 4)[0]
         ran = run_block(cells, pool, methods, solve, Squared())
-        for point, (of_cell, _) in zip(POINTS, ran, strict=True):
+        for point, (of_cell, *_) in zip(POINTS, ran, strict=True):
             for name, by_group in risks(of_cell).items():
                 # Groups are classes times attributes: the same risk in both classes.
                 excess = (by_group - least).reshape(2, 2).mean(axis=0)

@@ -71,7 +71,7 @@ def exactly(features: Mapping[str, NDArray[np.float32]], problems: Sequence[Prob
 
 
 def test_every_method_of_a_block_is_tested_on_every_group(pool: Pool) -> None:
-    for atoms, _ in run_block(CELLS, pool, ALL, solve):
+    for atoms, *_ in run_block(CELLS, pool, ALL, solve):
         tested = [r for r in atoms if r["split"] == "test"]
         assert {r["method"] for r in tested} == set(ALL)
         assert all(0 <= r["value"] <= 1 for r in tested)

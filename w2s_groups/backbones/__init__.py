@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from w2s_groups.backbones import (
     hf_models,
@@ -19,6 +20,7 @@ from w2s_groups.backbones.base import Backbone, Encoder
 from w2s_groups.backbones.table_encoders import TableEncoder
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.plugins import Origin, Registry
 
 __all__ = [
     "Backbone",
@@ -32,7 +34,8 @@ __all__ = [
 ]
 
 # Source -> get(name, weights after the @ or None, image_size or None) -> Backbone.
-SOURCES: dict[str, Callable[[str, str | None, int | None], Backbone]] = {
+Get = Callable[[str, str | None, int | None], Backbone]
+BUILT_IN: dict[str, Get] = {
     "packaged": packaged.get,
     "torchvision": torchvision_models.get,
     "timm": timm_models.get,
@@ -40,6 +43,35 @@ SOURCES: dict[str, Callable[[str, str | None, int | None], Backbone]] = {
     "hf": hf_models.get,
     "module": module_file.get,
 }
+
+
+def _adopted(name: str, loaded: Any, origin: Origin) -> Get:
+    """The function of an entry point; what it raises and returns is checked."""
+    if not callable(loaded):
+        raise InputError(
+            f"{origin.source} offers {loaded!r} as the networks {name}/...; offer a function "
+            "get(name, weights, image_size) that returns a Backbone (docs/plugins.md)"
+        )
+
+    def get(rest: str, weights: str | None, image_size: int | None) -> Backbone:
+        spec = f"{name}/{rest}" if weights is None else f"{name}/{rest}@{weights}"
+        try:
+            made = loaded(rest, weights, image_size)
+        except InputError:
+            raise
+        except Exception as error:  # it is the package's code
+            text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise InputError(f"{spec} of {origin.source} can't be made: {text}") from error
+        if not isinstance(made, Backbone):
+            raise InputError(
+                f"{spec} of {origin.source} is a {type(made).__name__}; return a Backbone"
+            )
+        return made
+
+    return get
+
+
+SOURCES = Registry[Get]("network library", "w2s_groups.backbones", BUILT_IN, _adopted)
 FORMS = (
     "torchvision/NAME[@WEIGHTS]",
     "timm/NAME[.TAG][@WEIGHTS]",
@@ -74,7 +106,8 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
         raise _other(spec, "rows of tables", "images")
     if not slash or source not in SOURCES:
         packages = [f"packaged/{name}" for name in packaged.names()]
-        raise unknown_name("backbone", spec, [*packages, *FORMS])
+        plugins = [f"{name}/NAME" for name in SOURCES.plugins()]
+        raise unknown_name("backbone", spec, [*packages, *FORMS, *plugins])
     name, at, weights = rest.partition("@")
     if source == "packaged" and name in packaged_texts.names():
         raise InputError(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -17,6 +14,7 @@ from torch import nn
 from w2s_groups.backbones import hub
 from w2s_groups.backbones.base import Backbone, read_weights
 from w2s_groups.backbones.preprocessing import FITS, INTERPOLATIONS, Preprocessing, on_255, sides
+from w2s_groups.core import python_file
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import content_hash
 
@@ -74,19 +72,13 @@ def state_hash(network: nn.Module) -> str:
 
 def _made(spec: str, path: Path, factory: str) -> nn.Module:
     """What the factory returns, checked to be a module."""
-    name = f"w2s_groups_module_{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}"
-    location = importlib.util.spec_from_file_location(name, path)
-    assert location is not None  # a .py file always has a loader
-    assert location.loader is not None
-    module = importlib.util.module_from_spec(location)
-    sys.modules[name] = module  # dataclasses in the file look themselves up there
     try:
         with hub.seeded(hub.random_seed(f"{path.name}:{factory}")):
-            location.loader.exec_module(module)
+            module = python_file.run(path)
             make = getattr(module, factory, None)
             made = make() if callable(make) else None
     except Exception as error:
-        raise InputError(f"{spec} can't be made: {_reason(path, error)}") from error
+        raise InputError(f"{spec} can't be made: {python_file.reason(path, error)}") from error
     if not callable(make):
         known = [key for key, value in vars(module).items() if callable(value)]
         raise unknown_name(f"function of {path}", factory, known)
@@ -95,15 +87,6 @@ def _made(spec: str, path: Path, factory: str) -> nn.Module:
             f"{spec}: {factory}() returned {type(made).__name__}; return a torch.nn.Module"
         )
     return made
-
-
-def _reason(path: Path, error: Exception) -> str:
-    """The error and the last line of the user's file that led to it."""
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    if isinstance(error, SyntaxError):
-        lines = [error.lineno]
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _preprocessing(spec: str, given: Any) -> Preprocessing:

@@ -44,8 +44,9 @@ def stale(root: Path) -> dict[Path, str]:
     from w2s_groups.interface.hydra_config import conf_dir
 
     found = {}
-    generated = [name for name, kind in DATASETS.items() if kind.card is not DatasetConfig.card]
-    for name, kind in DATASETS.items():
+    own = DATASETS.built_in
+    generated = [name for name, kind in own.items() if kind.card is not DatasetConfig.card]
+    for name, kind in own.items():
         path = root / "data" / name / "README.md"
         if not path.is_file():
             if name not in generated:

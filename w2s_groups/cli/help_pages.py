@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from w2s_groups.core.files import shipped
+from w2s_groups.core.plugins import offered, package
 
 WIDTH = 80
 _SHARED = ("data", "experiment", "methods", "finetune", "trials")
@@ -96,6 +97,7 @@ def page(name: str, command: Command, words: Sequence[str]) -> str:
         "files of conf/ to choose, GROUP=NAME; each has keys of its own:": _choices(
             command, sweeps
         ),
+        "plug-ins of installed packages:": _plugins(),
         "keys and their defaults:": _described(own),
         "keys that `w2s-groups run` has too:": _described(k for k in shared if k.name not in names),
         **_of_files(words),
@@ -108,7 +110,20 @@ def page(name: str, command: Command, words: Sequence[str]) -> str:
 def spellings() -> dict[str, str]:
     """Word -> how it is written on the command line: keys, and files of data and experiments."""
     found = {key.name: f"{key.name}=..." for key in _keys(_conf("config.yaml"))}
-    return found | {n: f"{group}={n}" for group in ("data", "experiment") for n in _files(group)}
+    plugins = {name: f"data={name}" for name in offered("w2s_groups.datasets")}
+    named = {n: f"{group}={n}" for group in ("data", "experiment") for n in _files(group)}
+    return found | plugins | named
+
+
+def _plugins() -> list[str]:
+    """A row for each plug-in: how it is named, and its package; none of them is imported."""
+    forms = {"methods": "methods=[..., {}]", "datasets": "data={}", "backbones": "teacher={}/NAME"}
+    return [
+        line
+        for kind, form in forms.items()
+        for name, points in offered(f"w2s_groups.{kind}").items()
+        for line in _columns(f"  {form.format(name)}", " and ".join(map(package, points)))
+    ]
 
 
 def _conf(name: str) -> Path:

@@ -104,4 +104,6 @@ def report_failures(failed: Sequence[dict[str, Any]], total: int) -> None:
     for row in failed:
         print(f"failed: {failures.sentence(row)}")
     if failed:
-        print(f"{len(failed)} of {total} cells failed; run the same command to try them again")
+        partly = ", or methods in them" if any(map(failures.is_partial, failed)) else ""
+        again = "run the same command to try them again"
+        print(f"{len(failed)} of {total} cells failed{partly}; {again}")

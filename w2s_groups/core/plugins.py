@@ -8,22 +8,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from w2s_groups.core.errors import InputError
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 T = TypeVar("T")
 BUILT_IN = "w2s_groups itself"
-SESSION = "this notebook or script"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plug-in comes from. source: for sentences. package, version: "" where unknown."""
+    """Where a plug-in comes from.
+
+    source: for sentences, with the path of a file. shown: for reports, the same on every machine.
+    package, version: "" where it is in none.
+    """
 
     source: str
+    shown: str
     package: str = ""
     version: str = ""
 
@@ -78,6 +85,19 @@ class Registry(Mapping[str, T], Generic[T]):
         }
         return installed | {name: origin.source for name, (_, origin) in self._registered.items()}
 
+    def origin(self, name: str) -> Origin:
+        """Where a plug-in that was loaded comes from."""
+        if name in self._registered:
+            return self._registered[name][1]
+        return _origin(offered(self.group)[name][0])
+
+    def origin_of(self, entry: Any) -> Origin | None:
+        """Where an entry comes from; None of a built-in one, and of what is not here."""
+        for name, loaded in [*self._loaded.items(), *self._registered.items()]:
+            if (loaded[0] if isinstance(loaded, tuple) else loaded) is entry:
+                return self.origin(name)
+        return None
+
     def register(self, name: str, entry: T, origin: Origin) -> None:
         """Make an entry known to this process.
 
@@ -89,8 +109,11 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self.built_in:
             raise self._clash(name, [BUILT_IN, origin.source])
         if points := offered(self.group).get(name):
-            if self[name] is entry:
-                return
+            with suppress(
+                InputError
+            ):  # a package that cannot be imported has the name all the same
+                if self[name] is entry:
+                    return
             raise self._clash(name, [*(_said(point) for point in points), origin.source])
         if name in self._registered and self._registered[name][1].source != origin.source:
             raise self._clash(name, [self._registered[name][1].source, origin.source])
@@ -107,7 +130,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"the {self.noun} {name} of {_said(point)} cannot be imported from {point.value} "
                 f"({type(error).__name__}: {text}); repair or uninstall {dist.name}"
             ) from error
-        return self._adopt(name, loaded, Origin(_said(point), dist.name, dist.version))
+        return self._adopt(name, loaded, _origin(point))
 
     def _clash(self, name: str, sources: list[str]) -> InputError:
         return InputError(
@@ -116,14 +139,47 @@ class Registry(Mapping[str, T], Generic[T]):
         )
 
 
+SESSION = Origin("this notebook or script", "notebook or script")
+
+
 @functools.cache
 def offered(group: str) -> dict[str, tuple[EntryPoint, ...]]:
     """Name -> the entry points of that name, of one group, of all installed packages."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in sorted(entry_points(group=group), key=lambda point: (point.name, _said(point))):
+    points = _points().select(group=group)
+    for point in sorted(points, key=lambda point: (point.name, package(point))):
         found[point.name] = (*found.get(point.name, ()), point)
     return found
 
 
+@functools.cache
+def _points() -> Any:
+    """The entry points of all packages: their metadata, read once."""
+    from importlib.metadata import entry_points  # half of the time of a help page
+
+    return entry_points()
+
+
+def forget() -> None:
+    """Read the metadata again: packages were installed meanwhile."""
+    offered.cache_clear()
+    _points.cache_clear()
+
+
+def of_package(name: str, version: str) -> Origin:
+    """Origin of what a package offers."""
+    return Origin(f"the package {name} {version}", f"package {name} {version}", name, version)
+
+
+def _origin(point: EntryPoint) -> Origin:
+    assert point.dist is not None  # of entry points that were read from metadata
+    return of_package(point.dist.name, point.dist.version)
+
+
+def package(point: EntryPoint) -> str:
+    """Name and version of the package that offers an entry point."""
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"
+
+
 def _said(point: EntryPoint) -> str:
-    return f"the package {point.dist.name} {point.dist.version}" if point.dist else "a package"
+    return f"the package {package(point)}"

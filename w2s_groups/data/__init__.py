@@ -1,7 +1,15 @@
-"""Datasets: one dataclass each, whose fields are its configuration and whose load reads it."""
+"""Datasets: one dataclass each, whose fields are its configuration and whose load reads it.
+
+Those of other packages are found through their entry points.
+"""
 
 from __future__ import annotations
 
+import inspect
+from typing import Any
+
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.plugins import Origin, Registry
 from w2s_groups.data.adult import Adult
 from w2s_groups.data.base import DatasetConfig
 from w2s_groups.data.bffhq import Bffhq
@@ -24,7 +32,7 @@ from w2s_groups.data.table import TableFile
 from w2s_groups.data.waterbirds import Waterbirds
 from w2s_groups.data.wilds import Wilds
 
-DATASETS: dict[str, type[DatasetConfig]] = {
+BUILT_IN: dict[str, type[DatasetConfig]] = {
     "adult": Adult,
     "bffhq": Bffhq,
     "birds_mammals": BirdsMammals,
@@ -49,3 +57,18 @@ DATASETS: dict[str, type[DatasetConfig]] = {
     "waterbirds": Waterbirds,
     "wilds": Wilds,
 }
+
+
+def _adopted(name: str, loaded: Any, origin: Origin) -> type[DatasetConfig]:
+    """The class of an entry point."""
+    is_kind = isinstance(loaded, type) and issubclass(loaded, DatasetConfig)
+    if not is_kind or inspect.isabstract(loaded):
+        raise InputError(
+            f"{origin.source} offers {loaded!r} as the dataset {name}; offer a subclass of "
+            "DatasetConfig that has load (docs/plugins.md)"
+        )
+    kind: type[DatasetConfig] = loaded
+    return kind
+
+
+DATASETS = Registry[type[DatasetConfig]]("dataset", "w2s_groups.datasets", BUILT_IN, _adopted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,19 +14,17 @@ from numpy.typing import NDArray
 from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.experiment import labelled, records
-from w2s_groups.experiment.lockstep import BuiltOn, Key, Solved, solve_methods
+from w2s_groups.experiment.answers import Answers
+from w2s_groups.experiment.fit import Fit, Solver, logits_of
+from w2s_groups.experiment.lockstep import BuiltOn, Ended, Failed, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.experiment.records import Tested
 from w2s_groups.heads.outputs import decisions, numbers, probabilities
 from w2s_groups.heads.problem import (
-    CrossEntropy,
-    Head,
     Predictor,
-    Problem,
     Squared,
-    identity,
 )
-from w2s_groups.methods.base import Draws, Fitted, Method
+from w2s_groups.methods.base import Draws, Method
 from w2s_groups.methods.neighbours import Neighbours
 from w2s_groups.results import outputs
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group, risk_errors
@@ -38,9 +35,6 @@ from w2s_groups.schema.cells import Cell
 # times as many take a GPU twice as long (docs/speed.md).
 BLOCK, GPU_BLOCK = 128, 1024
 METHODS_OF_BLOCK = 40  # methods of a cell that these sizes are for
-
-Solver = Callable[[Mapping[str, NDArray[np.float32]], Sequence[Problem]], Sequence[Predictor]]
-Read = Callable[[Predictor, NDArray[np.float64]], NDArray[np.float64]]  # what logits stand for
 
 
 def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
@@ -55,12 +49,14 @@ def at_once(per_seed: int, device: str, methods: int = METHODS_OF_BLOCK) -> int:
 class Ran(NamedTuple):
     """A cell's records, and its counts by identity and place where the pool knows them.
 
-    outputs: method -> (T, k) on the test rows, of methods whose outputs are kept.
+    outputs: method -> (T, k) on the test rows, of methods whose outputs are kept. failed: methods
+    without a head, whose test accuracies are missing, and why.
     """
 
     records: list[records.Record]
     tested: Counts | None
     outputs: Mapping[str, outputs.Half] = MappingProxyType({})
+    failed: Mapping[str, Failed] = MappingProxyType({})
 
 
 def run_block(
@@ -89,36 +85,53 @@ def run_block(
     """
     drawn = [draw_of(cell, pool, permute_labels) for cell in cells]
     rows = [part for draw, _ in drawn for part in (draw.labelled, draw.unlabelled, draw.validation)]
-    fit = _Fit(pool, solve, np.unique(np.concatenate(rows)), ridge)
+    fit = Fit(pool, solve, np.unique(np.concatenate(rows)), ridge)
     seeds = [cell.seed for cell in cells] if seeded else None
     draws = [own for _, own in drawn]
     of_methods = partial(fit.of_methods, seeds=seeds)
-    solved = solve_methods(methods, draws, of_methods, variants, begins)
+    answers = Answers({side: X.shape[1] for side, X in pool.features.items()}, ridge)
+    ended = solve_methods(methods, draws, of_methods, variants, begins, answers)
+    _raise_where_all_is_lost(ended)
+    solved = [own.solved for own in ended]
     tested = _tested(pool, solved, kept)
     upweighting = {name for name, method in methods.items() if method.upweights}
     judged = () if pool.target is not None else variants or ()  # no rule chooses by a risk
     on_labelled = labelled.accuracy(
         [(own, cell.seed) for own, cell in zip(draws, cells, strict=True)],
-        [{name: own[name] for name in judged} for own in solved],
+        [{name: own[name] for name in judged if name in own} for own in solved],
         lambda asked: [own.fitted for own in fit(asked)],
     )
     return [
         Ran(
             [
-                *records.of_cell(pool, draw, own, tested, upweighting),
+                *records.of_cell(pool, draw, own.solved, tested, upweighting),
+                *records.of_failed(pool, own.failed),
                 *records.of_labelled(accuracies, len(draw.labelled)),
             ],
             records.by_identity(
-                pool, {name: tested[id(one.fitted.head)].decided for name, one in own.items()}
+                pool,
+                {name: tested[id(one.fitted.head)].decided for name, one in own.solved.items()},
             ),
-            {
-                name: output
-                for name in kept
-                if name in own and (output := tested[id(own[name].fitted.head)].output) is not None
-            },
+            _outputs(own.solved, tested, kept),
+            own.failed,
         )
-        for (draw, _), own, accuracies in zip(drawn, solved, on_labelled, strict=True)
+        for (draw, _), own, accuracies in zip(drawn, ended, on_labelled, strict=True)
     ]
+
+
+def _outputs(
+    solved: Mapping[str, Solved], tested: Mapping[int, Tested], kept: Collection[str]
+) -> dict[str, outputs.Half]:
+    """Method -> its outputs on the test rows, of those that are kept and have a head."""
+    answers = {name: tested[id(solved[name].fitted.head)].output for name in kept if name in solved}
+    return {name: output for name, output in answers.items() if output is not None}
+
+
+def _raise_where_all_is_lost(ended: Sequence[Ended]) -> None:
+    """The error of a teacher that failed: everything is measured against it."""
+    for own in ended:
+        if "teacher" in own.failed and (error := own.failed["teacher"].error) is not None:
+            raise error
 
 
 def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw, Draws]:
@@ -156,112 +169,6 @@ def draw_of(cell: Cell, pool: Pool, permute_labels: bool) -> tuple[sampling.Draw
     )
 
 
-class _Fit:
-    """Solves problems on a pool. rows: (m,) sorted, all that the cells have drawn."""
-
-    def __init__(
-        self, pool: Pool, solve: Solver, rows: NDArray[np.int64], ridge: Squared | None
-    ) -> None:
-        self.pool, self.solve, self.rows, self.ridge = pool, solve, rows, ridge
-        self.seen = np.union1d(rows, pool.test)
-
-    def __call__(self, asked: Sequence[Problem]) -> list[Solved]:
-        """The problems as they were solved, with their heads."""
-        asked = with_loss(asked, self.ridge)
-        read = probabilities if self.pool.target is None else numbers
-        heads = _solve_distinct(asked, self.pool.features, self.rows, self.solve, read)
-        return [Solved(*own) for own in zip(asked, heads, strict=True)]
-
-    def of_methods(
-        self, asked: Mapping[Key, Sequence[Problem]], seeds: Sequence[int] | None
-    ) -> dict[Key, list[Solved]]:
-        """All of them at once. seeds: of each cell, for a solver that draws."""
-        if seeds is not None:
-            asked = {
-                (i, name): [replace(p, seed=seeds[i], asked=self.seen) for p in problems]
-                for (i, name), problems in asked.items()
-            }
-        solved = iter(self([problem for problems in asked.values() for problem in problems]))
-        return {
-            key: list(itertools.islice(solved, len(problems))) for key, problems in asked.items()
-        }
-
-
-def with_loss(problems: Sequence[Problem], ridge: Squared | None) -> Sequence[Problem]:
-    """The problems with this loss in place of cross-entropy; as they are for None."""
-    if ridge is None:
-        return problems
-    return [replace(p, loss=ridge) if isinstance(p.loss, CrossEntropy) else p for p in problems]
-
-
-def _solve_distinct(
-    asked: Sequence[Problem],
-    features: Mapping[str, NDArray[np.float32]],
-    drawn: NDArray[np.int64],
-    solve: Solver,
-    read: Read,
-) -> list[Fitted]:
-    """The fitted head of each problem; equal problems are solved once."""
-    keys = [identity(problem) for problem in asked]
-    unique = dict(zip(keys, asked, strict=True))
-    heads = {key: own.given for key, own in unique.items() if own.given is not None}
-    left = {key: own for key, own in unique.items() if own.given is None}
-    if left:
-        heads |= dict(zip(left, solve(features, list(left.values())), strict=True))
-    fitted: dict[bytes, Fitted] = {}
-    for side, matrix in features.items():
-        of_side = {key: head for key, head in heads.items() if unique[key].side == side}
-        fitted |= _fitted(of_side, matrix, drawn, read)
-    return [fitted[key] for key in keys]
-
-
-def _fitted(
-    heads: Mapping[bytes, Predictor],
-    features: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    read: Read,
-) -> dict[bytes, Fitted]:
-    """Heads of one side; the first that is asked for probabilities has them computed for all.
-
-    rows: (m,) sorted, all that may be asked about: every row that one of the cells has drawn.
-    """
-    logits: list[NDArray[np.float64]] = []
-
-    def proba(position: int, head: Predictor, wanted: NDArray[np.int64]) -> NDArray[np.float64]:
-        if not logits:
-            logits.extend(_logits(list(heads.values()), features, rows))
-        return read(head, logits[position][np.searchsorted(rows, wanted)])
-
-    return {
-        key: Fitted(head, partial(proba, position, head))
-        for position, (key, head) in enumerate(heads.items())
-    }
-
-
-def _logits(
-    heads: Sequence[Predictor],
-    X: NDArray[np.floating],
-    rows: NDArray[np.int64],
-    chunk: int = 8192,
-) -> list[NDArray[np.float64]]:
-    """(n, K) logits of every head on rows (n,) of X (N, d).
-
-    Those of all linear heads in one product a chunk of rows.
-    """
-    linear = [head for head in heads if isinstance(head, Head)]
-    if not linear:
-        return [head.logits(X, rows) for head in heads]
-    coef = np.concatenate([head.coef for head in linear], axis=1)
-    intercept = np.concatenate([head.intercept for head in linear])
-    parts = [
-        X[rows[start : start + chunk]].astype(np.float64) @ coef + intercept
-        for start in range(0, len(rows), chunk)
-    ]
-    ends = np.cumsum([head.intercept.size for head in linear])[:-1]
-    products = iter(np.split(np.concatenate(parts), ends, axis=1))
-    return [next(products) if isinstance(head, Head) else head.logits(X, rows) for head in heads]
-
-
 def _tested(
     pool: Pool, solved: Sequence[Mapping[str, Solved]], kept: Collection[str]
 ) -> dict[int, Tested]:
@@ -279,7 +186,7 @@ def _tested(
             for own in of_cell.values()
             if own.problem.side == side
         }
-        logits = _logits(list(heads.values()), features, pool.test)
+        logits = logits_of(list(heads.values()), features, pool.test)
         for (key, head), values in zip(heads.items(), logits, strict=True):
             result[key] = _on_test(pool, head, values)
             if key in whole:

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from w2s_groups.backbones import SOURCES
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import HIDDEN, plain
+from w2s_groups.data import DATASETS
 from w2s_groups.data.base import Dataset, FeatureDataset, Listed
 from w2s_groups.experiment import prompts
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared
+from w2s_groups.methods import METHODS
 from w2s_groups.results import store
 from w2s_groups.results.columns import COLUMNS
 from w2s_groups.results.provenance import provenance
@@ -34,12 +37,23 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
     if prompts.asked(cfg):  # no other method knows what its classes are called
         shared["class_names"] = list(prepared.dataset.groups.class_names)
     made_with = {**provenance(), "device": prepared.device}
+    made_with["versions"] = {**made_with["versions"], **_plugin_packages(cfg)}
     stored = {}
     for cell in cells:
         identity = {**shared, "cell": own(cell)}
         fields = {**named, **fields_of(cell)}
         stored[cell] = Stored(store.cell_key(identity), identity, fields, made_with, [])
     return stored
+
+
+def _plugin_packages(cfg: Config) -> dict[str, str]:
+    """Package -> version, of the plug-ins among the methods, of the dataset and networks."""
+    origins = [METHODS.origin(name) for name, method in cfg.methods.items() if method.code]
+    libraries = {name.partition("/")[0] for name in (*cfg.teacher, *cfg.student)}
+    origins += [SOURCES.origin(name) for name in sorted(libraries & set(SOURCES.plugins()))]
+    of_data = DATASETS.origin_of(type(cfg.data))
+    origins += [] if of_data is None else [of_data]
+    return {origin.package: origin.version for origin in origins if origin.package}
 
 
 def own(cell: Cell) -> dict[str, Any]:

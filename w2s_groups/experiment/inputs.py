@@ -22,6 +22,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
 from w2s_groups.core.roles import plain
+from w2s_groups.data import DATASETS, checks
 from w2s_groups.data.base import (
     TEST,
     Dataset,
@@ -78,6 +79,8 @@ def load_dataset(cfg: Config) -> Dataset:
     """
     with one_at_a_time(cfg, f"data {cfg.data.name}"), Steps() as steps:
         dataset: Dataset = cfg.data.load(Path(cfg.cache_dir).absolute(), steps)
+        if (origin := DATASETS.origin_of(type(cfg.data))) is not None:
+            checks.check(dataset, f"data={cfg.data.name} of {origin.source}")
     return dataset.in_order()
 
 

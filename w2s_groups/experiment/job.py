@@ -21,10 +21,12 @@ from w2s_groups.core.progress import Blocks
 from w2s_groups.core.text import count
 from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import identity, settings, solvers
-from w2s_groups.experiment.block import Solver, at_once, run_block
+from w2s_groups.experiment.block import Ran, at_once, run_block
 from w2s_groups.experiment.division import by_part
+from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.kept_outputs import Kept
+from w2s_groups.experiment.lockstep import Failed
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.results import failures, store, submitted
@@ -120,6 +122,7 @@ def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> 
         planned |= parts[-1][1]
     keys = [stored.key for stored in planned.values()]
     done = set(store.load(folder, keys)["cell"].unique())
+    done -= {str(row["cell"]) for row in failures.load(folder, keys)}  # a method of it failed
     todo = {cell for cell, stored in planned.items() if stored.key not in done}
     kept = Kept(folder, prepared, planned)
     log.info(
@@ -217,13 +220,27 @@ class _Runner:
                 raise
             self._failed(block, left, error)
             return
+        first = _first_error(of_cells) if cfg.fail_fast else None
+        if first is not None:
+            raise first
         self.kept.save(self.pair, block, of_cells, left)
         for (cell, planned), ran in zip(block.items(), of_cells, strict=True):
             if cell in left & self.todo:
                 tested = ran.tested if cell.part.fold != OWN and not cell.part.audit else None
                 store.save(self.folder, replace(planned, records=ran.records, tested=tested))
             if cell in left:
-                failures.forget(self.folder, [planned.key])
+                self._without(planned, ran.failed)
+
+    def _without(self, planned: Stored, failed: Mapping[str, Failed]) -> None:
+        """A row for a cell some of whose methods failed, so that it is tried again."""
+        if not failed:
+            failures.forget(self.folder, [planned.key])
+            return
+        reasons = "; ".join(f"method {name}: {one.reason}" for name, one in failed.items())
+        log.warning("seed %s: %s", planned.fields["seed"], reasons)
+        traces = "\n".join(one.log for one in failed.values() if one.log)
+        error = failures.MethodError(reasons)
+        failures.save(self.folder, planned.key, planned.fields, error, traces)
 
     def _failed(self, block: Planned, left: set[Cell], error: Exception) -> None:
         """Each cell of a block by itself; a row for one that fails so too."""
@@ -236,6 +253,11 @@ class _Runner:
         log.warning("a cell failed: %s", _short(error))
         ((_, planned),) = block.items()
         failures.save(self.folder, planned.key, planned.fields, error, traceback.format_exc())
+
+
+def _first_error(of_cells: Sequence[Ran]) -> Exception | None:
+    every = (one.error for ran in of_cells for one in ran.failed.values())
+    return next((error for error in every if error is not None), None)
 
 
 def _short(error: BaseException) -> str:

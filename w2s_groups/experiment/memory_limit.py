@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError, MemoryLimitError
 from w2s_groups.data.base import Dataset
-from w2s_groups.experiment.block import at_once, draw_of, with_loss
+from w2s_groups.experiment.answers import Answers
+from w2s_groups.experiment.block import at_once, draw_of
+from w2s_groups.experiment.fit import with_loss
 from w2s_groups.experiment.lockstep import Key, Solved, solve_methods
 from w2s_groups.experiment.pool import Pool, make_pool
 from w2s_groups.heads import work
@@ -110,7 +112,8 @@ def _rehearse(
         }
 
     draws = [draw_of(cell, pool, cfg.permute_labels)[1] for cell in cells]
-    solve_methods(cfg.resolved(widths), draws, fit, cfg.built_on())
+    checked = Answers(widths, cfg.ridge)
+    solve_methods(cfg.resolved(widths), draws, fit, cfg.built_on(), answers=checked)
 
 
 def _labels(pool: Pool, width: int) -> Fitted:

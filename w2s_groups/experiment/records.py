@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +85,17 @@ def by_identity(
             for name, classes in decided.items()
         },
     )
+
+
+def of_failed(pool: Pool, failed: Iterable[str]) -> list[Record]:
+    """Test rows of methods that failed: no value, though the groups have samples."""
+    n = _counts(pool, pool.test)
+    missing = np.full(pool.groups.n_groups, np.nan)
+    return [
+        row
+        for name in failed
+        for row in by_group(pool.groups, name, "test", metric_of(pool), missing, n)
+    ]
 
 
 def of_labelled(accuracies: Mapping[str, float], n: int) -> list[Record]:

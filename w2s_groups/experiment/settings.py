@@ -9,6 +9,7 @@ from w2s_groups.core.roles import HIDDEN, Role, names, plain
 from w2s_groups.data.base import Dataset, FeatureDataset, Listed
 from w2s_groups.results import store
 from w2s_groups.results.format import IMAGE
+from w2s_groups.results.method_facts import PLUGINS, of_plugins
 from w2s_groups.schema.cells import Cell
 from w2s_groups.schema.choices import ClassBalance, HeadKind, Task
 from w2s_groups.schema.config import Config
@@ -64,6 +65,8 @@ def of_run(
         "class_priors": drawn,
         "pair": list(pairs),
     }
+    if told := of_plugins(cfg.methods):
+        settings[PLUGINS] = told
     if shared:
         settings["data"]["shared"] = shared
     if variance is not None:

@@ -17,7 +17,7 @@ from w2s_groups.core.progress import Steps
 from w2s_groups.core.roles import plain
 from w2s_groups.data.base import Dataset, ImageDataset
 from w2s_groups.experiment import inputs, memory_limit
-from w2s_groups.experiment.block import Solver
+from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.pool import Pair, affine
 from w2s_groups.finetuning.pixels import Pixels
 from w2s_groups.finetuning.solver import Side, Tuner

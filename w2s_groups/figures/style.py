@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from w2s_groups.results.method_facts import COLOURS
+from w2s_groups.results.method_facts import colour_of
 
 OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -23,9 +23,9 @@ INK, MUTED, GRID, BACKGROUND = "#1a1a1a", "#595959", "#e3e3e3", "#ffffff"
 
 def colour(method: str, others: tuple[str, ...]) -> str:
     """Colour of a method; one that is not in the palette takes the next free colour in `others`."""
-    if method in COLOURS:
-        return COLOURS[method]
-    unknown = [name for name in others if name not in COLOURS]
+    if own := colour_of(method):
+        return own
+    unknown = [name for name in others if not colour_of(name)]
     return OTHERS[unknown.index(method) % len(OTHERS)]
 
 

@@ -31,7 +31,7 @@ def register() -> None:
     store.store(group="schema", name="predict", node=PredictConfig)
     store.store(group="schema", name="plan", node=PlanConfig)
     store.store(group="schema", name="draws", node=DrawsConfig)
-    for name, dataset in DATASETS.items():
+    for name, dataset in DATASETS.built_in.items():
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.built_in.items():
         store.store(group="schema/methods", name=name, node=method)
@@ -60,6 +60,7 @@ def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Confi
             missing = [key for key in missing if key.partition(".")[0] != "data"]
         if missing:
             raise InputError(f"{missing[0]} has no value; set it: {missing[0]}=...")
+        _refuse_untyped(composed)
         config = OmegaConf.to_object(composed) if data is None else _with_data(composed, data)
     except OmegaConfBaseException as error:  # such as an interpolation of a key that is not there
         first, _, rest = str(error).partition("\n")
@@ -76,6 +77,16 @@ def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Confi
     for name, method in config.methods.items():
         _refuse_extra(f"methods.{name}.", method)
     return config
+
+
+def _refuse_untyped(composed: DictConfig) -> None:
+    """InputError for a method's settings whose YAML file does not begin with its schema."""
+    for name, node in (composed.get("methods") or {}).items():
+        if OmegaConf.get_type(node) is dict:
+            raise InputError(
+                f"methods.{name} has no schema; begin its YAML file with defaults: "
+                f"[/schema/methods/{name}@_here_, _self_]"
+            )
 
 
 def _with_data(composed: DictConfig, data: DatasetConfig) -> Any:

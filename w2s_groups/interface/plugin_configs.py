@@ -1,4 +1,4 @@
-"""Plug-ins as files of the configuration: Hydra finds methods/NAME as if it were a YAML file.
+"""Plug-ins as files of the configuration: methods/NAME and data/NAME without a YAML file.
 
 Hydra asks a source for each file that a defaults list or methods=[...] names, so a plug-in is
 imported only by a run that uses it. YAML files of the same name come first, from conf/,
@@ -17,15 +17,18 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from w2s_groups.core.plugins import Registry
+from w2s_groups.data import DATASETS
 from w2s_groups.methods import METHODS
 from w2s_groups.methods import files as method_files
 
 _SCHEME = "w2s-groups"
 _SCHEMAS = "schema/"
+_GROUPS: dict[str, Registry[Any]] = {"methods": METHODS, "data": DATASETS}
 
 
 class PluginSource(ConfigSource):
-    """Configurations of plug-ins: methods/NAME with its defaults, schema/methods/NAME."""
+    """Configurations of plug-ins: methods/NAME, data/NAME with their defaults, and schemas."""
 
     @staticmethod
     def scheme() -> str:
@@ -35,20 +38,22 @@ class PluginSource(ConfigSource):
         return True
 
     def is_group(self, config_path: str) -> bool:
-        return config_path.strip("/") == "methods"
+        return config_path.strip("/") in _GROUPS
 
     def is_config(self, config_path: str) -> bool:
         group, _, name = _parts(config_path)
-        return group == "methods" and (
-            name in METHODS.plugins() or name.startswith(method_files.PREFIX)
-        )
+        of_file = group == "methods" and name.startswith(method_files.PREFIX)
+        return of_file or (group in _GROUPS and name in _GROUPS[group].plugins())
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        return sorted(METHODS.plugins()) if self.is_group(config_path) else []
+        group = config_path.strip("/")
+        return sorted(_GROUPS[group].plugins()) if group in _GROUPS else []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        _, schema, name = _parts(config_path)
-        if name.startswith(method_files.PREFIX):
+        group, schema, name = _parts(config_path)
+        if group == "data":
+            node, header = of_dataset(name), ""
+        elif name.startswith(method_files.PREFIX):
             own = method_files.load(name)
             # Its YAML file, where there is one, or else the file below.
             node, header = OmegaConf.create({"defaults": [f"/methods/{own}"]}), "_global_"
@@ -64,6 +69,15 @@ def of_method(name: str) -> DictConfig:
     assert isinstance(node, DictConfig)
     if OmegaConf.is_missing(node, "l2"):
         node.l2 = "${l2}"
+    return node
+
+
+def of_dataset(name: str) -> DictConfig:
+    """A dataset's settings with their types; data.name is the plug-in's where it has no default."""
+    node = OmegaConf.structured(DATASETS[name])
+    assert isinstance(node, DictConfig)
+    if OmegaConf.is_missing(node, "name"):
+        node.name = name
     return node
 
 

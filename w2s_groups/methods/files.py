@@ -39,7 +39,7 @@ def load(spec: str) -> str:
         name, kind = as_method(own[attribute])
     except InputError as error:
         raise InputError(f"{spec}: {error}") from error
-    METHODS.register(name, kind, Origin(str(path.absolute())))
+    METHODS.register(name, kind, Origin(str(path.absolute()), path.name))
     return name
 
 

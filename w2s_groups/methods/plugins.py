@@ -35,6 +35,8 @@ def method(
     needs: str | Sequence[str] = ...,
     needs_groups: Literal["none", "val", "train"] = ...,
     needs_truth: bool = ...,
+    needs_neighbours: bool = ...,
+    needs_prompts: bool = ...,
     reference: bool = ...,
     upweights: bool = ...,
     unsupported: Mapping[str, str] = ...,
@@ -184,6 +186,12 @@ def _settings(name: str, function: types.FunctionType) -> dict[str, tuple[type, 
         raise InputError(
             f"the method {name} must take (draws, solved, *, settings), and its function takes "
             f"{inspect.signature(function)}; change its arguments"
+        )
+    taken = next((p.name for p in rest if p.name != "l2" and hasattr(Decorated, p.name)), None)
+    if taken is not None:
+        raise InputError(
+            f"the method {name}: {taken} is the name of a fact about methods, not of a setting; "
+            "rename the argument"
         )
     return {p.name: _setting(name, function, p) for p in rest}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from w2s_groups.core import python_file
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.plugins import SESSION, Origin, Registry
+from w2s_groups.core.plugins import SESSION, Origin, Registry, of_package
 from w2s_groups.methods import code
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.plugins import as_method, checked_name
@@ -42,22 +42,21 @@ class Methods(Registry[type[Method]]):
         origin = origin or origin_of(entry)
         super().register(checked_name(name), entry, origin)
         if name not in self.built_in:
-            _mark(entry, origin)
+            mark(entry, origin)
 
 
 def origin_of(kind: type[Method]) -> Origin:
     """Where a class that was handed over comes from."""
     name = kind.__module__
     if name == "__main__":
-        return Origin(SESSION)
+        return SESSION
     path = python_file.path_of(name)
     if path is not None:
-        return Origin(str(path))
+        return Origin(str(path), path.name)
     packages = packages_distributions().get(name.partition(".")[0], [])
     if not packages:
-        return Origin(f"the module {name}")
-    release = version(packages[0])
-    return Origin(f"the package {packages[0]} {release}", packages[0], release)
+        return Origin(f"the module {name}", f"module {name}")
+    return of_package(packages[0], version(packages[0]))
 
 
 def _adopted(name: str, loaded: Any, origin: Origin) -> type[Method]:
@@ -71,11 +70,11 @@ def _adopted(name: str, loaded: Any, origin: Origin) -> type[Method]:
             f"{origin.source} offers {kind.__name__} as the method {name}, and it is called {own}; "
             "give both one name"
         )
-    _mark(kind, origin)
+    mark(kind, origin)
     return kind
 
 
-def _mark(kind: type[Method], origin: Origin) -> None:
+def mark(kind: type[Method], origin: Origin) -> None:
     """Note on the class where it comes from."""
     kind.version = origin.version
     kind.code = code.of(kind)

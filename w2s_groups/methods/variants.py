@@ -123,7 +123,9 @@ def width_of(settings: Mapping[str, Any], setup: Sequence[Any], base: str) -> in
     None for settings that do not hold it.
     """
     data, teacher, student = setup[:3]
-    side = METHODS[base].side if base in METHODS else "student"
+    told = (settings.get("plugins") or {}).get(base)
+    own = METHODS.built_in.get(base)
+    side = own.side if own is not None else (told or {}).get("side", "student")
     for pair in settings.get("pair") or ():
         same = (pair["teacher"], pair["student"]) == (teacher, student)
         if same and pair.get("data", data) == data and "width" in pair:

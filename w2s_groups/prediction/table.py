@@ -13,10 +13,10 @@ from scipy.stats import spearmanr
 
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
-from w2s_groups.methods import METHODS as METHODS_BY_NAME
 from w2s_groups.prediction.estimates import metric_estimates
 from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import REFERENCES
 from w2s_groups.results.risks import gain
 
 METRICS = ("average", "minority", "worst_group")
@@ -121,7 +121,7 @@ def order(predicted: pd.DataFrame, grid: Grid, seed: int, resamples: int = 1000)
     again = stream(seed, "predict/order").integers(0, len(grid.seeds), (resamples, len(grid.seeds)))
     rows = []
     for name in grid.methods:
-        if name == "teacher" or METHODS_BY_NAME[grid.base_of(name)].reference:
+        if name == "teacher" or grid.base_of(name) in REFERENCES:
             continue
         for metric in METRICS:
             value = grid.metric(OF_RUNS.get(metric, metric))

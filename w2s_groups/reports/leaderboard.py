@@ -37,6 +37,7 @@ from w2s_groups.reports.trials import Setup
 from w2s_groups.results import committed, design, outputs, select, store, tested
 from w2s_groups.results.format import noun_of
 from w2s_groups.results.grid import Grid
+from w2s_groups.results.method_facts import with_plugins
 from w2s_groups.results.pivot import grids
 from w2s_groups.results.scores.of_cells import Scores, scored
 from w2s_groups.results.submitted import FOLDER, Attached
@@ -58,6 +59,7 @@ class _Tables:
     trials: list[Setup]
 
 
+@with_plugins
 def build(
     table: pd.DataFrame,
     settings: Mapping[str, Any],
@@ -255,6 +257,7 @@ def write_texts(
     write_atomic(folder / "samples.txt", sample_texts.sheet(dataset, usable).encode())
 
 
+@with_plugins
 def summary_text(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> str:
@@ -264,6 +267,7 @@ def summary_text(
     return terminal(tables.shown, settings, chosen)
 
 
+@with_plugins
 def readme_block(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> str:

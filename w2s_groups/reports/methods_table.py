@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2s_groups.core.text import count
-from w2s_groups.methods import METHODS
-from w2s_groups.methods.base import Method
 from w2s_groups.methods.variants import PER_FEATURE, SCALE
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, noun_of
-from w2s_groups.results.method_facts import method_label, method_order
+from w2s_groups.results.method_facts import Facts, facts, method_label, method_order
 
 _HEADER = (
     "method",
@@ -30,16 +28,16 @@ _HEADER = (
 def methods_table(settings: Mapping[str, Any]) -> list[Section]:
     """A row for each registered method of the settings; empty without any."""
     values: Mapping[str, Mapping[str, Any]] = settings.get("methods") or {}
-    names = [name for name in method_order(values) if name in METHODS]
-    if not names:
+    known = {name: own for name in method_order(values) if (own := facts(name)) is not None}
+    if not known:
         return []
-    rows = tuple(_row(name, METHODS[name], values[name], settings) for name in names)
-    text = _explanation(names, settings)
+    rows = tuple(_row(name, own, values[name], settings) for name, own in known.items())
+    text = _explanation(known, settings)
     return [Section("Methods", (text,), header=_HEADER, rows=rows)]
 
 
 def _row(
-    name: str, kind: type[Method], values: Mapping[str, Any], settings: Mapping[str, Any]
+    name: str, kind: Facts, values: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> tuple[str, ...]:
     by_path = settings.get("head") == "ridge" and settings.get("l2_path")
     trials: Mapping[str, Any] = (settings.get("trials") or {}).get(name) or {}
@@ -57,13 +55,13 @@ def _row(
         ", ".join(f"{key} = {value}" for key, value in fixed.items()) or "none",
         path if by_path else _trials(trials, settings) or kind.tunes or "nothing",
         kind.paper_tunes or BLANK,
-        "; ".join(kind.sources),
+        "; ".join([*kind.sources, *([kind.origin] if kind.origin else [])]),
     )
 
 
-def _explanation(names: list[str], settings: Mapping[str, Any]) -> str:
+def _explanation(known: Mapping[str, Facts], settings: Mapping[str, Any]) -> str:
     text = f"No method was tuned on test {noun_of(settings)}s."
-    readers = [method_label(name) for name in names if METHODS[name].needs_truth]
+    readers = [method_label(name) for name, own in known.items() if own.needs_truth]
     if readers:
         text += f" True labels of the unlabelled set are read only by {', '.join(readers)}."
     if settings.get("task") == "regression":

@@ -17,14 +17,8 @@ from w2s_groups.results import store
 from w2s_groups.results.method_facts import method_order
 
 SETTINGS = "settings.json"
-_ANSWERS = (
-    "pair",
-    "chosen",
-    "failed",
-    "unfinished",
-    "target",
-    "submitted",
-)  # results, not settings
+# Results, not settings; of plug-ins, what they are and which code ran.
+_ANSWERS = ("pair", "chosen", "failed", "unfinished", "target", "plugins", "submitted")
 _LONGEST = 120  # bytes of a name, of 255 that systems allow
 _FIGURE = re.compile(r"\]\((\w+)\.png\)$", re.MULTILINE)
 _TABLES = (

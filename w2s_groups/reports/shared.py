@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from w2s_groups.methods import METHODS
 from w2s_groups.reports.excess import reading_of_risks
 from w2s_groups.reports.methods_table import methods_table
 from w2s_groups.reports.section import Section
 from w2s_groups.reports.submitted import submitted_methods
+from w2s_groups.results import failures
 from w2s_groups.results.format import BLANK, IMAGE, noun_of
+from w2s_groups.results.method_facts import PLUGINS, facts
 from w2s_groups.results.stats import FEWEST
 
 
@@ -76,11 +77,20 @@ def _failed(rows: Sequence[Mapping[str, Any]] | None) -> list[Section]:
             f"{row['eta_u']:g}",
             f"{row['n_l']}, {row['n_u']}",
             str(row["seed"]),
-            f"{row['exception']}: {row['reason']}",
+            failures.why(row),
         )
         for row in rows
     )
-    text = f"{len(rows)} cells failed and are in no number above; a further run tries them again."
+    again, parts = "a further run tries them again.", []
+    partly = sum(failures.is_partial(row) for row in rows)
+    if partly < len(rows):
+        parts.append(f"{len(rows) - partly} cells failed and are in no number above; {again}")
+    if partly:
+        parts.append(
+            f"In {partly} cells methods failed, which have no number there, and the others have; "
+            f"{again}"
+        )
+    text = " ".join(parts)
     header = ("data", "pair", "η_ℓ", "η_u", "n_ℓ, n_u", "seed", "reason")
     return [Section("Cells that failed", (text,), header=header, rows=shown, labels=6)]
 
@@ -161,7 +171,12 @@ def _settings(settings: Mapping[str, Any]) -> Section:
         shown["jobs of the sweep that are not in this report"] = settings["unfinished"]["jobs"]
     if shown.get("methods"):
         shown["methods"] = {
-            name: value for name, value in shown["methods"].items() if name not in METHODS
+            name: value for name, value in shown["methods"].items() if facts(name) is None
+        }
+    if shown.get(PLUGINS):  # the table of methods shows what they are
+        shown[PLUGINS] = {
+            name: f"{own.get('origin', '')}, code {own.get('code', '')}"
+            for name, own in shown[PLUGINS].items()
         }
     rows = tuple((key, value) for key, value in _flat("", shown) if value)
     return Section("Settings", header=("setting", "value"), rows=rows)

@@ -15,7 +15,6 @@ import numpy as np
 from scipy import stats
 
 from w2s_groups.core.text import count
-from w2s_groups.methods import METHODS
 from w2s_groups.reports.comparisons import (
     RANKED,
     SUBMITTED,
@@ -29,7 +28,7 @@ from w2s_groups.reports.comparisons import (
 from w2s_groups.reports.section import Section
 from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
-from w2s_groups.results.method_facts import method_label, method_order
+from w2s_groups.results.method_facts import facts, method_label, method_order, with_plugins
 from w2s_groups.results.ranks import holm
 from w2s_groups.results.stats import FEWEST, LEVEL, Interval, mean_interval
 
@@ -115,6 +114,7 @@ def rank_ranges(grids: Sequence[Grid], metric: str, names: Sequence[str]) -> dic
     return {name: str(a) if a == b else f"{a}-{b}" for name, (a, b) in ends.items()}
 
 
+@with_plugins
 def standings(grids: Sequence[Grid], settings: Mapping[str, Any]) -> list[Standing]:
     """Every method of a suite: students by worst group, the best first, then references."""
     names = method_order(name for grid in grids for name in grid.methods)
@@ -166,7 +166,8 @@ def _tuned(base: str, settings: Mapping[str, Any], card: Mapping[str, Any]) -> s
     if trials and settings.get("select", "fixed") != "fixed":
         return count(int(np.prod([len(values) for values in trials.values()])), "trial")
     by_path = settings.get("head") == "ridge" and settings.get("l2_path")
-    return "itself" if by_path or (base in METHODS and METHODS[base].tunes) else "fixed"
+    known = facts(base)
+    return "itself" if by_path or (known is not None and known.tunes) else "fixed"
 
 
 def data_names(grids: Sequence[Grid]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Cells that failed: a row each with the reason, which stays until the cell is made."""
+"""Cells that failed, whole or in some methods: a row each with the reason, until they are made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from typing import Any
 from w2s_groups.core.files import write_atomic
 
 FOLDER = "failed"
+
+
+class MethodError(Exception):
+    """Methods of a cell failed, and the others are stored; the text says which, and why."""
 
 
 def save(folder: Path, key: str, fields: Mapping[str, Any], error: BaseException, log: str) -> None:
@@ -66,5 +70,15 @@ def sentence(row: Mapping[str, Any]) -> str:
     return (
         f"{row['data']}, {row['teacher']} -> {row['student']}, eta_l={row['eta_l']:g}, "
         f"eta_u={row['eta_u']:g}, n_l={row['n_l']}, n_u={row['n_u']}, seed={row['seed']}: "
-        f"{row['exception']}: {row['reason']} ({row['log']})"
+        f"{why(row)} ({row['log']})"
     )
+
+
+def is_partial(row: Mapping[str, Any]) -> bool:
+    """Whether only some methods of the cell failed."""
+    return bool(row["exception"] == MethodError.__name__)
+
+
+def why(row: Mapping[str, Any]) -> str:
+    """The reason of a failure, with the error's type where the reason is its text only."""
+    return str(row["reason"]) if is_partial(row) else f"{row['exception']}: {row['reason']}"
