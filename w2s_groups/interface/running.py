@@ -79,13 +79,15 @@ def collected(cfg: Config, done: Job) -> Results:
     """The stored results of a job, with what was submitted for its draws."""
     folder = job.results_folder(cfg)
     attached = submitted.attached(folder, store.load(folder, done.keys), done.draws)
-    table, failed = attached.table, {"failed": done.failed} if done.failed else {}
-    settings = {**done.settings, **attached.settings, **failed}
+    # Without the place of the log, which is a folder of this machine.
+    failed = [{key: value for key, value in row.items() if key != "log"} for row in done.failed]
+    settings = {**done.settings, **attached.settings, **({"failed": failed} if failed else {})}
+    table = attached.table
     if not len(table):
-        return Results(table, settings, failed=done.failed)
+        return Results(table, settings, failed=failed)
     stored = folder, done.keys, table, settings
     counts, scores = leaderboard.counts_of(*stored, attached), leaderboard.scores_of(*stored)
-    return Results(table, settings, counts, done.failed, scores)
+    return Results(table, settings, counts, failed, scores)
 
 
 def draw(
