@@ -12,7 +12,7 @@ import pandas as pd
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.results import tested
-from w2s_groups.results.columns import from_csv, to_csv
+from w2s_groups.results.columns import EXACT, from_csv, to_csv
 
 NAME = "results.csv.gz"
 COUNTS = "identities.csv.gz"  # tested samples by identity and place, of several splits
@@ -38,10 +38,7 @@ def read_counts(folder: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     texts: dict[Hashable, str] = dict.fromkeys(("data", "teacher", "student", *tested.SHOWN), "str")
-    table = pd.read_csv(
-        io.StringIO(unpacked(path)), dtype=texts, keep_default_na=False,
-        float_precision="round_trip",
-    )  # fmt: skip
+    table = pd.read_csv(io.StringIO(unpacked(path)), dtype=texts, keep_default_na=False, **EXACT)
     return tested.canonical(table)
 
 
