@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import tarfile
 import tomllib
 import zipfile
 from email.parser import BytesParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,26 @@ def test_the_tests_have_every_extra_that_they_need() -> None:
     installed = {name for names in re.findall(r"'\.\[(.*?)\]'", makefile)
                  for name in names.split(",")}  # fmt: skip
     assert own.extras | installed == set(PROJECT["optional-dependencies"])
+
+
+def top_imports() -> set[str]:
+    """Packages of others that modules of ours import at the top of the file."""
+    found = set()
+    for path in (ROOT / "w2s_groups").rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.partition(".")[0] for name in names}
+    return found - sys.stdlib_module_names - {PROJECT["name"]}
+
+
+def test_what_modules_import_comes_with_the_package() -> None:
+    needed = {Requirement(line).name.lower() for line in PROJECT["dependencies"]}
+    brought = {"omegaconf": "hydra-core", "markupsafe": "jinja2"}  # by these, at their versions
+    own = packages_distributions()
+    imported = {brought.get(name, own[name][0].lower()) for name in top_imports()}
+    assert imported <= needed
+    assert len(imported) > 8
 
 
 def test_wilds_comes_with_its_extra_and_holds_pandas_at_2() -> None:
