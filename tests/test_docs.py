@@ -194,7 +194,8 @@ def test_numbers_of_the_readme_and_the_citation_are_the_packages() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
     assert citation["version"] == project["version"]
-    assert citation["license"] == project["license"]["text"]
+    assert citation["license"] == project["license"]
+    assert w2s_groups.__version__ == project["version"]
     theory_page = (ROOT / "docs/theory.md").read_text(encoding="utf-8")
     for reference in citation["references"]:
         (identifier,) = reference["identifiers"]

@@ -157,7 +157,7 @@ def test_an_official_split_that_shares_a_name(tmp_path: Path) -> None:
     own = {**made, "identity_column": "who"}
     message = (
         r"data\.identity_column=who: 1 of 4 names of the test are in the pool too, such as '0-1'; "
-        r"set data\.pool=all to keep each on one side"
+        r"set data\.pool=all, or data\.pool=unsplit with .*, to keep each on one side"
     )
     with pytest.raises(InputError, match=message):
         config("metadata_csv", **own).load(tmp_path)
@@ -246,7 +246,7 @@ def test_both_names_are_kept_together() -> None:
 def test_crossed_names_cannot_be_split() -> None:
     dataset = texts(500, 5, 4)
     with pytest.raises(
-        InputError, match="are linked, so that no split keeps each on one side; set"
+        InputError, match="are linked, so that no split of all keeps each on one side; set"
     ):
         resplit(dataset, 0.33, 0)
     assert_apart(resplit(replace(dataset, place=None), 0.33, 0), "identity")

@@ -60,10 +60,11 @@ def test_names_of_columns_and_values_are_free(tmp_path: Path) -> None:
 
 def test_no_split_column(tmp_path: Path) -> None:
     own = {"root": str(_write(tmp_path)), **OWN, "split_column": None}
-    with pytest.raises(InputError, match=r"leaves no official split; set data\.pool=all"):
+    with pytest.raises(InputError, match=r"no official split; set data\.pool=all, or .*=unsplit"):
         config("metadata_csv", **own).load(tmp_path)
-    dataset = config("metadata_csv", **own, pool="all").load(tmp_path)
-    assert_array_equal(dataset.split, [0] * 4)  # every group has one image
+    for pool in ("all", "unsplit"):
+        dataset = config("metadata_csv", **own, pool=pool).load(tmp_path)
+        assert_array_equal(dataset.split, [0] * 4)  # every group has one image
 
 
 @pytest.mark.parametrize(

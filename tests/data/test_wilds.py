@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data import celeba as celeba_module
+from w2s_groups.data import wilds as wilds_module
 from w2s_groups.data.celeba import COUNTS
 from w2s_groups.data.wilds import _coded, import_wilds
 
@@ -124,8 +125,22 @@ assert "outdated" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waterbirds(tmp_path)
+    monkeypatch.setitem(sys.modules, "wilds", None)
+    own = {"root": str(tmp_path), "dataset": "waterbirds", "attribute": "background"}
+    with pytest.raises(InputError, match=r"run pip install 'w2s_groups\[wilds\]'"):
+        config("wilds", **own).load(tmp_path)
+
+
+def test_under_pandas_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wilds_module, "version", lambda _: "3.1.1")
+    with pytest.raises(InputError, match=r"needs pandas 2, .*'w2s_groups\[wilds\]'"):
+        import_wilds()
+
+
 def test_celeba_at_its_real_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """202,599 rows: under pandas 3 wilds' class fails there, and on a small fixture it does not."""
+    """202,599 rows of 40 attributes: read in parts, which pandas 3.1 makes read-only."""
     cells = [
         np.tile([split, *divmod(group, 2)], (n, 1))
         for split, counts in enumerate(COUNTS.values())
@@ -137,9 +152,10 @@ def test_celeba_at_its_real_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (folder / "RELEASE_v1.0.txt").touch()
     names = [f"{i + 1:06d}.jpg" for i in range(len(rows))]
     signs = (2 * rows - 1).tolist()
+    others, unused = ",".join(f"Attribute_{k}" for k in range(38)), ",-1" * 38
     (folder / "list_attr_celeba.csv").write_text(
-        "image_id,Blond_Hair,Male\n"
-        + "".join(f"{n},{s[1]},{s[2]}\n" for n, s in zip(names, signs, strict=True))
+        f"image_id,Blond_Hair,Male,{others}\n"
+        + "".join(f"{n},{s[1]},{s[2]}{unused}\n" for n, s in zip(names, signs, strict=True))
     )
     (folder / "list_eval_partition.csv").write_text(
         "image_id,partition\n"

@@ -61,6 +61,13 @@ def test_a_textbook_sample_size() -> None:
     assert seeds_needed(np.array([-1.0, 0.0, 1.0]) + 0.5) == 34
 
 
+def test_a_larger_difference_needs_no_more_seeds() -> None:
+    # SciPy's noncentral t is NaN at effects between 5 and 20, at others in each version.
+    needed = [seeds_needed(np.array([-1.0, 0.0, 1.0]) + e) for e in np.linspace(0.5, 25, 400)]
+    assert needed == sorted(needed, reverse=True)
+    assert needed[-1] == 3
+
+
 def test_differences_too_small_and_too_large_and_seeds_too_few() -> None:
     assert seeds_needed([0.1, -0.1, 0.001]) == MOST + 1
     assert seeds_needed([0.0, 0.0, 0.0]) == MOST + 1

@@ -94,15 +94,14 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that argv (default: sys.argv[1:]) names, or `run` where it names none.
 
-    Returns the exit status: 2 after one sentence on stderr for a user's mistake or Ctrl-C.
+    Returns the exit status: 2 after one sentence on stderr for a user's mistake or Ctrl-C, 141
+    where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
-        print(help_pages.overview(COMMANDS))
-        return 0
+        return status_of(lambda: _printed(help_pages.overview(COMMANDS)))
     if "--version" in words:
-        print(f"w2s_groups {w2s_groups.__version__}")
-        return 0
+        return status_of(lambda: _printed(f"w2s_groups {w2s_groups.__version__}"))
     name = words.pop(0) if words[0] in COMMANDS else "run"
     return status_of(lambda: _started(name, words), COMMANDS[name].stopped)
 
@@ -113,8 +112,7 @@ def _started(name: str, words: list[str]) -> int:
     if not command.config:
         return int(import_module(f"{__name__}.{name}").main(words))
     if {"-h", "--help"} & set(words):
-        print(help_pages.page(name, command, words))
-        return 0
+        return _printed(help_pages.page(name, command, words))
     if command.word:
         words = _after_word(name, command.word, words)
     if words and "=" not in words[0] and words[0][0] not in "-~+":
@@ -134,6 +132,11 @@ def _after_word(name: str, word: str, words: list[str]) -> list[str]:
             f"`w2s-groups {name}` is followed by {word}: `w2s-groups {name} {word} ...`"
         )
     return words[1:]
+
+
+def _printed(text: str) -> int:
+    print(text)
+    return 0
 
 
 def _unknown_word(word: str) -> InputError:

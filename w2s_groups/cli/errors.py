@@ -1,22 +1,54 @@
-"""How a command ends: one sentence and exit status 2 for a user's mistake or a stop."""
+"""How a command ends: one sentence and exit status 2 for a user's mistake or a stop.
+
+It ends in silence where nobody reads its output any more.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from w2s_groups.core.errors import InputError, unknown_name
 
 MISTAKE = 2  # exit status
+CLOSED = 141  # exit status of a command whose pipe was closed, as by `| head`: 128 + SIGPIPE
 
 
-def status_of(command: Callable[[], int], stopped: str) -> int:
+def status_of(command: Callable[[], int], stopped: str = "") -> int:
     """The exit status of a command; 2 after `error: ...` on stderr for InputError and Ctrl-C.
 
-    stopped: what Ctrl-C leaves and how to go on, for its sentence.
+    CLOSED, without a word, where stdout or stderr is a pipe that its reader has closed. stopped:
+    what Ctrl-C leaves and how to go on, for its sentence.
     """
+    try:
+        status = _ended(command, stopped)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        closed = _closed()
+        if not closed:  # a pipe of the command's own, such as a launcher's
+            raise
+        for output in closed:  # Python flushes it again at exit, and would print this error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
+        return CLOSED
+    return status
+
+
+def _closed() -> list[TextIO]:
+    """Those of stdout and stderr whose pipe has no reader."""
+    closed = []
+    for output in (sys.stdout, sys.stderr):
+        state = select.poll()
+        state.register(output.fileno(), 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in state.poll(0)):
+            closed.append(output)
+    return closed
+
+
+def _ended(command: Callable[[], int], stopped: str) -> int:
     try:
         return command()
     except InputError as mistake:

@@ -77,7 +77,8 @@ def check_apart(dataset: Dataset, columns: Mapping[str, str]) -> None:
             raise InputError(
                 f"data.{field}_column={column}: {len(shared)} of {len(np.unique(names[test]))} "
                 f"names of the test are in the pool too, such as {str(shared[0])!r}; set "
-                "data.pool=all to keep each on one side, or name another column"
+                "data.pool=all, or data.pool=unsplit with splits=crossed or splits=random, to keep "
+                "each on one side, or name another column"
             )
 
 
@@ -117,8 +118,9 @@ def rows_of_test(
     if n_clusters == 1:
         raise InputError(
             f"data.pool=all: the identities and places of all {dataset.NOUN}s are linked, so that "
-            "no split keeps each on one side; set data.place_column=null or "
-            "data.identity_column=null, or name another column"
+            "no split of all keeps each on one side; set data.pool=unsplit with splits=crossed or "
+            f"splits=random, which leave out the {dataset.NOUN}s that link them, set "
+            "data.place_column=null or data.identity_column=null, or name another column"
         )
     counts = np.bincount(
         cluster * n_groups + dataset.codes, minlength=n_clusters * n_groups

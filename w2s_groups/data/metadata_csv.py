@@ -26,12 +26,12 @@ class MetadataCsv(OnDisk):
     character or "tab"; null: the one under which the header has all columns. quoting: whether
     quotation marks are CSV's; null: as read_delimited decides it. file_column, y_column, a_column,
     split_column: its columns; file names are relative to root; no split column (null) asks for
-    pool=all. text_columns: a column of texts, or two of pairs, in place of file_column. Labels are
-    names or 0, 1, ...; splits 0, 1, 2 or train, val, test. class_names, attribute_names: in the
-    order of the coding; null: the column's own values, sorted. minority: (y, a) pairs; empty means
-    a != y. target_column: of numbers, which task=regression learns. target_edges: where that target
-    is cut into the classes y of data without classes (y_column null). The defaults read the tables
-    id,filename,split,y,a of SubpopBench and BalancingGroups.
+    pool=all or unsplit. text_columns: a column of texts, or two of pairs, in place of file_column.
+    Labels are names or 0, 1, ...; splits 0, 1, 2 or train, val, test. class_names, attribute_names:
+    in the order of the coding; null: the column's own values, sorted. minority: (y, a) pairs; empty
+    means a != y. target_column: of numbers, which task=regression learns. target_edges: where that
+    target is cut into the classes y of data without classes (y_column null). The defaults read the
+    tables id,filename,split,y,a of SubpopBench and BalancingGroups.
     """
 
     table: str = MISSING
@@ -58,8 +58,8 @@ class MetadataCsv(OnDisk):
             )
         if self.split_column is None and self.pool is Pool.official:
             raise InputError(
-                "data.split_column=null leaves no official split; set data.pool=all, or name the "
-                "column"
+                "data.split_column=null leaves no official split; set data.pool=all, or "
+                "data.pool=unsplit with splits=crossed or splits=random, or name the column"
             )
         check_target(self.target_column, self.target_edges, self.y_column)
         labels = [self.y_column or BINS, self.a_column]

@@ -122,7 +122,8 @@ class OnDisk(DatasetConfig):
             if not rows.any():
                 raise InputError(
                     f"data {self.name}: no {dataset.NOUN} is of split {what}; set data.pool=all "
-                    f"to split all {dataset.NOUN}s anew"
+                    f"to split all {dataset.NOUN}s anew, or data.pool=unsplit with splits=crossed "
+                    "or splits=random"
                 )
         check_apart(dataset, self.shown.by_field)
         return dataset

@@ -29,10 +29,10 @@ class TableFile(Rows):
 
     table: its path, below root or absolute; .parquet is read as Parquet. separator, quoting: of a
     delimited table, as in data=metadata_csv. y_column, a_column, split_column: labels are names or
-    0, 1, ...; splits 0, 1, 2 or train, val, test; no split column (null) asks for pool=all.
-    class_names, attribute_names: in the order of the coding; null: the column's own values, sorted.
-    target_edges: where the target is cut into the classes y of data without classes (y_column
-    null).
+    0, 1, ...; splits 0, 1, 2 or train, val, test; no split column (null) asks for pool=all or
+    unsplit. class_names, attribute_names: in the order of the coding; null: the column's own
+    values, sorted. target_edges: where the target is cut into the classes y of data without classes
+    (y_column null).
     """
 
     table: str = MISSING
@@ -81,8 +81,8 @@ class TableFile(Rows):
         """The columns of y, a, and the split if there is one."""
         if self.split_column is None and self.pool is Pool.official:
             raise InputError(
-                "data.split_column=null leaves no official split; set data.pool=all, or name the "
-                "column"
+                "data.split_column=null leaves no official split; set data.pool=all, or "
+                "data.pool=unsplit with splits=crossed or splits=random, or name the column"
             )
         labels = [self.y_column or BINS, self.a_column]
         if self.split_column is not None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -123,12 +124,26 @@ class Wilds(Published):
 
 
 def import_wilds() -> Callable[..., Any]:
-    """wilds.get_dataset, without the thread that asks the network for a newer release of wilds."""
-    if "wilds" not in sys.modules:
+    """wilds.get_dataset, without the thread that asks the network for a newer release of wilds.
+
+    InputError where wilds is not installed, or a pandas to whose tables its classes cannot write.
+    """
+    if int(version("pandas").partition(".")[0]) >= 3:
+        raise InputError(
+            "data=wilds needs pandas 2, since classes of wilds write to tables that pandas 3 makes "
+            "read-only; run pip install 'w2s_groups[wilds]'"
+        )
+    if sys.modules.get("wilds") is None:
         before = sys.modules.get("outdated")
         sys.modules["outdated"] = None  # type: ignore[assignment]  # makes its import fail
         try:
             import wilds
+        except ModuleNotFoundError as error:
+            if error.name != "wilds":
+                raise
+            raise InputError(
+                "data=wilds needs the package wilds; run pip install 'w2s_groups[wilds]'"
+            ) from error
         finally:
             del sys.modules["outdated"]
             if before is not None:

@@ -58,6 +58,9 @@ RUN = ["seed", "fold", "audit"]
 RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
 # Of cells, files and tables that lack the column: those of one split, and of methods trained here.
 DEFAULTS: dict[str, Any] = {"fold": -1, "audit": "", "submitted": False}
+# Floats to the last bit: pandas 3.1 reads them so, and warns of the argument that asks others to.
+_PANDAS = tuple(map(int, pd.__version__.split(".")[:2]))
+EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS < (3, 1) else {}
 
 
 def filled(table: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +111,7 @@ def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:
             dtype={column: np.dtype(kind) for column, (kind, _) in COLUMNS.items()},
             keep_default_na=False,  # a group may be called "NA"
             na_values={"value": [""]},
-            float_precision="round_trip",
+            **EXACT,
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"{name} is not a result table: {error}") from error

@@ -12,7 +12,7 @@ import pandas as pd
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.results import tested
-from w2s_groups.results.columns import from_csv, to_csv
+from w2s_groups.results.columns import EXACT, from_csv, to_csv
 from w2s_groups.results.scores import of_cells
 from w2s_groups.results.scores.of_cells import Scores
 
@@ -79,9 +79,8 @@ def _table(path: Path, texts: Mapping[Hashable, str]) -> pd.DataFrame:
     text = unpacked(path)
     numbers = {name: [""] for name in text.partition("\n")[0].split(",") if name not in texts}
     table: pd.DataFrame = pd.read_csv(
-        io.StringIO(text), dtype=dict(texts), keep_default_na=False, na_values=numbers,
-        float_precision="round_trip",
-    )  # fmt: skip
+        io.StringIO(text), dtype=dict(texts), keep_default_na=False, na_values=numbers, **EXACT
+    )
     return table
 
 

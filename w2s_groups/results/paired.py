@@ -58,7 +58,9 @@ def seeds_needed(difference: ArrayLike, step: float = 0.0, power: float = 0.8) -
     n = np.arange(FEWEST, MOST + 1)
     bound = scipy_stats.t.ppf(0.5 + LEVEL / 2, n - 1)
     shift = effect * np.sqrt(n)
-    reached = scipy_stats.nct.sf(bound, n - 1, shift) + scipy_stats.nct.cdf(-bound, n - 1, shift)
-    # Far out in the tail SciPy gives NaN for a power of 1.
-    enough = np.flatnonzero((reached >= power) | (np.isnan(reached) & (shift > 2 * bound)))
+    # Far out in a tail SciPy gives NaN, now and then: for 1 above the bound, for 0 below it.
+    above = scipy_stats.nct.sf(bound, n - 1, shift)
+    reached = np.where(np.isnan(above) & (shift > 2 * bound), 1.0, above)
+    reached += np.nan_to_num(scipy_stats.nct.cdf(-bound, n - 1, shift))
+    enough = np.flatnonzero(reached >= power)
     return int(n[enough[0]]) if enough.size else MOST + 1
