@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from pages import column, unfold
 from playwright.sync_api import Browser, Page, expect
 from tables import grid_table
 
-from w2s_groups.methods import METHODS
+from w2s_groups.interface import hydra_config
 from w2s_groups.reports import leaderboard
 from w2s_groups.results.method_facts import method_order
 
 pytestmark = pytest.mark.browser
-NAMES = method_order(METHODS)
+LEADERBOARD = hydra_config.conf_dir() / "experiment" / "leaderboard.yaml"
+(ASKED, *_) = yaml.safe_load(LEADERBOARD.read_text(encoding="utf-8"))["defaults"]
+NAMES = method_order(ASKED["override /methods"])
 SETTINGS = {
     "experiment": "suite",
     "data": ["birds_mammals", "digits", "texts"],
