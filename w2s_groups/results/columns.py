@@ -6,9 +6,9 @@ import io
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "cell": ("str", "hash key of the cell's config, seed included"),
