@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pandas
     import pyarrow as pyarrow
+    import torch as torch
     from matplotlib import colors as colors
     from matplotlib import figure as figure
     from matplotlib import lines as lines
@@ -57,5 +58,6 @@ _MODULES = {
     "special": "scipy.special",
     "stats": "scipy.stats",
     "ticker": "matplotlib.ticker",
+    "torch": "torch",
 }
 globals().update({name: Later(module) for name, module in _MODULES.items()})
