@@ -124,6 +124,7 @@ KEPT: dict[str, Any] = {
     "on_bad_image": OnBadImage.skip,
     "memory_limit_gb": 8.0,
     "fail_fast": True,
+    "dimensions": False,
     "cache_dir": "cache",
     "results_dir": "elsewhere",
     "reports_dir": "elsewhere",

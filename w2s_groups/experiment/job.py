@@ -24,6 +24,7 @@ from w2s_groups.experiment import identity, settings, solvers
 from w2s_groups.experiment.block import Solver, at_once, run_block
 from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.inputs import Memory
+from w2s_groups.experiment.memory_limit import GB
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.results import failures, store, submitted
@@ -31,7 +32,7 @@ from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
 from w2s_groups.schema.cells import OWN, Cell
 from w2s_groups.schema.config import Config
-from w2s_groups.similarity import table
+from w2s_groups.similarity import leading, table
 from w2s_groups.similarity.group_dimensions import pair_report
 
 log = logging.getLogger("w2s_groups")
@@ -231,20 +232,39 @@ def _short(error: BaseException) -> str:
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
 def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
     """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
 
-    Of the standardised features, which heads see. Empty, with a warning, where they cannot be
-    measured: the cells are there and are reported.
+    Of the standardised features, which heads see. Empty where they are not asked for, and, with a
+    warning, where they cannot be measured: the cells are there and are reported.
     """
+    cfg = prepared.cfg
+    if not cfg.dimensions:
+        return []
     # The word keeps measurements of features in the networks' own units from being taken for these.
     digest = store.digest([identity.measured(pair), "standardised"])[:16]
-    path = Path(prepared.cfg.results_dir) / "pairs" / f"{digest}.json"
+    path = Path(cfg.results_dir) / "pairs" / f"{digest}.json"
     with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
         return table.read(path)
     pool = pair.pool
     rows, noun = pool.drawable, prepared.dataset.NOUN
-    log.info("measuring the dimensions of both networks on %s", count(len(rows), noun))
+    widths = [matrix.shape[1] for matrix in pool.features.values()]
+    need = leading.need(len(rows), *widths) / GB
+    if need > cfg.memory_limit_gb:
+        log.warning(
+            "the dimensions of both networks need %.1f GB, more than memory_limit_gb=%g: left "
+            "blank; set it higher, or dimensions=false",
+            need, cfg.memory_limit_gb,
+        )  # fmt: skip
+        return []
+    log.info(
+        "measuring the dimensions of both networks on %s: about %s; dimensions=false leaves them "
+        "out", count(len(rows), noun), _in_words(leading.seconds(len(rows), *widths)),
+    )  # fmt: skip
     try:
         report = pair_report(
             pool.features["teacher"][rows],

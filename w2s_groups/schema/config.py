@@ -87,6 +87,7 @@ class Config:
     on_bad_image: OnBadImage = role(Role.conduct)
     memory_limit_gb: float = role(Role.machine)
     fail_fast: bool = role(Role.conduct)
+    dimensions: bool = role(Role.conduct)
     cache_dir: str = role(Role.place)
     results_dir: str = role(Role.place)
     reports_dir: str = role(Role.place)
