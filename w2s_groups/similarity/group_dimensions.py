@@ -101,15 +101,16 @@ def core_dimension(
         return 0
     second = dimensions.moments(features, features[:, :1]).ww
     values, vectors = dimensions.principal("features", second, fraction)
-    white, first = np.empty((len(features), len(values))), 0
+    white = np.empty((len(features), len(values)))
+    first = 0
     for block in dimensions.blocks(features):
         white[first : first + len(block)] = block @ (vectors / np.sqrt(values))
         first += len(block)
 
     def spectrum(mask: NDArray[np.bool_]) -> Array:
         part = white[mask]
-        values: Array = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
-        return values
+        values = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
+        return np.asarray(values, dtype=np.float64)
 
     draw = stream(seed, "core_dimension/permutation")
     edge = 0.0
@@ -272,7 +273,7 @@ def _sketched(
     both_wide = all(side.directions is not None for side in sides)
     values = np.array(
         [
-            sketch_overlap(*sides, d_w, d_s, seed + k)
+            sketch_overlap(sides[0], sides[1], d_w, d_s, seed + k)
             if both_wide
             else dimensions.sketch_overlap(features_w, features_s, d_w, d_s, seed + k)
             for k in range(count)

@@ -40,7 +40,7 @@ class Leading:
     @property
     def width(self) -> int:
         """D, the number of features that they had."""
-        return (self.features if self.directions is None else self.directions.T).shape[1]
+        return int(self.features.shape[1] if self.directions is None else len(self.directions))
 
 
 def leading(name: str, features: Features, fraction: float, seed: int) -> Leading:
