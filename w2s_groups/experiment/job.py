@@ -6,7 +6,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.lazy import torch
+from w2s_groups.core.machine import Others, idle_cores
 from w2s_groups.core.progress import Blocks
 from w2s_groups.core.text import count
 from w2s_groups.data.base import Dataset
@@ -149,6 +151,7 @@ def _run_cells(
 ) -> None:
     """Run the blocks that hold cells of `todo`, and store these."""
     cfg = prepared.cfg
+    others, threads = Others(), torch.get_num_threads()
     most = max(_at_once(prepared, pair, planned) for pair, planned in parts)
     total = sum(len(planned) for _, planned in parts)
     if total > 1:
@@ -157,7 +160,8 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with Blocks(len(todo), quiet=total == 1) as bar:
+    with Blocks(len(todo), quiet=total == 1) as bar, ExitStack() as afterwards:
+        afterwards.callback(torch.set_num_threads, threads)
         for pair, planned in parts:
             if not todo.intersection(planned):
                 continue
@@ -170,6 +174,8 @@ def _run_cells(
                 left = todo.intersection(block)
                 if left:
                     bar.block(len(left))
+                    if cfg.threads is None:  # a head does not depend on the number of threads
+                        torch.set_num_threads(idle_cores(others, threads))
                     runner.run(block, left)
                     bar.ended()
 
