@@ -1,5 +1,6 @@
 """Draws: exact counts, disjoint sets, nesting, feasibility."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.seeds import stream
 from w2s_groups.data import ondisk
 from w2s_groups.data.base import TRAIN, ImageDataset
 from w2s_groups.data.folder import Folder
@@ -45,6 +47,26 @@ def test_apportion_is_largest_remainder_for_two_shares(total: int, fortieth: int
     quota = total * fortieth % 40
     if quota != 20:  # at an exact half either share may have the seat
         assert apportion(total, shares).tolist() == largest_remainder(total, shares)
+
+
+def every_quotient(total: int, shares: list[float]) -> list[int]:
+    """Sainte-Laguë's table written out, a row a share: its `total` largest entries are seats."""
+    weights = np.asarray(shares) / np.sum(shares)
+    quotients = weights[:, None] / (2 * np.arange(total) + 1)
+    exponent = np.floor(np.log10(np.where(quotients > 0, quotients, 1.0)))
+    rounded = np.round(quotients / 10.0**exponent, 12) * 10.0**exponent
+    largest = np.argsort(-rounded.ravel(), kind="stable")[:total]
+    return np.bincount(largest // max(total, 1), minlength=len(shares)).tolist()
+
+
+SHARES = st.one_of(
+    st.integers(0, 9).map(float), st.integers(-9, 2).map(lambda k: 10.0**k), st.floats(1e-6, 1)
+)
+
+
+@given(st.lists(SHARES, min_size=1, max_size=30).filter(any), st.integers(0, 300))
+def test_apportion_compares_only_the_quotients_that_decide(shares: list[float], n: int) -> None:
+    assert apportion(n, shares).tolist() == every_quotient(n, shares)
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(0, 200))
@@ -190,3 +212,28 @@ def test_all_images_are_a_remedy_where_they_would_do() -> None:
     check_requests(dataset, usable, "uniform", [Request(300, 400, 0.5, 0.5)], if_all)
     own.pool = ondisk.Pool.all
     assert own.if_all(again) is None
+
+
+def test_each_group_is_permuted_by_its_own_stream() -> None:
+    codes = np.random.default_rng(0).integers(0, 9, 4000)
+    made = draw(THREE, codes, np.full(3, 1 / 3), Request(60, 120, 0.2, 0.5), 5)
+    of_labelled = np.split(made.labelled, np.cumsum(made.counts_l)[:-1])
+    of_unlabelled = np.split(made.unlabelled, np.cumsum(made.counts_u)[:-1])
+    for g, name in enumerate(THREE.names):
+        order = stream(5, f"draw/{name}").permutation(np.flatnonzero(codes == g))
+        np.testing.assert_array_equal(of_labelled[g], order[: made.counts_l[g]])
+        np.testing.assert_array_equal(of_unlabelled[g], order[::-1][: made.counts_u[g]])
+
+
+def test_a_thousand_classes_are_drawn_in_memory_of_the_rows() -> None:
+    names = tuple(map(str, range(1000)))
+    minority = frozenset((y, 1) for y in range(1000))
+    groups = Groups(names, ("p", "q"), minority)
+    codes, even = np.tile(np.arange(2000), 100), np.full(1000, 1 / 1000)
+    tracemalloc.start()
+    made = draw(groups, codes, even, Request(10_000, 50_000, 0.2, 0.5), 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6  # classes x rows would be 400 MB
+    assert np.bincount(codes[made.unlabelled] // 2).tolist() == [50] * 1000
+    assert (codes[made.labelled] % 2).sum() == 2000

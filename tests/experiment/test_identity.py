@@ -125,6 +125,7 @@ KEPT: dict[str, Any] = {
     "memory_limit_gb": 8.0,
     "fail_fast": True,
     "store_outputs": True,
+    "dimensions": False,
     "cache_dir": "cache",
     "results_dir": "elsewhere",
     "reports_dir": "elsewhere",

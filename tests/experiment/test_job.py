@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from w2s_groups.experiment.pool import make_pool
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.results import store
 from w2s_groups.schema.config import Config
+from w2s_groups.similarity import leading
 
 Load = Callable[..., Config]
 
@@ -52,3 +55,21 @@ def test_a_measurement_in_the_networks_own_units_is_not_taken_for_it(
     assert "standardised" in rows[0]["definition"]
     assert json.loads(older.read_text()) == []
     assert job._dimensions(prepared, pair) == rows
+
+
+def test_dimensions_are_measured_where_they_are_asked_for_and_fit(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "w2s_groups")
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    prepared = prepare(cfg)
+    pair = prepared.pair(*cfg.pairs[0])
+    assert job._dimensions(replace(prepared, cfg=replace(cfg, dimensions=False)), pair) == []
+    assert not caplog.records
+    with monkeypatch.context() as patch:
+        patch.setattr(leading, "need", lambda n, *widths: 5 * 2**30)
+        assert job._dimensions(prepared, pair) == []
+    assert "need 5.0 GB, more than memory_limit_gb=4: left blank" in caplog.text
+    assert not (tmp_path / "results/pairs").exists()
+    assert job._dimensions(prepared, pair)
+    assert re.search(r"samples: about \d+ s; dimensions=false leaves them out", caplog.text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from w2s_groups.core.text import wrapped
-from w2s_groups.experiment import predict
-from w2s_groups.prediction import report
 from w2s_groups.schema.prediction import PredictConfig
 
 
 def run(cfg: PredictConfig) -> None:
     """Predict every pair, measure heads where that is asked for, write and print."""
+    from w2s_groups.experiment import predict  # torch, which a refusal need not wait for
+    from w2s_groups.prediction import report
+
     prepared = predict.prepare_maps(cfg)
     pages = []
     for page in predict.pages(cfg, prepared):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -17,13 +17,14 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.progress import Steps
 from w2s_groups.core.text import wrapped
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
-from w2s_groups.experiment import job, sweep
-from w2s_groups.interface.results import report
-from w2s_groups.interface.running import collected
-from w2s_groups.reports import leaderboard, places
+from w2s_groups.experiment import sweep
+from w2s_groups.reports import places
 from w2s_groups.results import failures
 from w2s_groups.schema.config import Config
 from w2s_groups.theory_figures import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from w2s_groups.experiment import job
 
 
 def hydra_job(composed: DictConfig) -> dict[str, Any] | None:
@@ -80,7 +81,13 @@ def _variant() -> str:
 def run(cfg: Config) -> job.Job:
     """One grid and its report."""
     started = time.monotonic()
+    from w2s_groups.experiment import job  # torch, which a refusal need not wait for
+
     done = job.run(cfg)
+    from w2s_groups.interface.results import report  # pandas, which the cells do not need
+    from w2s_groups.interface.running import collected
+    from w2s_groups.reports import leaderboard
+
     results = collected(cfg, done)
     if len(results):
         parent = Path(cfg.reports_dir) / cfg.experiment_name

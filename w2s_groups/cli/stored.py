@@ -7,11 +7,10 @@ import gzip
 from collections import Counter
 from pathlib import Path
 
-import pandas as pd
-
 from w2s_groups.cli import merge as merging
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.text import count, wrapped
 from w2s_groups.results import compaction, failures, outputs, parquet, store, submitted
 from w2s_groups.results.method_facts import method_order

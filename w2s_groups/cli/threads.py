@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 
+from w2s_groups.core.lazy import torch
 from w2s_groups.core.machine import cores
 from w2s_groups.schema.config import Config
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import csgraph, sparse
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TEST, Dataset, Listed
 from w2s_groups.data.files.table import Table, is_missing
@@ -96,8 +95,10 @@ def kept_together(dataset: Dataset) -> NDArray[np.int64] | None:
         return coded[0].astype(np.int64)
     identity, place = coded
     n = int(identity.max()) + 1
-    edges = coo_array((np.ones(len(identity)), (identity, n + place)), shape=(n + len(place),) * 2)
-    _, labels = connected_components(edges, directed=False)
+    edges = sparse.coo_array(
+        (np.ones(len(identity)), (identity, n + place)), shape=(n + len(place),) * 2
+    )
+    _, labels = csgraph.connected_components(edges, directed=False)
     _, first = np.unique(labels[:n], return_index=True)
     rank = np.empty(len(labels), dtype=np.int64)
     rank[labels[np.sort(first)]] = np.arange(len(first))

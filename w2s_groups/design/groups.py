@@ -55,10 +55,10 @@ class Groups:
     @property
     def is_minority(self) -> NDArray[np.bool_]:
         """(n_groups,) mask over group codes."""
-        mask = np.zeros(self.n_groups, dtype=bool)
-        for y, a in self.minority:
-            mask[y * len(self.attribute_names) + a] = True
-        return mask
+        mask = np.zeros((len(self.class_names), len(self.attribute_names)), dtype=bool)
+        y, a = zip(*self.minority, strict=True)
+        mask[y, a] = True
+        return mask.ravel()
 
     @property
     def class_of(self) -> NDArray[np.int64]:

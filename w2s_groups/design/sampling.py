@@ -25,13 +25,19 @@ def apportion(total: int, shares: ArrayLike) -> NDArray[np.int64]:
     remainders can take a seat away when the total grows, and then draws would not nest.
     """
     weights = np.asarray(shares, dtype=np.float64) / np.sum(shares)
-    quotients = weights[:, None] / (2 * np.arange(total) + 1)
+    # Rounding total * shares misses the total by half a seat a share at most, so a share has the
+    # seats below `low`, none from `high` on, and only those between are compared.
+    reach = np.count_nonzero(weights) / 2 + 2
+    low = np.maximum(np.floor((total - reach) * weights).astype(np.int64) - 1, 0)
+    high = np.minimum(np.ceil((total + reach) * weights).astype(np.int64) + 2, total)
+    owner = np.repeat(np.arange(len(weights)), high - low)
+    seat = np.arange(len(owner)) - np.repeat(np.cumsum(high - low) - high, high - low)
+    quotients = weights[owner] / (2 * seat + 1)
     # Compared to 12 digits, so that equal shares tie whatever rounding did to them.
     exponent = np.floor(np.log10(np.where(quotients > 0, quotients, 1.0)))
     rounded = np.round(quotients / 10.0**exponent, 12) * 10.0**exponent
-    owner = np.repeat(np.arange(len(weights)), total)
-    seats = owner[np.argsort(-rounded.ravel(), kind="stable")[:total]]
-    return np.bincount(seats, minlength=len(weights)).astype(np.int64)
+    seats = owner[np.argsort(-rounded, kind="stable")[: total - low.sum()]]
+    return np.asarray(low + np.bincount(seats, minlength=len(weights)), dtype=np.int64)
 
 
 def class_priors(groups: Groups, codes: NDArray[np.int64], balance: str) -> NDArray[np.float64]:
@@ -70,13 +76,11 @@ def _group_counts(groups: Groups, priors: tuple[float, ...], n: int, eta: float)
         what=f"eta={eta:g} with n={n}",
     )
     counts = np.zeros(groups.n_groups, dtype=np.int64)
-    for y in range(len(pi)):
-        for members, size in (
-            (np.flatnonzero((class_of == y) & minority), n_minority[y]),
-            (np.flatnonzero((class_of == y) & ~minority), per_class[y] - n_minority[y]),
-        ):
+    for y, rare in enumerate(minority.reshape(len(pi), -1)):  # codes of a class follow each other
+        of_class = counts.reshape(len(pi), -1)[y]
+        for members, size in ((rare, n_minority[y]), (~rare, per_class[y] - n_minority[y])):
             if size:
-                counts[members] = apportion(int(size), np.ones(len(members)))
+                of_class[members] = apportion(int(size), np.ones(np.count_nonzero(members)))
     return tuple(counts.tolist())
 
 
@@ -94,9 +98,10 @@ def apportion_capped(
             f"majority groups allow only {floor.sum()} to {cap.sum()}; choose eta in that range"
         )
     seats = np.clip(apportion(total, shares) if total else np.zeros_like(cap), floor, cap)
-    while (gap := total - int(seats.sum())) != 0:
-        room = (seats < cap) if gap > 0 else (seats > floor)
-        seats += np.sign(gap) * np.eye(len(cap), dtype=np.int64)[int(np.flatnonzero(room)[0])]
+    gap = total - int(seats.sum())
+    room = cap - seats if gap > 0 else seats - floor
+    # The first shares with room take all of the gap that they can.
+    seats += np.sign(gap) * np.clip(abs(gap) - np.cumsum(room) + room, 0, room)
     return seats
 
 
@@ -195,8 +200,12 @@ def draw(
     counts_l = group_counts(groups, priors, request.n_l, request.eta_l)
     counts_u = group_counts(groups, priors, request.n_u, request.eta_u)
     labelled, unlabelled, validation = [], [], []
-    for g, name in enumerate(groups.names):
-        order = stream(seed, f"draw/{name}").permutation(np.flatnonzero(pool_codes == g))
+    names, have = groups.names, np.bincount(pool_codes, minlength=groups.n_groups)
+    ends = np.cumsum(have)
+    by_group = np.argsort(pool_codes, kind="stable")
+    for g in np.flatnonzero(counts_v + counts_l + counts_u):
+        order = by_group[ends[g] - have[g] : ends[g]]
+        order = stream(seed, f"draw/{names[g]}").permutation(order)
         validation.append(order[: counts_v[g]])
         labelled.append(order[counts_v[g] :][: counts_l[g]])
         unlabelled.append(order[::-1][: counts_u[g]])

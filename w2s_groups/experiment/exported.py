@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import arrow_csv as pa_csv
+from w2s_groups.core.lazy import parquet as pq
+from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.core.roles import Role, names
 from w2s_groups.core.text import count
 from w2s_groups.experiment.draws import SETS, Drawing, Drawn

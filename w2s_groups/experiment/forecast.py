@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.progress import Steps
 from w2s_groups.design.sampling import group_counts
 from w2s_groups.experiment.pool import Pool

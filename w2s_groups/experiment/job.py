@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.files import check_writable
+from w2s_groups.core.lazy import torch
+from w2s_groups.core.machine import Others, idle_cores
 from w2s_groups.core.progress import Blocks
-from w2s_groups.core.text import count
 from w2s_groups.data.base import Dataset
-from w2s_groups.experiment import identity, settings, solvers
+from w2s_groups.experiment import dimensions, identity, settings, solvers
 from w2s_groups.experiment.block import Ran, at_once, run_block
 from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.fit import Solver
@@ -34,8 +33,6 @@ from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
 from w2s_groups.schema.cells import OWN, Cell
 from w2s_groups.schema.config import Config
-from w2s_groups.similarity import table
-from w2s_groups.similarity.group_dimensions import pair_report
 
 log = logging.getLogger("w2s_groups")
 
@@ -89,7 +86,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         pair = prepared.pair(teacher, student)
         content[f"rows of {teacher} -> {student}"] = pair.rows
         planned += _run_pair(prepared, pair.networks, folder)
-        numbers = _dimensions(prepared, pair)
+        numbers = dimensions.of_pair(prepared, pair)
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
         cfg, dataset, prepared.cells, prepared.original, measured,
@@ -157,6 +154,7 @@ def _run_cells(
 ) -> None:
     """Run the blocks that hold cells of `todo` or that lack outputs, and store these."""
     cfg, asked = prepared.cfg, todo | kept.lacking
+    others, threads = Others(), torch.get_num_threads()
     most = max(_at_once(prepared, pair, planned) for pair, planned in parts)
     total = sum(len(planned) for _, planned in parts)
     if total > 1:
@@ -165,7 +163,8 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with Blocks(len(asked), quiet=total == 1) as bar:
+    with Blocks(len(asked), quiet=total == 1) as bar, ExitStack() as afterwards:
+        afterwards.callback(torch.set_num_threads, threads)
         for pair, planned in parts:
             if not asked.intersection(planned):
                 continue
@@ -179,6 +178,8 @@ def _run_cells(
                 left = asked.intersection(block)
                 if left:
                     bar.block(len(left))
+                    if cfg.threads is None:  # a head does not depend on the number of threads
+                        torch.set_num_threads(idle_cores(others, threads))
                     runner.run(block, left)
                     bar.ended()
 
@@ -245,12 +246,12 @@ class _Runner:
     def _failed(self, block: Planned, left: set[Cell], error: Exception) -> None:
         """Each cell of a block by itself; a row for one that fails so too."""
         if len(block) > 1:
-            log.warning("%s: its %d cells are run one by one", _short(error), len(block))
+            log.warning("%s: its %d cells are run one by one", failures.short(error), len(block))
             for cell, planned in block.items():
                 if cell in left:
                     self.run({cell: planned}, {cell})
             return
-        log.warning("a cell failed: %s", _short(error))
+        log.warning("a cell failed: %s", failures.short(error))
         ((_, planned),) = block.items()
         failures.save(self.folder, planned.key, planned.fields, error, traceback.format_exc())
 
@@ -258,37 +259,3 @@ class _Runner:
 def _first_error(of_cells: Sequence[Ran]) -> Exception | None:
     every = (one.error for ran in of_cells for one in ran.failed.values())
     return next((error for error in every if error is not None), None)
-
-
-def _short(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
-
-
-def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
-    """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
-
-    Of the standardised features, which heads see. Empty, with a warning, where they cannot be
-    measured: the cells are there and are reported.
-    """
-    # The word keeps measurements of features in the networks' own units from being taken for these.
-    digest = store.digest([identity.measured(pair), "standardised"])[:16]
-    path = Path(prepared.cfg.results_dir) / "pairs" / f"{digest}.json"
-    with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
-        return table.read(path)
-    pool = pair.pool
-    rows, noun = pool.drawable, prepared.dataset.NOUN
-    log.info("measuring the dimensions of both networks on %s", count(len(rows), noun))
-    try:
-        report = pair_report(
-            pool.features["teacher"][rows],
-            pool.features["student"][rows],
-            pool.codes[rows],
-            pool.groups,
-            seed=0,
-        )
-    except Exception as error:  # of any kind: the work before it must not be lost
-        log.warning("the dimensions cannot be measured (%s): left blank", _short(error))
-        return []
-    write_atomic(path, json.dumps(table.rows(report)).encode())
-    return table.rows(report)

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.data.base import Dataset, Listed
 from w2s_groups.experiment.block import Ran
 from w2s_groups.experiment.pool import Pair, Pool

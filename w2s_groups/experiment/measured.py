@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pandas as pd
-
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.experiment import job
 from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import Memory

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.experiment import measured
 from w2s_groups.experiment import settings as of_report

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.experiment import records
 from w2s_groups.experiment.draws import Drawing, Drawn
 from w2s_groups.experiment.identity import NUMERICS

@@ -14,8 +14,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -27,17 +28,17 @@ from omegaconf import DictConfig
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.text import wrapped
-from w2s_groups.experiment import job
-from w2s_groups.experiment.inputs import Memory
-from w2s_groups.experiment.sweep_report import Record, write_reports
 from w2s_groups.results import failures, store
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.fields import folder_name
 
+if TYPE_CHECKING:
+    from w2s_groups.experiment.inputs import Memory
+    from w2s_groups.experiment.sweep_report import Record
+
 _SWEEP = "W2S_GROUPS_SWEEP"  # an environment variable reaches the jobs of every launcher
 
 log = logging.getLogger("w2s_groups")
-_memory = Memory(16)
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,19 @@ def finish_broken(error: Exception) -> str:
     )
 
 
+@cache
+def _memory() -> Memory:
+    """What the jobs that this process runs share."""
+    from w2s_groups.experiment.inputs import Memory
+
+    return Memory(16)
+
+
 def run_job(cfg: Config) -> dict[str, Any]:
     """One job of a sweep: its cells, and a record of them for the report; Job.outcome."""
-    done = job.run(cfg, _memory)
+    from w2s_groups.experiment import job  # Hydra imports this module for every command
+
+    done = job.run(cfg, _memory())
     record = {
         "experiment": cfg.experiment_name,
         "settings": done.settings,
@@ -174,6 +185,8 @@ def _write_record(results: Path, record: Record) -> None:
 
 def _finish() -> int:
     """Write the reports of the running sweep and say what failed; the exit status."""
+    from w2s_groups.experiment.sweep_report import write_reports  # as in run_job
+
     (running,) = _running
     sweep = str(current())
     read = {path: _read(path) for path in sorted(running.results.glob(f"*/sweeps/{sweep}/*.json"))}

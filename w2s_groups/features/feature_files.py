@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from w2s_groups.backbones import hub
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 
 # A column of one of these names holds labels or numbers of rows, and would be taken for a feature.
 _LABELS = (

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from w2s_groups.core.lazy import ticker
 from w2s_groups.figures import style
 from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import DRAWN_FIRST, REFERENCES, method_label
 from w2s_groups.results.stats import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PANELS_PER_ROW = 4
 NEAR = 0.03  # of a row's height: means so close to another line's everywhere are not drawn again
@@ -40,7 +44,7 @@ def draw(grid: Grid) -> Figure:
             eta_l = grid.etas_l[k]
             _panel(panel, grid, eta_l, metric, lines)
             panel.set_ylim(*limits)
-            panel.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
+            panel.yaxis.set_major_locator(ticker.MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))
             if row == 0:
                 panel.set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)
             if row == len(METRICS) - 1:

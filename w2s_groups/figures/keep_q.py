@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import colors as mpl_colors
+from w2s_groups.core.lazy import patches
 from w2s_groups.figures import style
 from w2s_groups.methods.variants import Variant
 from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 METRICS = {"average": r"average ($\eta_t = 1/2$)", "worst_group": "worst group"}
 
@@ -70,7 +74,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
         for eta_l in columns
     }
     known = [abs(v) for mean, _ in maps.values() for v in mean.flat if np.isfinite(v)]
-    norm = TwoSlopeNorm(0.0, -(largest := max(known, default=0.0) or 1.0), largest)
+    norm = mpl_colors.TwoSlopeNorm(0.0, -(largest := max(known, default=0.0) or 1.0), largest)
     size = (0.8 * len(varied.q) + 1.1, 0.42 * len(varied.keep) + 0.9)
     figure = style.new_figure(size[0] * len(columns) + 1.2, size[1] * len(METRICS) + 0.6)
     axes = figure.subplots(len(METRICS), len(columns), squeeze=False)
@@ -79,7 +83,7 @@ def draw(grid: Grid, varied: Sensitivity, fixed: tuple[float, float] | None = No
             image = _panel(axes[i, j], varied, *maps[metric, eta_l], norm)
             if fixed is not None and fixed in varied.method:
                 at = (varied.q.index(fixed[1]) - 0.5, varied.keep.index(fixed[0]) - 0.5)
-                frame = Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=2)
+                frame = patches.Rectangle(at, 1, 1, fill=False, edgecolor="black", linewidth=2)
                 axes[i, j].add_patch(frame)
             if i == 0:
                 axes[i, j].set_title(rf"$\eta_\ell = {eta_l:g}$", fontsize=11)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import style
 from w2s_groups.results.method_facts import method_label, method_order
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 4  # panels side by side
 FEWEST = 0.002  # share of a group's rows that a bin needs to be drawn

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -11,6 +12,9 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(dataset: ImageDataset, per_group: int = 6, seed: int = 0) -> Figure:

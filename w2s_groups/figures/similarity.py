@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from scipy import stats
 
+from w2s_groups.core.lazy import stats
 from w2s_groups.figures import style
 from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.stats import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FEWEST_PAIRS = 3  # of a figure
 COLOURS = (*style.OTHERS, style.INK)

@@ -6,13 +6,16 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from w2s_groups.core.lazy import backend_agg
+from w2s_groups.core.lazy import figure as mpl_figure
 from w2s_groups.results.method_facts import colour_of
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 OTHERS = ("#CC79A7", "#56B4E9", "#E69F00", "#8C6D31", "#5E4FA2")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -31,8 +34,8 @@ def colour(method: str, others: tuple[str, ...]) -> str:
 
 def new_figure(width: float, height: float) -> Figure:
     """Empty figure of a size in inches, without any pyplot state."""
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=BACKGROUND)
-    FigureCanvasAgg(figure)
+    figure = mpl_figure.Figure(figsize=(width, height), layout="constrained", facecolor=BACKGROUND)
+    backend_agg.FigureCanvasAgg(figure)
     return figure
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from omegaconf import MISSING
 from torch import nn
 
 from w2s_groups.core.errors import InputError, unknown_name
@@ -28,29 +27,6 @@ from w2s_groups.heads.problem import (
 from w2s_groups.heads.training import Schedule, Training, logit_columns
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
-
-
-@dataclass
-class MLP:
-    """Settings. width: hidden ReLUs; the others as in Schedule."""
-
-    width: int = MISSING
-    epochs: int = MISSING
-    batch_size: int = MISSING
-    lr: float = MISSING
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("width", 1, 65536),
-            ("epochs", 1, 100_000),
-            ("batch_size", 1, 65536),
-            ("lr", 1e-9, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(
-                    f"mlp.{name}={value} is outside [{low:g}, {high:g}]; choose a value in it"
-                )
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
+from w2s_groups.core.lazy import special
 from w2s_groups.heads.problem import Predictor, choose
 
 Array = NDArray[np.float64]
@@ -16,8 +16,8 @@ def probabilities(head: Predictor, logits: Array) -> Array:
     if head.scores:
         return np.concatenate([1 - logits, logits], axis=1) if logits.shape[1] == 1 else logits
     if logits.shape[1] == 1:
-        return np.asarray(expit(np.concatenate([-logits, logits], axis=1)))
-    return np.asarray(softmax(logits, axis=1))
+        return np.asarray(special.expit(np.concatenate([-logits, logits], axis=1)))
+    return np.asarray(special.softmax(logits, axis=1))
 
 
 def numbers(head: Predictor, logits: Array) -> Array:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.data.base import Dataset, DatasetConfig, Listed
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.interface import arrays

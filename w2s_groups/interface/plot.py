@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import ImageDataset
@@ -13,6 +13,9 @@ from w2s_groups.interface.results import Results
 from w2s_groups.prediction.figures import maps, measured, sizes
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.results.format import noun_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def gain_vs_eta_u(results: Results, setup: int = 0) -> Figure:

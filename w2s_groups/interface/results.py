@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.reports import leaderboard as reports
 from w2s_groups.reports import places, rebuild, suite
 from w2s_groups.results import committed

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import torch
 from w2s_groups.experiment import inputs, job
 from w2s_groups.experiment.draws import SETS, draws_of
 from w2s_groups.experiment.job import Job

@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import MISSING
-from scipy.special import entr
 
+from w2s_groups.core.lazy import special
 from w2s_groups.heads.problem import GCE, Problem, choose
 from w2s_groups.methods.base import Draws, Fitted, OneFit, check_range, hardened
 
@@ -57,7 +57,7 @@ def most_confident(
     Source: LDL25, enhanced W2S, selection step.
     """
     n_keep = max(1, int(np.floor(keep * len(proba) + 0.5)))
-    mantissa, exponent = np.frexp(entr(proba).sum(axis=1))
+    mantissa, exponent = np.frexp(special.entr(proba).sum(axis=1))
     entropy = np.ldexp(np.round(mantissa * DIGITS), exponent)
     return np.sort(np.lexsort((shuffle, entropy))[:n_keep])
 

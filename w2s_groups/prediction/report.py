@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.text import wrapped
 from w2s_groups.figures import style
 from w2s_groups.prediction.figures import maps, measured, sizes

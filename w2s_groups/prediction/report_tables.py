@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.table import METHODS, METRICS, RETRAINED, agreement, wrong_sign
 from w2s_groups.results.format import bracket, fixed

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import committed
 
 SETTINGS, CELLS = "settings.json", "cells.csv.gz"

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import stats
 from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.prediction.estimates import metric_estimates
@@ -141,7 +141,7 @@ def _spearman(x: Floats, y: Floats) -> float:
     """NaN where either is constant, or for fewer than three cells."""
     if len(x) < 3 or not (np.ptp(x) and np.ptp(y)):
         return np.nan
-    return float(spearmanr(x, y).statistic)
+    return float(stats.spearmanr(x, y).statistic)
 
 
 def compare(predicted: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from w2s_groups.figures import keep_q, similarity
 from w2s_groups.methods.variants import of_settings
@@ -15,6 +13,9 @@ from w2s_groups.reports.sections import setup_name
 from w2s_groups.results.format import BLANK, bracket, fixed
 from w2s_groups.results.grid import Grid
 from w2s_groups.similarity.table import pairs_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def across(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats as scipy_stats
 
+from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.reports.section import Section
 from w2s_groups.results import quantity
 from w2s_groups.results.format import bracket, plus_minus

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import reliability
 from w2s_groups.reports.comparisons import runs
 from w2s_groups.reports.section import Section
@@ -21,6 +21,9 @@ from w2s_groups.results.scores.calibration import BINS
 from w2s_groups.results.scores.log_loss import LEAST
 from w2s_groups.results.scores.of_cells import Scores
 from w2s_groups.results.stats import Interval, accuracy_interval, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Measure -> name, least and largest value.
 _ALL = {

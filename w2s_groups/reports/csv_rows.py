@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import pandas as pd
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.reports.sections import smallest_n
 from w2s_groups.results import quantity
 from w2s_groups.results.format import fixed

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.prediction import report, storage
 from w2s_groups.reports import leaderboard, places
 from w2s_groups.results import committed

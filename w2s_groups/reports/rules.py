@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.methods.variants import L2, PER_FEATURE, SCALE, width_of
 from w2s_groups.reports.comparisons import RANKED, SHOWN
 from w2s_groups.reports.section import Section

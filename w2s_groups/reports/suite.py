@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from w2s_groups.core.lazy import stats
 from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import (
     RANKED,

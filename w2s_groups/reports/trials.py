@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.methods.variants import Variant, by_name
 from w2s_groups.reports.comparisons import students
 from w2s_groups.results import select

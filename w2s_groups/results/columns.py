@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "cell": ("str", "hash key of the cell's config, seed included"),
@@ -59,7 +60,7 @@ RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
 # Of cells, files and tables that lack the column: those of one split, and of methods trained here.
 DEFAULTS: dict[str, Any] = {"fold": -1, "audit": "", "submitted": False}
 # Floats to the last bit: pandas 3.1 reads them so, and warns of the argument that asks others to.
-_PANDAS = tuple(map(int, pd.__version__.split(".")[:2]))
+_PANDAS = tuple(map(int, version("pandas").split(".")[:2]))
 EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS < (3, 1) else {}
 
 

@@ -7,10 +7,9 @@ import io
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import tested
 from w2s_groups.results.columns import EXACT, from_csv, to_csv
 from w2s_groups.results.scores import of_cells

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import columns, parquet, store
 from w2s_groups.results.store import Damaged, Stored
 from w2s_groups.results.tested import Counts

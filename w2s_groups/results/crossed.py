@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy import stats as scipy_stats
 
+from w2s_groups.core.lazy import sparse
+from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.results.stats import LEVEL, Floats, Interval
 
 Ints = NDArray[np.int64]

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as scipy_stats
 
+from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.results.crossed import Crossed, group_accuracy, interval, p_value, variance
 from w2s_groups.results.stats import LEVEL, Floats, Interval
 

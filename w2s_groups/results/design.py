@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results.columns import POINT
 from w2s_groups.results.crossed import Crossed
 from w2s_groups.results.grid import Floats, Grid

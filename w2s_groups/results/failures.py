@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 
 FOLDER = "failed"
@@ -82,3 +83,9 @@ def is_partial(row: Mapping[str, Any]) -> bool:
 def why(row: Mapping[str, Any]) -> str:
     """The reason of a failure, with the error's type where the reason is its text only."""
     return str(row["reason"]) if is_partial(row) else f"{row['exception']}: {row['reason']}"
+
+
+def short(error: BaseException) -> str:
+    """An error in one line, with its type where it is not the user's."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"

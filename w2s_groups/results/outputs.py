@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import parquet as pq
+from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.results.columns import DEFAULTS, POINT, SETUP
 from w2s_groups.results.scores.table import Coding
 from w2s_groups.results.store import digest

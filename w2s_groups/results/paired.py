@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats as scipy_stats
 
+from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.core.seeds import stream
 from w2s_groups.results.stats import FEWEST, LEVEL, Floats
 

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import compute as pc
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import parquet as pq
+from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.results.columns import COLUMNS, DEFAULTS, POINT, RUN, SETUP, filled
 from w2s_groups.results.tested import Counts
 

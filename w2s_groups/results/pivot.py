@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import design
 from w2s_groups.results.columns import POINT, RISK, RISK_ERROR, SETUP, canonical
 from w2s_groups.results.grid import Floats, Grid, Ints, Missing

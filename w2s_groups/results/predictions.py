@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.lazy import arrow_csv as pa_csv
+from w2s_groups.core.lazy import compute as pc
+from w2s_groups.core.lazy import parquet as pq
+from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.core.text import count
 
 Ints = NDArray[np.int64]

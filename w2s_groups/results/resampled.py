@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats as scipy_stats
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.results.stats import FEWEST, LEVEL, Floats, Interval, mean_interval
 
 

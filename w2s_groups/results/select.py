@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.methods.variants import Variant, at_scale, nearest_first, of_settings, width_of
 from w2s_groups.results.columns import POINT, RUN, SETUP, filled
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import stats
 from w2s_groups.results import risks
 
 LEVEL = 0.95

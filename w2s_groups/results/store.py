@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import parquet
 from w2s_groups.results.columns import COLUMNS, DEFAULTS
 from w2s_groups.results.tested import Counts

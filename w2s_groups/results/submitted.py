@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.text import count
 from w2s_groups.results import store
 from w2s_groups.results.card import OF_DATA

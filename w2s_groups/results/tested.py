@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results.columns import DEFAULTS, POINT, RUN, SETUP
 
 Ints = NDArray[np.int64]

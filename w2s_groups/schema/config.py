@@ -13,13 +13,13 @@ from typing import Any
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import Role, role
 from w2s_groups.finetuning import Tuned
-from w2s_groups.heads.mlp import MLP
 from w2s_groups.heads.problem import Squared
 from w2s_groups.methods.variants import L2, Variant
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
 from w2s_groups.schema import regression, varied
 from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
 from w2s_groups.schema.fields import etas, folder_name, names, numbers
+from w2s_groups.schema.mlp import MLP
 from w2s_groups.schema.splits import Several
 
 # Range of each number that is one value.
@@ -88,6 +88,7 @@ class Config:
     memory_limit_gb: float = role(Role.machine)
     fail_fast: bool = role(Role.conduct)
     store_outputs: bool = role(Role.outputs)
+    dimensions: bool = role(Role.conduct)
     cache_dir: str = role(Role.place)
     results_dir: str = role(Role.place)
     reports_dir: str = role(Role.place)

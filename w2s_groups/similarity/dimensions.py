@@ -150,10 +150,13 @@ def principal(name: str, second: Array, fraction: float) -> tuple[Array, Array]:
     return values[:d], vectors[:, :d]
 
 
-def overlap(sums: Moments, fraction: float) -> Overlap:
-    """Canonical correlation dimension from moments; see the module's text."""
-    values_w, vectors_w = principal("features_w", sums.ww, fraction)
-    values_s, vectors_s = principal("features_s", sums.ss, fraction)
+def overlap(sums: Moments, fraction: float, kept: tuple[float, float] = (1.0, 1.0)) -> Overlap:
+    """Canonical correlation dimension from moments; see the module's text.
+
+    kept: share of the trace of all features w and s that those of the moments have.
+    """
+    values_w, vectors_w = principal("features_w", sums.ww, fraction / kept[0])
+    values_s, vectors_s = principal("features_s", sums.ss, fraction / kept[1])
     correlations = (vectors_w / np.sqrt(values_w)).T @ sums.ws @ (vectors_s / np.sqrt(values_s))
     d_w, d_s, n = values_w.size, values_s.size, sums.n
     raw = float(np.sum(correlations**2))

@@ -26,6 +26,7 @@ the model is. Derived here, not in either paper.
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -37,6 +38,7 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design.groups import Groups
 from w2s_groups.similarity import dimensions
 from w2s_groups.similarity.dimensions import Array, Features, Moments
+from w2s_groups.similarity.leading import RANK, Leading, leading, sketch_overlap
 
 FOLDS = 10  # of the jackknife
 PERMUTATIONS = 19  # largest of 19: level 1/20
@@ -57,7 +59,8 @@ class PairReport:
 
     Errors: delete-a-tenth jackknife over samples, groups balanced, d_z held fixed. d_sw_sketch:
     mean and standard deviation over sketches (0 where equal widths need none), so without sampling
-    error.
+    error. rank: where features are wide, every number is an estimate within so many leading
+    directions of each side (similarity.leading); None: nothing was left out.
     """
 
     n: int
@@ -77,6 +80,7 @@ class PairReport:
     p_w: Measurement
     p_s: Measurement
     p_sw: Measurement
+    rank: int | None = None
 
 
 def core_dimension(
@@ -97,14 +101,16 @@ def core_dimension(
         return 0
     second = dimensions.moments(features, features[:, :1]).ww
     values, vectors = dimensions.principal("features", second, fraction)
-    white = np.concatenate(
-        [block @ (vectors / np.sqrt(values)) for block in dimensions.blocks(features)]
-    )
+    white = np.empty((len(features), len(values)))
+    first = 0
+    for block in dimensions.blocks(features):
+        white[first : first + len(block)] = block @ (vectors / np.sqrt(values))
+        first += len(block)
 
     def spectrum(mask: NDArray[np.bool_]) -> Array:
         part = white[mask]
-        values: Array = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
-        return values
+        values = np.linalg.eigvalsh(part.T @ part)  # 1/n of the whole for no effect
+        return np.asarray(values, dtype=np.float64)
 
     draw = stream(seed, "core_dimension/permutation")
     edge = 0.0
@@ -136,15 +142,19 @@ def pair_report(
     codes = _checked_codes(features_w, features_s, group_codes, groups, fraction, d_z)
     minority = groups.is_minority[codes]
     classes = codes // len(groups.attribute_names)
-    narrow_w = dimensions.narrowed(features_w)
-    narrow_s = dimensions.narrowed(features_s)
+    sides = [
+        leading("features_w", features_w, fraction, seed),
+        leading("features_s", features_s, fraction, seed + 1),
+    ]
+    kept = sides[0].kept, sides[1].kept
+    narrow_w, narrow_s = (dimensions.narrowed(side.features) for side in sides)
     folds = _fold_moments(narrow_w, narrow_s, minority, seed)
     d_z_w, d_z_s = (
-        core_dimension(features, minority, classes, seed, fraction)
-        for features in (narrow_w, narrow_s)
+        core_dimension(features, minority, classes, seed, fraction / share)
+        for features, share in zip((narrow_w, narrow_s), kept, strict=True)
     )
     core = d_z if d_z is not None else max(d_z_w, d_z_s)
-    d_w, d_s, canonical, corrected, cka, p_w, p_s, p_sw = _jackknife(folds, core, fraction)
+    d_w, d_s, canonical, corrected, cka, p_w, p_s, p_sw = _jackknife(folds, core, fraction, kept)
     sizes = int(d_w.value), int(d_s.value)
     return PairReport(
         n=len(codes),
@@ -152,7 +162,7 @@ def pair_report(
         seed=seed,
         d_w=d_w,
         d_s=d_s,
-        d_sw_sketch=_sketched(features_w, features_s, *sizes, seed),
+        d_sw_sketch=_sketched(features_w, features_s, sides, *sizes, seed),
         chance_sketch=dimensions.sketch_chance(features_w, features_s, *sizes),
         d_sw_canonical=canonical,
         d_sw_corrected=corrected,
@@ -164,6 +174,7 @@ def pair_report(
         p_w=p_w,
         p_s=p_s,
         p_sw=p_sw,
+        rank=RANK if min(kept) < 1 else None,
     )
 
 
@@ -211,29 +222,37 @@ def _fold_moments(
     ]
 
 
-def _jackknife(folds: list[list[Moments]], d_z: int, fraction: float) -> list[Measurement]:
+def _jackknife(
+    folds: list[list[Moments]], d_z: int, fraction: float, kept: tuple[float, float]
+) -> list[Measurement]:
     """`_statistics` of all samples, with delete-a-fold standard errors."""
     totals = [reduce(operator.add, of_group) for of_group in folds]
-    without = [
-        [total - of_group[k] for total, of_group in zip(totals, folds, strict=True)]
-        for k in range(FOLDS)
-    ]
-    left_out = np.array([_statistics(parts, d_z, fraction) for parts in without])
+    left_out = np.array(
+        [
+            _statistics(
+                [total - of_group[k] for total, of_group in zip(totals, folds, strict=True)],
+                d_z, fraction, kept,
+            )
+            for k in range(FOLDS)
+        ]
+    )  # fmt: skip
     errors = np.sqrt((FOLDS - 1) / FOLDS * np.sum((left_out - left_out.mean(0)) ** 2, axis=0))
-    values = _statistics(totals, d_z, fraction)
+    values = _statistics(totals, d_z, fraction, kept)
     return [Measurement(float(v), float(e)) for v, e in zip(values, errors, strict=True)]
 
 
-def _statistics(parts: list[Moments], d_z: int, fraction: float) -> Array:
+def _statistics(
+    parts: list[Moments], d_z: int, fraction: float, kept: tuple[float, float]
+) -> Array:
     """(8,) d_w, d_s, canonical and corrected d_sw, CKA, p_w, p_s, p_sw from moments by group.
 
-    The p's are NaN without d_z or where a group is absent.
+    kept: as in dimensions.overlap. The p's are NaN without d_z or where a group is absent.
     """
     pooled = parts[0] + parts[1]
-    whole = dimensions.overlap(pooled, fraction)
+    whole = dimensions.overlap(pooled, fraction, kept)
     of_groups = np.full(3, np.nan)
     if d_z > 0 and all(part.n > 0 for part in parts):
-        overlaps = [dimensions.overlap(part, fraction) for part in parts]
+        overlaps = [dimensions.overlap(part, fraction, kept) for part in parts]
         shares = np.array([part.n for part in parts]) / sum(part.n for part in parts) / d_z
         of_groups = shares @ np.array([[o.d_w, o.d_s, o.corrected] for o in overlaps])
     return np.array(
@@ -242,13 +261,21 @@ def _statistics(parts: list[Moments], d_z: int, fraction: float) -> Array:
 
 
 def _sketched(
-    features_w: Features, features_s: Features, d_w: int, d_s: int, seed: int
+    features_w: Features,
+    features_s: Features,
+    sides: Sequence[Leading],
+    d_w: int,
+    d_s: int,
+    seed: int,
 ) -> Measurement:
     """Mean and standard deviation over sketches; equal widths need no sketch and have no error."""
     count = SKETCHES if features_w.shape[1] != features_s.shape[1] else 1
+    both_wide = all(side.directions is not None for side in sides)
     values = np.array(
         [
-            dimensions.sketch_overlap(features_w, features_s, d_w, d_s, seed + k)
+            sketch_overlap(sides[0], sides[1], d_w, d_s, seed + k)
+            if both_wide
+            else dimensions.sketch_overlap(features_w, features_s, d_w, d_s, seed + k)
             for k in range(count)
         ]
     )

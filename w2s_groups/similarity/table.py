@@ -37,6 +37,8 @@ _FIELDS = _OLD_FIELDS | {"key", "chance"}
 def rows(report: PairReport) -> list[dict[str, Any]]:
     """One row per number, of features standardised over the pool; NaN becomes None for JSON."""
     share = f"top eigenvalues with {report.fraction:.0%} of the trace, features standardised"
+    if report.rank is not None:
+        share += f"; all rows are estimates within the {report.rank} leading directions"
     groups = f"in units of d_z = {report.d_z} directions that the groups change detectably"
     by_chance = "two unrelated subspaces would give"
     canonical, sketch = report.chance_canonical, report.chance_sketch

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
+from w2s_groups.core.lazy import optimize
 from w2s_groups.theory import expansions
 from w2s_groups.theory.exact import exact_limits
 from w2s_groups.theory.model import Array, GroupModel
@@ -169,7 +169,9 @@ def _zeros(gain: Callable[[Array], Array]) -> tuple[float, ...]:
         return ()
     at = np.flatnonzero(np.sign(values[:-1]) * np.sign(values[1:]) < 0)
     zeros = [
-        brentq(lambda x: float(gain(np.array([x]))[0]), axis[i], axis[i + 1], xtol=ZERO_TOL)
+        optimize.brentq(
+            lambda x: float(gain(np.array([x]))[0]), axis[i], axis[i + 1], xtol=ZERO_TOL
+        )
         for i in at
     ]
     zeros += [float(axis[i]) for i in np.flatnonzero(values == 0)]

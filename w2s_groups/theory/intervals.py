@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import stats
 from w2s_groups.theory.model import Array
 
 

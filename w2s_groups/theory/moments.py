@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import roots_genlaguerre
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import special
 from w2s_groups.theory.model import Array, GroupModel, Side, check_eta
 
 CONDITION_LIMIT = 1e12
@@ -172,7 +172,7 @@ def _normal_rule(nodes: int) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def _gamma_rule(nodes: int, shape: float) -> tuple[Array, Array]:
     """Gauss-Laguerre nodes and weights for E over Gamma(shape): ρ²/(2σ²) at shape = d/2."""
-    u, weight = roots_genlaguerre(nodes, shape - 1)
+    u, weight = special.roots_genlaguerre(nodes, shape - 1)
     return u, weight / weight.sum()
 
 

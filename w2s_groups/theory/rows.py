@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import torch
 from w2s_groups.core.seeds import stream
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHUNK_ROWS = 1024  # rows per named stream of DrawnRows: part of what a seed means
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import torch
 from w2s_groups.core.seeds import stream
 from w2s_groups.theory.model import Array, GroupModel, Side, check_eta
 from w2s_groups.theory.rows import DrawnRows, Rows
 from w2s_groups.theory.solver import product_ridge, product_values
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SIDES: tuple[Side, Side] = ("teacher", "student")
 
@@ -96,7 +99,7 @@ class Simulation:
         return torch.from_numpy(model.beta_star(self.d_z)).to(self.device)
 
 
-Teachers = dict[tuple[GroupModel, float], Tensor]
+Teachers = dict[tuple[GroupModel, float], "Tensor"]
 
 
 def simulate(cases: Sequence[Case], run: Simulation, replicates: Sequence[int]) -> list[Risks]:

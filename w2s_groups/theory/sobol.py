@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import qmc
 
+from w2s_groups.core.lazy import special, stats
 from w2s_groups.theory.model import Array, GroupModel, Side, check_eta
 from w2s_groups.theory.regime import Regime
 
@@ -68,8 +67,8 @@ def _nodes(
     if basis.shape[1] == 0:
         one = np.ones((1, 1))
         return one, one, np.ones(1)
-    net = qmc.Sobol(basis.shape[1], rng=rng).random_base2(log2_nodes)
-    xi = model.sigma_xi * ndtri(np.clip(net, 1e-16, 1 - 1e-16)) @ basis.T
+    net = stats.qmc.Sobol(basis.shape[1], rng=rng).random_base2(log2_nodes)
+    xi = model.sigma_xi * special.ndtri(np.clip(net, 1e-16, 1 - 1e-16)) @ basis.T
     if model.law == "location":
         xi, weight = xi + eta * model.mu_xi, np.full(len(xi), 1 / len(xi))
     else:

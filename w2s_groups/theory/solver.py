@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import torch
 from w2s_groups.theory.rows import Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK_ROWS = 512  # rows of one product: a block of Z stays in cache between its two products
 SINGLE_FLOOR = 1e-6  # relative residual that a float32 round can be trusted to reach

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from omegaconf import MISSING
 
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import style
 from w2s_groups.theory.simulate import Case
 from w2s_groups.theory_figures import study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PANELS = {
     "eta_l": r"\eta_\ell",

@@ -14,17 +14,15 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
+from w2s_groups.core.lazy import lines as mpl_lines
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.seeds import stream
 from w2s_groups.figures import style
 from w2s_groups.theory.intervals import mean_interval, ratio_interval
@@ -32,6 +30,11 @@ from w2s_groups.theory.intrinsic import MODELS, exact_risks, opr, pgr, printed_r
 from w2s_groups.theory.intrinsic_simulate import Sizes, simulate_risks
 from w2s_groups.theory.model import Array
 from w2s_groups.theory_figures import study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 NAMES = {
     "teacher": "teacher (weak, n labels)",
@@ -253,7 +256,7 @@ def _handles(pairs: list[int], trials: int) -> list[Line2D]:
     """Legend: models, values of d_sw, and the three kinds of line."""
 
     def handle(label: str, colour: str = style.MUTED, **look: object) -> Line2D:
-        return Line2D([], [], color=colour, label=label, **look)  # type: ignore[arg-type]
+        return mpl_lines.Line2D([], [], color=colour, label=label, **look)  # type: ignore[arg-type]
 
     return [
         *(

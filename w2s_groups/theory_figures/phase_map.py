@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import lines as mpl_lines
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import style
 from w2s_groups.theory.model import Array
 from w2s_groups.theory.phase import PhaseMap, phase_map
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory_figures import study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
 
 
 @dataclass
@@ -82,10 +85,11 @@ def draw(mixture: PhaseMap, location: PhaseMap) -> Figure:
         bar = figure.colorbar(mesh, ax=list(axes[t]), pad=0.01, aspect=15)
         bar.set_label("gain", color=style.INK)
         bar.ax.tick_params(labelcolor=style.INK, labelsize=8)
+    line = mpl_lines.Line2D
     figure.legend(
         handles=[
-            Line2D([], [], color="black", linewidth=1.5, label="zero gain"),
-            Line2D([], [], color="black", linestyle="--", label=r"best $\eta_u$ for the student"),
+            line([], [], color="black", linewidth=1.5, label="zero gain"),
+            line([], [], color="black", linestyle="--", label=r"best $\eta_u$ for the student"),
         ],
         loc="outside lower center", ncols=2, frameon=False, fontsize=9,
     )  # fmt: skip

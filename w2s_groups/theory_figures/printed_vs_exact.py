@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from omegaconf import MISSING
 
+from w2s_groups.core.lazy import lines as mpl_lines
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import style
 from w2s_groups.theory import expansions
 from w2s_groups.theory.model import Array, GroupModel
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.simulate import Case, Risks
 from w2s_groups.theory_figures import study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LAWS = {"mixture": "#0072B2", "location": "#D55E00"}
 SIDES = {"teacher": "#000000", "student": "#0072B2"}
@@ -130,14 +133,15 @@ def draw(table: pd.DataFrame, title: str, p_w: int) -> Figure:
     _draw_gain(right, table[table["finding"] == "c"])
     for ax in (left, middle, right):
         style.dress(ax)
+    line = mpl_lines.Line2D
     figure.legend(
         handles=[
-            Line2D([], [], color=style.MUTED, label="exact limit"),
-            Line2D([], [], color=style.MUTED, linestyle="--", label="printed (LDL25)"),
-            Line2D([], [], color=style.MUTED, marker="o", linestyle="", label="teacher, simulated"),
-            Line2D([], [], color=style.MUTED, marker="s", linestyle="", label="student, simulated"),
-            Line2D([], [], color=LAWS["mixture"], label="(b, c) mixture law"),
-            Line2D([], [], color=LAWS["location"], label="(b, c) location law"),
+            line([], [], color=style.MUTED, label="exact limit"),
+            line([], [], color=style.MUTED, linestyle="--", label="printed (LDL25)"),
+            line([], [], color=style.MUTED, marker="o", linestyle="", label="teacher, simulated"),
+            line([], [], color=style.MUTED, marker="s", linestyle="", label="student, simulated"),
+            line([], [], color=LAWS["mixture"], label="(b, c) mixture law"),
+            line([], [], color=LAWS["location"], label="(b, c) location law"),
         ],
         loc="outside lower center", ncols=6, frameon=False, fontsize=9, labelcolor=style.INK,
     )  # fmt: skip

@@ -11,14 +11,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.figures import style
 from w2s_groups.theory.build import equal_cosines, model_with_overlap
 from w2s_groups.theory.intervals import mean_interval
@@ -26,6 +26,9 @@ from w2s_groups.theory.model import Array, GroupModel, Law
 from w2s_groups.theory.phase import risk_map
 from w2s_groups.theory.regime import Regime
 from w2s_groups.theory.simulate import Case, Risks, Simulation, simulate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Progress = Callable[[int, int], None]
 LAWS: tuple[Law, ...] = ("mixture", "location")

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet
-
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import parquet
+from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.data.files.table import Table, places_of
 
 
 def parquet_columns(path: Path) -> list[str]:
     """Column names of a Parquet file. Raises InputError if it can't be read."""
     try:
-        return list(pyarrow.parquet.read_schema(path).names)
+        return list(parquet.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
 
@@ -29,7 +28,7 @@ def read_parquet(path: Path, needed: Sequence[str]) -> Table:
     """
     places_of(parquet_columns(path), needed, path)
     try:
-        read = pyarrow.parquet.read_table(path, columns=list(needed))
+        read = parquet.read_table(path, columns=list(needed))
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
     if not read.num_rows:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import lines as mpl_lines
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import patheffects, ticker
 from w2s_groups.figures import style
 from w2s_groups.prediction.table import METRICS, RETRAINED, is_clear
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +120,7 @@ def _accuracies(
     """Maps of accuracy, each under its title on its own scale, with numbers on their contours."""
     for column, (ax, (title, grid)) in enumerate(zip(axes, grids, strict=True)):
         low, high = float(np.nanmin(grid.values)), float(np.nanmax(grid.values))
-        levels = MaxNLocator(9).tick_values(low, max(high, low + 1e-3))
+        levels = ticker.MaxNLocator(9).tick_values(low, max(high, low + 1e-3))
         mesh = ax.contourf(grid.eta_l, grid.eta_u, grid.values.T, levels=levels, cmap="viridis")
         _contours(ax, grid, [float(level) for level in levels], "white")
         _frame(ax, row, column, title, LABELS[metric])
@@ -138,7 +139,7 @@ def _contours(ax: Axes, grid: _Grid, levels: Sequence[float], colour: str) -> No
     labels = ax.clabel(lines, crossed[1::2] or crossed, fontsize=7, fmt="%.3g")
     for label in labels:
         other = "black" if colour == "white" else "white"
-        label.set_path_effects([withStroke(linewidth=1.5, foreground=other)])
+        label.set_path_effects([patheffects.withStroke(linewidth=1.5, foreground=other)])
 
 
 def _gain(
@@ -159,7 +160,7 @@ def _gain(
     )  # fmt: skip
     if np.nanmin(values) < 0 < np.nanmax(values):
         ax.contour(eta_l, eta_u, values.T, [0.0], colors="black", linewidths=1.6)
-    levels = [float(level) for level in MaxNLocator(9).tick_values(-reach, reach)]
+    levels = [float(level) for level in ticker.MaxNLocator(9).tick_values(-reach, reach)]
     _contours(ax, gain, [level for level in levels if abs(level) > 1e-9], style.MUTED)
     if np.isfinite(values).all():
         best = eta_u[accuracy.values.argmax(axis=1)].astype(np.float64)
@@ -182,7 +183,7 @@ def _measured_gains(ax: Axes, measured: pd.DataFrame, reach: float) -> None:
         ax.text(
             point["eta_l"], point["eta_u"], "+" if point["measured"] > 0 else "−", fontsize=9,
             ha="center", va="center_baseline", clip_on=False, zorder=4,
-            path_effects=[withStroke(linewidth=1.5, foreground="white")],
+            path_effects=[patheffects.withStroke(linewidth=1.5, foreground="white")],
         )  # fmt: skip
 
 
@@ -213,8 +214,8 @@ def _bar(figure: Figure, mesh: object, axes: list[Axes], label: str) -> None:
 
 def _legend(figure: Figure, measured: bool, student: str) -> None:
     handles = [
-        Line2D([], [], color="black", linewidth=1.6, label="predicted gain = 0"),
-        Line2D(
+        mpl_lines.Line2D([], [], color="black", linewidth=1.6, label="predicted gain = 0"),
+        mpl_lines.Line2D(
             [],
             [],
             color="black",
@@ -223,7 +224,9 @@ def _legend(figure: Figure, measured: bool, student: str) -> None:
         ),
     ]
     if measured:
-        disc = Line2D([], [], color="white", marker="o", markeredgecolor="black", linestyle="")
+        disc = mpl_lines.Line2D(
+            [], [], color="white", marker="o", markeredgecolor="black", linestyle=""
+        )
         disc.set_label("measured mean gain; + or −: more than two standard errors from 0")
         handles.append(disc)
     figure.legend(

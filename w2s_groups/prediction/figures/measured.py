@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import ticker
 from w2s_groups.figures import style
 from w2s_groups.prediction.storage import short
 from w2s_groups.prediction.table import agreement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PER_ROW = 3
 LABELS = {"teacher": "teacher", "w2s": "student"}
@@ -75,8 +79,8 @@ def _panel(ax: Axes, part: pd.DataFrame) -> list[str]:
         notes.append(
             f"{name}: R² {fit.r2:.3f}, {100 * fit.coverage:.0f} % of draws in 95 % interval"
         )
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6))
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6))
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=6))
+    ax.yaxis.set_major_locator(ticker.MaxNLocator(nbins=6))
     return notes
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from typing import TYPE_CHECKING
 
+from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.lazy import ticker
 from w2s_groups.figures import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 METRICS = {"average": "average", "worst_group": "worst group"}
 SIZES = {"n_l": ("labelled", r"$n_\ell$"), "n_u": ("unlabelled", "$n_u$")}
@@ -57,6 +60,6 @@ def _panel(ax: Axes, part: pd.DataFrame, size: str) -> None:
         )  # fmt: skip
     values = sorted(part[size].unique())
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(values))
-    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_locator(ticker.FixedLocator(values))
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
     ax.set_xticklabels([f"{value:,}" for value in values])

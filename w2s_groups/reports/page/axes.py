@@ -9,8 +9,8 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
+from w2s_groups.core.lazy import ticker
 from w2s_groups.results.format import fixed
 from w2s_groups.results.stats import Floats
 
@@ -70,7 +70,7 @@ class Axes:
     def rules(self) -> list[Rule]:
         """Lines at round gains."""
         low, high = self.limits
-        locator = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
+        locator = ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])
         ticks = [float(value) for value in locator.tick_values(low, high)]
         shown = digits(ticks)
         return [

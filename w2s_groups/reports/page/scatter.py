@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.ticker import MaxNLocator
 
+from w2s_groups.core.lazy import ticker
 from w2s_groups.reports.page.axes import digits, pixel
 from w2s_groups.reports.page.html import render
 from w2s_groups.reports.suite import Standing
@@ -67,7 +67,7 @@ class Scale(NamedTuple):
     @property
     def ticks(self) -> list[Tick]:
         """Round values."""
-        locator = MaxNLocator(5, steps=[1, 2, 5, 10])
+        locator = ticker.MaxNLocator(5, steps=[1, 2, 5, 10])
         values = [float(v) for v in locator.tick_values(self.low, self.high)]
         return [
             Tick(pixel(self.at(v)), fixed(v, max(digits(values), 2)))

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results.columns import POINT, SETUP
 from w2s_groups.results.outputs import FIELDS, CellOutputs
 from w2s_groups.results.scores import calibration
