@@ -44,8 +44,8 @@ OVERRIDES = (
     "\\${x}", "???", "'???'", "'a\nb'", "a\\nb", "\"a b\"", "'it''s'", "\"", "'", "é", "'é'",
     "'\u202e'", "'\x1b[31m'", "日本", "y" * 300, "'" + "y/" * 600 + "'", "%s", "100%", "~",
     "~nobody", "/", "/dev/null", "../x", "a/b", "original", "[original,original]", "=1", "@x",
-    "1,2", "range(3)", "choice(a,b)", "glob(*)", "hf//tmp/x", "hf/a b", "hf/..", "file/x.npy", "packaged/",
-    "module/x.py", "timm/", "table/onehot", "torchvision/resnet18@/nope",
+    "1,2", "range(3)", "choice(a,b)", "glob(*)", "hf//tmp/x", "hf/a b", "hf/..", "file/x.npy",
+    "packaged/", "module/x.py", "timm/", "table/onehot", "torchvision/resnet18@/nope",
 )  # fmt: skip
 PYTHON = (
     None, True, -1, 0, 2**31, 10**40, 1e308, float("nan"), float("inf"), "", "\0", "a\nb", "${x}",

@@ -20,11 +20,10 @@ def shipped(installed: str, checkout: str) -> Path:
     return inside if inside.is_dir() else package.parent / checkout
 
 
-def user_path(field: str, text: str) -> Path:
-    """The path that a user wrote in `field`, with ~ for a home folder.
+def check_path(field: str, text: str) -> Path:
+    """The path of a text; InputError for what no path can be.
 
-    InputError for a text that no path can be: empty, with a null character, with a name that is
-    longer than file systems take, or of the home folder of nobody.
+    That is an empty one, one with a null character, and a name longer than file systems take.
     """
     parts = [part.encode("utf-8", "surrogatepass") for part in text.split("/")]
     if not text.strip() or "\0" in text or max(map(len, parts)) > _LONGEST_NAME:
@@ -32,8 +31,13 @@ def user_path(field: str, text: str) -> Path:
             f"{field}={text[:100]!r} cannot be a path: each name in it has at most "
             f"{_LONGEST_NAME} bytes and no null character; change it"
         )
+    return Path(text)
+
+
+def user_path(field: str, text: str) -> Path:
+    """The path that a user wrote, with ~ for a home folder; InputError for what cannot be one."""
     try:
-        return Path(text).expanduser()
+        return check_path(field, text).expanduser()
     except RuntimeError as error:
         raise InputError(f"{field}={text}: {error}; write the path in full") from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import user_path
+from w2s_groups.core.files import check_path
 from w2s_groups.core.roles import Role, role
 from w2s_groups.core.roles import names as fields_of
 from w2s_groups.data.base import DatasetConfig
@@ -132,7 +132,7 @@ class Config:
     def _check_names(self) -> None:
         folder_name("experiment_name", self.experiment_name)
         for name in fields_of(Config, Role.place):
-            user_path(name, getattr(self, name))
+            check_path(name, getattr(self, name))
         if hasattr(self.data, "name"):
             folder_name("data.name", self.data.name)
         if getattr(self.data, "networks", ()):

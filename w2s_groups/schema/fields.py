@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import user_path
+from w2s_groups.core.files import check_path
 
 ORIGINAL = "original"  # the minority fraction that the data set itself has
 # Folders of results_dir that hold no cells of an experiment: no experiment may be named so.
@@ -59,7 +59,7 @@ def names(name: str, value: Any) -> list[str]:
                 f"{name}={v[:100]!r} cannot name a network: a name has 1 to {_LONGEST} characters, "
                 "none of them a line break; change it"
             )
-        user_path(name, v)  # as which it may be read
+        check_path(name, v)  # as which it may be read
     if len(set(values)) < len(values):
         raise InputError(f"{name}={value} repeats a network; list each once")
     return values
