@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from w2s_groups.backbones import get_backbone, get_encoder, hub
@@ -223,3 +223,16 @@ def test_a_wrong_python_value_is_one_sentence(key: str, value: Any) -> None:
         configuration({"data": "gaussian", key: value})
     except InputError as refused:
         check_sentence(str(refused))
+
+
+@pytest.mark.usefixtures("offline")
+@pytest.mark.parametrize("key", ["experiment_name", "data.name"])
+@pytest.mark.parametrize("name", ["..", "", "/tmp/x", "a/b", "-x", "=x", "a.", "a\nb", "y" * 101])
+def test_names_of_folders_stay_inside(key: str, name: str) -> None:
+    for command in COMMANDS:
+        own = copy.deepcopy(composed(command, "gaussian"))
+        OmegaConf.update(own, key, name)
+        with pytest.raises(InputError, match="becomes the name of a folder"):
+            hydra_config.from_hydra(own)
+    with pytest.raises(InputError, match="becomes the name of a folder"):
+        configuration({"data": "gaussian", key: name})
