@@ -52,3 +52,18 @@ def test_minority_pair_outside_the_coding() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(InputError, match="at least two"):
         Groups(("x",), ("p", "q"))
+
+
+@pytest.mark.parametrize(
+    "name", ["=HYPERLINK(1)", "+cmd", "-cmd|x!A0", "@x", "a\nb", "\tx", "x\x1b[31m"]
+)
+def test_a_name_that_a_spreadsheet_would_run_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="give other names in class_names"):
+        Groups((name, "b"), ("c", "d"))
+    with pytest.raises(InputError, match="give other names in attribute_names"):
+        Groups(("a", "b"), ("c", name))
+
+
+def test_negative_numbers_and_marks_within_are_names() -> None:
+    names = ("-1", "+0.5", "a=b", "<=50K", 'say "a", b', "=".join("ab"))
+    assert Groups(names, ("c", "d"), frozenset({(0, 1)})).class_names == names

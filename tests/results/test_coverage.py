@@ -70,7 +70,6 @@ def test_intervals_of_accuracies_stay_in_range_and_cover_up_to_the_ends(n: int, 
         assert _held(found, p) >= least - _error(least, tables), (p, _held(found, p))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 60, 250])
 def test_wilson_covers_on_average_over_accuracies(n: int) -> None:
     """At one accuracy it depends on where the counts fall; over [0.5, 0.98] it evens out."""
@@ -82,7 +81,6 @@ def test_wilson_covers_on_average_over_accuracies(n: int) -> None:
     assert held == pytest.approx(0.95, abs=0.005 + _error(0.95, tables))
 
 
-@pytest.mark.slow
 def test_wilson_of_a_mean_over_runs_on_the_same_images_is_not_too_narrow() -> None:
     tables, n, runs = 2000, 250, 10
     generator = np.random.default_rng(13)
@@ -92,7 +90,6 @@ def test_wilson_of_a_mean_over_runs_on_the_same_images_is_not_too_narrow() -> No
     assert _held(stats.wilson(mean, n), 0.8) >= 0.95 - _error(0.95, tables)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gap", [0.2, 0.04])
 def test_fiellers_set_covers_pgr_of_tables_like_ours(gap: float) -> None:
     """All tables, those with a blank too: its set is then unbounded, and holds the truth or not."""

@@ -53,6 +53,7 @@ def hf_file(spec: str, repo: str, names: Sequence[str], revision: str | None = N
     import huggingface_hub
     from huggingface_hub import constants, errors
 
+    check_repo(spec, repo)
     for name in names:
         found = huggingface_hub.try_to_load_from_cache(repo, name, revision=revision)
         if isinstance(found, str):
@@ -74,6 +75,20 @@ def hf_file(spec: str, repo: str, names: Sequence[str], revision: str | None = N
         f"downloaded ({reason}) and is not in {constants.HF_HUB_CACHE}: fill that cache where "
         f"there is a network, name a local copy after an @, or use {PACKAGED}, which need none"
     )
+
+
+def check_repo(spec: str, repo: str) -> None:
+    """InputError for what no repository of the hub can be called."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise InputError(
+            f"{spec}: {repo!r} is neither a folder that is there nor a repository of the Hugging "
+            "Face hub, such as OWNER/NAME; correct it"
+        ) from error
 
 
 def hf_files_there(repo: str, names: Sequence[str], revision: str | None = None) -> None:

@@ -10,8 +10,13 @@ class InputError(ValueError):
     """Something the user asked for cannot be done.
 
     The message is one sentence a user can act on: field, value, rule, remedy. The command line
-    prints only it, without a traceback, and exits with status 2.
+    prints only it, without a traceback, and exits with status 2. It holds values of the user, so it
+    is made one line, and characters that control a terminal are written as escapes.
     """
+
+    def __init__(self, sentence: str) -> None:
+        line = " ".join(part.strip() for part in str(sentence).splitlines())
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
 _ALIKE = str.maketrans("1I0O", "lloo")  # characters that are easily read as another

@@ -10,12 +10,36 @@ from pathlib import Path
 
 from w2s_groups.core.errors import InputError
 
+_LONGEST_NAME = 255  # bytes of one name, on the file systems of Linux, macOS and Windows
+
 
 def shipped(installed: str, checkout: str) -> Path:
     """A folder that comes with the code: in an installed package, or next to it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / installed
     return inside if inside.is_dir() else package.parent / checkout
+
+
+def check_path(field: str, text: str) -> Path:
+    """The path of a text; InputError for what no path can be.
+
+    That is an empty one, one with a null character, and a name longer than file systems take.
+    """
+    parts = [part.encode("utf-8", "surrogatepass") for part in text.split("/")]
+    if not text.strip() or "\0" in text or max(map(len, parts)) > _LONGEST_NAME:
+        raise InputError(
+            f"{field}={text[:100]!r} cannot be a path: each name in it has at most "
+            f"{_LONGEST_NAME} bytes and no null character; change it"
+        )
+    return Path(text)
+
+
+def user_path(field: str, text: str) -> Path:
+    """The path that a user wrote, with ~ for a home folder; InputError for what cannot be one."""
+    try:
+        return check_path(field, text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{field}={text}: {error}; write the path in full") from error
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path
@@ -47,3 +48,11 @@ def _times() -> tuple[float, float, float]:
 def idle_cores(others: Others, most: int) -> int:
     """Threads that find a core, 1 to `most`: a thread that waits for one holds up all of them."""
     return max(1, min(most, round(cores() - others.busy())))
+
+
+def memory() -> float:
+    """Bytes of memory of this machine, swap not counted; inf where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from w2s_groups.core.files import user_path
 from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import ImageDataset
 from w2s_groups.data.compositing.dataset import Settings, compose
@@ -29,11 +30,11 @@ class Composite(Settings):
     def load(self, cache: Path, progress: Progress = silent) -> ImageDataset:
         """The composed images."""
         cutouts, backgrounds = (
-            sources_in(_paths(folders), f"data.{key}.")
+            sources_in(_paths(f"data.{key}", folders), f"data.{key}.")
             for key, folders in (("cutouts", self.cutouts), ("backgrounds", self.backgrounds))
         )
         return compose(cutouts, backgrounds, self, cache, progress, minority=self.minority)
 
 
-def _paths(folders: Mapping[str, str]) -> list[tuple[str, Path]]:
-    return [(name, Path(text).expanduser()) for name, text in folders.items()]
+def _paths(field: str, folders: Mapping[str, str]) -> list[tuple[str, Path]]:
+    return [(name, user_path(f"{field}.{name}", text)) for name, text in folders.items()]

@@ -12,6 +12,8 @@ from typing import ClassVar
 import numpy as np
 from omegaconf import MISSING
 
+from w2s_groups.core import machine
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import TEST, TRAIN, DatasetConfig, FeatureDataset, in_range
 from w2s_groups.data.files.cache import Progress, silent
@@ -44,9 +46,27 @@ class Gaussian(DatasetConfig):
     def __post_init__(self) -> None:
         for name in ("n_pool", "n_test", "d_z"):
             in_range(f"data.{name}", getattr(self, name), 1, 10**7)
+        for name in ("p_w", "p_s", "p_sw"):
+            in_range(f"data.{name}", getattr(self, name), 1, 1000)
+        for name in ("mu_w", "mu_s", "sigma_xi", "sigma_y"):
+            in_range(f"data.{name}", getattr(self, name), 0, 10**6)
+        in_range("data.seed", self.seed, 0, 2**63)
+
+    def _check_memory(self) -> None:
+        """InputError where the features do not fit into the memory of this machine."""
+        n, sides = self.n_pool + self.n_test, self.p_w + self.p_s
+        need = n * self.d_z * (4 * sides + 8 * (1 + max(self.p_w, self.p_s)))
+        held = machine.memory()
+        if need > held:
+            raise InputError(
+                f"data.n_pool={self.n_pool}, data.n_test={self.n_test} and data.d_z={self.d_z} "
+                f"take {need / 1e9:.4g} GB, and this machine has {held / 1e9:.3g} GB of memory; "
+                "lower one of them"
+            )
 
     def load(self, cache: Path, progress: Progress = silent) -> FeatureDataset:
         """Features in memory; nothing is read or cached."""
+        self._check_memory()
         model = model_with_overlap(
             p_w=self.p_w,
             cos=equal_cosines(self.p_w, self.p_s, self.p_sw),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -249,6 +250,8 @@ def _bytes(image: Mapping[str, Any] | None, root: Path, split: str, number: int)
         )
     path = root / str(image["path"])
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file")
         return path.read_bytes()
     except OSError as error:
         raise InputError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import user_path
 from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import Listed
 from w2s_groups.data.files.cache import Progress
@@ -51,7 +52,7 @@ class MetadataCsv(OnDisk):
     def read(self, root: Path, cache: Path, progress: Progress) -> Listed:
         """All images or texts below `root` with their official split."""
         check_texts(self.text_columns)
-        path = root / Path(self.table).expanduser()
+        path = root / user_path("data.table", self.table)
         if not path.is_file():
             raise InputError(
                 f"data.table={path} does not exist; set it to the table of {self.name}"
@@ -88,7 +89,7 @@ class MetadataCsv(OnDisk):
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
-        return (folder / Path(self.table).expanduser()).is_file()
+        return (folder / user_path("data.table", self.table)).is_file()
 
 
 def dialect_of(separator: str | None, quoting: bool | None) -> Dialect:

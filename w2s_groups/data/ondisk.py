@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import user_path
 from w2s_groups.core.roles import Role, role
 from w2s_groups.core.seeds import stream
 from w2s_groups.data.base import (
@@ -143,9 +144,9 @@ class OnDisk(DatasetConfig):
 
     def _located(self, cache: Path, progress: Progress) -> Path:
         if self.archive is not None:
-            folder = unpacked(Path(self.archive).expanduser(), cache, progress)
+            folder = unpacked(user_path("data.archive", self.archive), cache, progress)
             return _entered(folder, self.holds_set)
-        root = Path(str(self.root)).expanduser().absolute()
+        root = user_path("data.root", str(self.root)).absolute()
         if not root.is_dir():
             raise InputError(
                 f"data.root={root} is not a folder; set it to where the files of {self.name} are"

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import user_path
 from w2s_groups.core.roles import Role, role
 from w2s_groups.data.base import TableDataset
 from w2s_groups.data.columns import chosen
@@ -47,7 +48,7 @@ class TableFile(Rows):
 
     def read(self, root: Path, cache: Path, progress: Progress) -> TableDataset:
         """All rows of the table with their official split."""
-        path = root / Path(self.table).expanduser()
+        path = root / user_path("data.table", self.table)
         if not path.is_file():
             raise InputError(
                 f"data.table={path} does not exist; set it to the table of {self.name}"
@@ -75,7 +76,7 @@ class TableFile(Rows):
 
     def holds_set(self, folder: Path) -> bool:
         """Whether `folder` looks like what data.root has to be; no file is read."""
-        return (folder / Path(self.table).expanduser()).is_file()
+        return (folder / user_path("data.table", self.table)).is_file()
 
     def _labels(self) -> Sequence[str]:
         """The columns of y, a, and the split if there is one."""

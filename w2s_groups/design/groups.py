@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2s_groups.core.errors import InputError
 
+_FORMULA = ("=", "+", "-", "@")  # how formulas begin in spreadsheets
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -26,6 +28,9 @@ class Groups:
     def __post_init__(self) -> None:
         if len(self.class_names) < 2 or len(self.attribute_names) < 2:
             raise InputError("groups need at least two classes and two attribute values")
+        for field in ("class_names", "attribute_names"):
+            for name in getattr(self, field):
+                _check_name(field, name)
         if not self.minority:
             if len(self.class_names) != len(self.attribute_names):
                 raise InputError(
@@ -81,3 +86,20 @@ class Groups:
                 )
         codes: NDArray[np.int64] = y_array * len(self.attribute_names) + a_array
         return codes
+
+
+def _check_name(field: str, name: str) -> None:
+    """InputError for a name that a spreadsheet would run as a formula, or that takes several lines.
+
+    Names stand in CSV files as they are, so that what is read back is what was written; a name such
+    as =HYPERLINK(...) is therefore refused here. A negative number is no formula.
+    """
+    try:
+        float(name)
+    except ValueError:
+        if name[:1] not in _FORMULA and not any(ord(c) < 32 or ord(c) == 127 for c in name):
+            return
+        raise InputError(
+            f"{name[:60]!r} begins with one of {' '.join(_FORMULA)} or holds a control character, "
+            f"and a spreadsheet could run it; give other names in {field}"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import UnionType
@@ -25,6 +26,7 @@ _EXTRAS = {
     "ray": "ray",
     "ray_aws": "ray",
 }
+_TECHNICAL = re.compile(r"\s*(full_key:|reference_type=|object_type=|See https?:)")
 
 
 def missing_extra(group: str, name: str) -> InputError | None:
@@ -51,7 +53,16 @@ def sentence(error: BaseException) -> str:
         return _unknown_key(str(error), cause)
     if isinstance(cause, ValidationError) and cause.full_key and cause.object_type is not None:
         return _wrong_value(cause)
-    return " ".join(f"{error} {error.__cause__ or ''}".split())
+    return _plain(error, cause)
+
+
+def _plain(error: BaseException, cause: BaseException | None) -> str:
+    """What the libraries say, without what they add for those who program with them."""
+    said = [line for one in (error, error.__cause__) if one for line in str(one).splitlines()]
+    kept = dict.fromkeys(line.strip() for line in said if not _TECHNICAL.match(line))
+    text = " ".join(kept).strip()
+    key = str(getattr(cause, "full_key", None) or "")
+    return f"{key}: {text}; change {key}" if key else text
 
 
 def _unknown_key(text: str, cause: OmegaConfBaseException) -> str:

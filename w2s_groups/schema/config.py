@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import check_path
 from w2s_groups.core.roles import Role, role
-from w2s_groups.finetuning import Tuned
+from w2s_groups.core.roles import names as fields_of
+from w2s_groups.data.base import DatasetConfig
+from w2s_groups.finetuning import Frozen, Tuned
 from w2s_groups.heads.problem import Squared
+from w2s_groups.methods.base import Method
 from w2s_groups.methods.variants import L2, Variant
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
 from w2s_groups.schema import regression, varied
 from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
-from w2s_groups.schema.fields import etas, folder_name, names, numbers
+from w2s_groups.schema.fields import etas, folder_name, mapping, names, numbers
 from w2s_groups.schema.mlp import MLP
-from w2s_groups.schema.splits import Several
+from w2s_groups.schema.splits import Given, Several
 
 # Range of each number that is one value.
 _RANGES: tuple[tuple[str, type, float, float], ...] = (
@@ -94,6 +98,7 @@ class Config:
     reports_dir: str = role(Role.place)
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         self._check_names()
         self._check_grid()
         for name, kind, low, high in _RANGES:
@@ -112,8 +117,24 @@ class Config:
             raise InputError("permute_labels=true has no use for validation images: set n_val=0")
         self._check_needs()
 
+    def _check_kinds(self) -> None:
+        """InputError for a value, as of methods.w2s=1, in the place of a group of settings."""
+        for name, method in self.methods.items():
+            mapping(f"methods.{name}", method, Method)
+        for owner in ("vary", "trials"):
+            for name, listed in mapping(owner, getattr(self, owner), dict).items():
+                mapping(f"{owner}.{name}", listed, dict)
+        for owner, kind in (
+            ("data", DatasetConfig),
+            ("finetune", (Frozen, Tuned)),
+            ("splits", (Given, Several)),
+        ):
+            mapping(owner, getattr(self, owner), kind)
+
     def _check_names(self) -> None:
         folder_name("experiment_name", self.experiment_name)
+        for name in fields_of(Config, Role.place):
+            check_path(name, getattr(self, name))
         if hasattr(self.data, "name"):
             folder_name("data.name", self.data.name)
         if getattr(self.data, "networks", ()):

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import check_path
 
 ORIGINAL = "original"  # the minority fraction that the data set itself has
 # Folders of results_dir that hold no cells of an experiment: no experiment may be named so.
 NO_EXPERIMENTS = ("pairs", "theory", "multirun", "tensorboard", "wandb")
+_LONGEST = 1000  # characters of a network's name, which may be the path of a file
 _FOLDER = re.compile(r"\w[\w.,+=-]{0,99}")
 
 
@@ -36,11 +38,28 @@ def as_folder(name: str) -> str:
     return re.sub(r"[^\w+=,.-]", "_", name, flags=re.ASCII).lstrip("-+=,.").rstrip(".")[:100] or "_"
 
 
+def mapping(name: str, value: Any, kind: Any) -> Any:
+    """The value, an object of `kind`, which keys below `name` set; InputError for anything else."""
+    if not isinstance(value, kind):
+        shown = "null" if value is None else value
+        raise InputError(
+            f"{name}={shown} must be a mapping; set its keys one by one, such as {name}.KEY=VALUE"
+        )
+    return value
+
+
 def names(name: str, value: Any) -> list[str]:
     """One network or several, each once."""
     values = [value] if isinstance(value, str) else list(value)
     if not values or not all(isinstance(v, str) for v in values):
         raise InputError(f"{name}={value} must be the name of a network or a list of names")
+    for v in values:
+        if not v.strip() or not v.isprintable() or len(v) > _LONGEST:
+            raise InputError(
+                f"{name}={v[:100]!r} cannot name a network: a name has 1 to {_LONGEST} characters, "
+                "none of them a line break; change it"
+            )
+        check_path(name, v)  # as which it may be read
     if len(set(values)) < len(values):
         raise InputError(f"{name}={value} repeats a network; list each once")
     return values

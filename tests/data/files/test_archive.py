@@ -198,3 +198,17 @@ def test_a_stopped_unpacking_leaves_nothing(
     monkeypatch.setattr(archive.shutil, "disk_usage", lambda path: SimpleNamespace(free=1))
     with pytest.raises(InputError, match="unpacks to 0 MB and the cache folder has 0 MB free"):
         _unpacked(packed, tmp_path / "cache")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(
+    "members", [{"a": b"1", "a/b": b"2"}, {"a/b": b"1", "a": b"2"}, {"y" * 300: b"1"}],
+    ids=["file, then folder", "folder, then file", "300 characters"],
+)  # fmt: skip
+def test_names_that_this_file_system_cannot_have(
+    tmp_path: Path, kind: str, members: dict[str, bytes]
+) -> None:
+    packed = _pack(tmp_path / f"a.{kind}", members)
+    with pytest.raises(InputError, match=r"its member '\w+' cannot be unpacked here"):
+        _unpacked(packed, tmp_path / "cache")
+    assert not list((tmp_path / "cache" / "archives").glob("*/*"))

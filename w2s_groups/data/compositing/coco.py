@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import check_path
 from w2s_groups.data.compositing.masks import Instance
 from w2s_groups.data.compositing.sources import walk
 from w2s_groups.data.files.scan import require_files
@@ -105,16 +106,19 @@ def _by_class(
     return result
 
 
+_LARGEST = 100_000  # pixels of a side
+
+
 def _is_id(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
 def _anything(value: Any) -> bool:
@@ -138,7 +142,7 @@ def _read(table: Path) -> dict[str, list[dict[str, Any]]]:
         raise InputError(f"--coco={table} does not exist; name a file such as instances_val.json")
     try:
         content = json.loads(table.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"--coco={table} is not a JSON file ({error}); download it again"
         ) from error
@@ -199,12 +203,13 @@ def _check_object(table: Path, annotation: Mapping[str, Any]) -> None:
 def _identity(table: Path, image: Mapping[str, Any]) -> str:
     """The name of a photograph, by which its objects belong together."""
     name = image["file_name"]
-    if Path(name).is_absolute() or ".." in Path(name).parts or "\\" in name:
+    path = check_path(f"--coco={table}: image {image['id']!r}, file_name", name)
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.name:
         raise InputError(
             f"--coco={table}: image {image['id']!r} has file_name={name!r}, which must be a path "
             "below --coco-images, with forward slashes; correct it"
         )
-    return str(Path(name).with_suffix(""))
+    return str(path.with_suffix(""))
 
 
 def _classes(

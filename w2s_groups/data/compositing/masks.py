@@ -37,7 +37,7 @@ class Instance:
                     )
                 return run_length_mask(self.segmentation["counts"], width, height)
             return polygon_mask(self.segmentation, width, height)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"{self} has a malformed mask ({error}); repair it or take it out"
             ) from error
@@ -69,7 +69,10 @@ def polygon_mask(polygons: Sequence[Sequence[float]], width: int, height: int) -
 def run_length_mask(counts: str | Sequence[int], width: int, height: int) -> NDArray[np.bool_]:
     """(height, width) mask from run lengths, outside first, down the columns; text is packed."""
     runs = np.array(unpacked(counts) if isinstance(counts, str) else counts)
-    if runs.dtype.kind != "i" or runs.min() < 0 or runs.sum() != width * height:
+    n = width * height
+    # Each run by itself, too: a sum of huge ones could wrap around to the right number.
+    right = runs.ndim == 1 and runs.dtype.kind == "i" and runs.min() >= 0 and runs.max() <= n
+    if not right or runs.sum() != n:
         raise ValueError(f"its runs do not add up to {width} x {height} pixels")
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return inside.reshape(width, height).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import shutil
@@ -22,6 +23,8 @@ BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
     *(EOFError, RuntimeError, NotImplementedError),  # zipfile's for passwords and odd methods
 )
+# Of names that two members share, as a file and its folder or where case does not matter.
+_NAMES = (*(errno.EEXIST, errno.ENOTDIR, errno.EISDIR), errno.ENAMETOOLONG, errno.EILSEQ)
 
 
 class Broken(InputError):
@@ -99,15 +102,28 @@ def _unpack(archive: Path, folder: Path, step: str, progress: Progress) -> None:
                 f"{free / 1e6:.0f} MB free; free some space or name another cache_dir"
             )
         for done, (name, _, opened) in enumerate(members(archive), start=1):
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with opened() as source, target.open("xb") as out:
+            with _made(folder / name, archive) as out, opened() as source:
                 shutil.copyfileobj(source, out, 1 << 20)
             progress(step, done, len(sizes))
     except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise Broken(
             f"data.archive={archive} cannot be unpacked as a zip or tar file ({reason}); {_AGAIN}"
+        ) from error
+
+
+def _made(target: Path, archive: Path) -> IO[bytes]:
+    """A new file for a member. InputError for a name that this file system cannot have too."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("xb")
+    except OSError as error:
+        if error.errno not in _NAMES:
+            raise
+        raise InputError(
+            f"data.archive={archive}: its member {target.name[:100]!r} cannot be unpacked here "
+            f"({error.strerror}): the name is too long, or another member's on this file system; "
+            "unpack it yourself and set data.root"
         ) from error
 
 

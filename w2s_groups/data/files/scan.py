@@ -35,7 +35,8 @@ def require_files(
         )
         more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
         raise InputError(
-            f"{source} lists {len(absent)} images that are not in {root}: {shown}{more}; {remedy}"
+            f"{source} lists {len(absent)} images that are not in {root} as regular files: "
+            f"{shown}{more}; {remedy}"
         )
 
 
@@ -52,6 +53,11 @@ def images_below(root: Path, folder: str) -> list[str]:
                     if entry.is_dir():
                         pending.append(f"{inside}/{entry.name}")
                     elif entry.name.lower().endswith(SUFFIXES):
+                        if not entry.is_file():
+                            raise InputError(
+                                f"{entry.path} is not a regular file (a broken link, a pipe or a "
+                                "device); remove it"
+                            )
                         images.append(f"{inside}/{entry.name}")
         except OSError as error:
             raise InputError(
@@ -61,10 +67,13 @@ def images_below(root: Path, folder: str) -> list[str]:
 
 
 def _names(folder: Path) -> frozenset[str]:
-    """Names in a folder; none if there is no such folder."""
+    """Names of the regular files of a folder; none if there is no such folder.
+
+    Links are followed: data are often spread over disks. Pipes and devices would stop a reader.
+    """
     try:
         with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries)
+            return frozenset(entry.name for entry in entries if entry.is_file())
     except PermissionError as error:
         raise InputError(f"{folder} can't be read ({error.strerror}); make it readable") from None
     except OSError:  # absent, a file, or a name that no folder can have
