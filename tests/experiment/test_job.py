@@ -12,9 +12,11 @@ import pytest
 from multirun import SMALL, places
 
 from w2s_groups.experiment import identity, job
+from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.pool import make_pool
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.results import store
+from w2s_groups.schema.choices import ClassBalance, Task
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
@@ -52,3 +54,32 @@ def test_a_measurement_in_the_networks_own_units_is_not_taken_for_it(
     assert "standardised" in rows[0]["definition"]
     assert json.loads(older.read_text()) == []
     assert job._dimensions(prepared, pair) == rows
+
+
+def test_what_was_read_is_named_whole(load: Load, tmp_path: Path) -> None:
+    """A sweep tells by it whether its jobs read the same."""
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    pair = prepare(cfg).pair(*cfg.pairs[0])
+    expected = {f"{side} {pair.networks[side]}": key for side, key in pair.content.items()}
+    rows = f"rows of {pair.networks['teacher']} -> {pair.networks['student']}"
+    assert job.run(cfg).content == {**expected, rows: pair.rows}
+
+
+def test_dimensions_are_kept_by_the_rows_that_they_are_of(load: Load, tmp_path: Path) -> None:
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    prepared = prepare(cfg)
+    pair = prepared.pair(*cfg.pairs[0])
+    job._dimensions(prepared, pair)
+    job._dimensions(prepared, replace(pair, rows="others"))
+    assert len(list((tmp_path / "results/pairs").iterdir())) == 2
+
+
+def test_jobs_share_a_pool_only_under_the_settings_that_make_it(load: Load, tmp_path: Path) -> None:
+    cfg = load(*SMALL, "head=ridge", *places(tmp_path))
+    memory = Memory(8)
+    (pair,) = cfg.pairs
+    first = prepare(cfg, memory).pair(*pair).pool
+    assert prepare(cfg, memory).pair(*pair).pool is first
+    for other in ({"class_balance": ClassBalance.dataset}, {"task": Task.regression}):
+        changed = prepare(replace(cfg, **other), memory)
+        assert changed.pair(*pair).pool is not first

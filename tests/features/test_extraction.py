@@ -303,6 +303,21 @@ def test_bad_image_is_named_and_everything_else_is_kept(
     assert np.isfinite(repaired.matrix).all()
 
 
+def test_a_bad_image_is_never_known_from_another_extraction(root: Path, tmp_path: Path) -> None:
+    BAD["no image"](root / "3.jpg")
+    extract(root, tmp_path / "cache", on_bad_image="skip")
+    others = extract(root, tmp_path / "cache", files=FILES[2:], on_bad_image="skip")
+    assert [(index, file) for index, file, _ in others.bad] == [(1, "3.jpg")]
+
+
+def test_an_image_that_changes_while_it_is_read_is_bad(root: Path, tmp_path: Path) -> None:
+    content = extraction.contents(root, FILES)
+    shutil.copy(root / "1.jpg", root / "0.jpg")
+    found = extract(root, tmp_path / "cache", content=content, on_bad_image="skip")
+    assert found.bad == ((0, "0.jpg", "changed while it was being read"),)
+    assert np.isnan(found.matrix[0]).all()
+
+
 def test_every_kind_of_picture_in_one_folder(root: Path, tmp_path: Path) -> None:
     """What the web and cameras leave: each gives the features of what a viewer shows."""
     with Image.open(root / "0.jpg") as image:

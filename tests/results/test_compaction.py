@@ -167,6 +167,14 @@ def test_no_flipped_bit_of_real_cells_becomes_a_number(
     pd.testing.assert_frame_equal(all_of(folder), before)  # made again
 
 
+def test_what_was_not_written_is_not_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = parquet.write
+    monkeypatch.setattr(parquet, "write", lambda at, table: write(at, table.iloc[:6]))
+    with pytest.raises(InputError, match="nothing was removed"):
+        compaction.compact(folder)
+    assert len(store.loose(folder)) == 4
+
+
 def test_an_error_of_the_disk_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compaction.compact(folder)
     (part,) = parquet.paths(folder)
