@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from multirun import SMALL, places
 
+from w2s_groups.cli import run
+from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import identity, job
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.pool import make_pool
@@ -83,3 +89,38 @@ def test_jobs_share_a_pool_only_under_the_settings_that_make_it(load: Load, tmp_
     for other in ({"class_balance": ClassBalance.dataset}, {"task": Task.regression}):
         changed = prepare(replace(cfg, **other), memory)
         assert changed.pair(*pair).pool is not first
+
+
+def read_only(below: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's answers on a read-only disk; modes of folders do not bind root."""
+
+    def refusing(real: Callable[..., Any], reads: int = 0) -> Callable[..., Any]:
+        def call(path: Any, *more: Any, **named: Any) -> Any:
+            writes = not reads or (more and more[0] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+            if writes and Path(str(path)).is_relative_to(below):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+            return real(path, *more, **named)
+
+        return call
+
+    monkeypatch.setattr(os, "open", refusing(os.open, reads=1))
+    for name in ("mkdir", "unlink", "replace", "rename", "rmdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+
+
+def test_a_complete_store_is_reported_from_a_read_only_disk(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = load(*SMALL, "eta_l=0.25", "eta_u=0.5", "seeds=[0]", *places(tmp_path))
+    run.run(cfg)
+    reports = tmp_path / "reports/leaderboard/gaussian"
+    first = (reports / "leaderboard.csv").read_bytes()
+    shutil.rmtree(tmp_path / "reports")
+    stored = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.json")}
+    read_only(tmp_path / "results", monkeypatch)
+    run.run(cfg)
+    assert (reports / "leaderboard.csv").read_bytes() == first
+    for more in (replace(cfg, seeds=[0, 1]), replace(cfg, experiment_name="other")):
+        with pytest.raises(InputError, match=r"results_dir=.*can't be written to"):
+            run.run(more)
+    assert {path: path.read_bytes() for path in stored} == stored

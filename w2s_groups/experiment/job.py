@@ -70,7 +70,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     fails is recorded and the others go on, unless cfg.fail_fast.
     """
     folder = results_folder(cfg)
-    check_writable(folder, "results_dir")
+    unwritable = _unwritable(folder)
     check_writable(Path(cfg.reports_dir), "reports_dir")
     prepared = prepare(cfg, memory)
     if cfg.vary and cfg.select is Rule.fixed:
@@ -85,8 +85,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     for teacher, student in cfg.pairs:
         pair = prepared.pair(teacher, student)
         content[f"rows of {teacher} -> {student}"] = pair.rows
-        planned += _run_pair(prepared, pair.networks, folder)
-        numbers = _dimensions(prepared, pair)
+        planned += _run_pair(prepared, pair.networks, folder, unwritable)
+        numbers = _dimensions(prepared, pair, unwritable)
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
         cfg, dataset, prepared.cells, prepared.original, measured,
@@ -101,11 +101,32 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     return Job(dataset, loaded.usable, shown, keys, failed, content, draws)
 
 
+def _unwritable(folder: Path) -> InputError | None:
+    """Why no cell can be stored in `folder`: raised at once, unless all may be stored already.
+
+    A finished store can lie on a read-only disk and be reported from there.
+    """
+    try:
+        check_writable(folder, "results_dir")
+    except InputError as error:
+        if not store.holds_cells(folder):
+            raise
+        return error
+    return None
+
+
 Planned = Mapping[Cell, Stored]
 
 
-def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> list[Stored]:
+def _run_pair(
+    prepared: Prepared,
+    networks: Mapping[str, str],
+    folder: Path,
+    unwritable: InputError | None = None,
+) -> list[Stored]:
     """Run and store the cells that are left, a block at a time; all of them, without records.
+
+    unwritable: raised where cells are left.
 
     A stop loses at most the block that ran. Blocks follow from the grid and not from what is
     stored, and a block is solved whole, so that a run that is stopped and resumed gives the bytes
@@ -125,6 +146,8 @@ def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> 
         *networks.values(), len(planned), len(planned) - len(todo),
     )  # fmt: skip
     if todo:
+        if unwritable is not None:
+            raise unwritable
         _warn_of_other_code(folder, [planned[cell].key for cell in todo])
         _run_cells(prepared, parts, todo, folder)
     return list(planned.values())
@@ -231,7 +254,9 @@ def _short(error: BaseException) -> str:
     return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
-def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
+def _dimensions(
+    prepared: Prepared, pair: Pair, unwritable: InputError | None = None
+) -> list[dict[str, Any]]:
     """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
 
     Of the standardised features, which heads see. Empty, with a warning, where they cannot be
@@ -256,5 +281,6 @@ def _dimensions(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
     except Exception as error:  # of any kind: the work before it must not be lost
         log.warning("the dimensions cannot be measured (%s): left blank", _short(error))
         return []
-    write_atomic(path, json.dumps(table.rows(report)).encode())
+    if unwritable is None:
+        write_atomic(path, json.dumps(table.rows(report)).encode())
     return table.rows(report)
