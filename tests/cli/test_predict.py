@@ -12,10 +12,13 @@ import pytest
 from w2s_groups.cli import predict
 from w2s_groups.core.errors import InputError
 from w2s_groups.experiment import predict as questions
+from w2s_groups.experiment.forecast import Engine
 from w2s_groups.experiment.inputs import load_dataset
+from w2s_groups.experiment.predict import prepare_maps
 from w2s_groups.prediction import report
 from w2s_groups.prediction.storage import PairPrediction
 from w2s_groups.prediction.storage import load as load_found
+from w2s_groups.schema.choices import HeadKind
 from w2s_groups.schema.config import Config
 
 Load = Callable[..., Config]
@@ -163,6 +166,16 @@ def test_a_mistake_is_one_sentence(
     with pytest.raises(InputError, match=said) as caught:
         predict.run(load(*SMALL, *places(tmp_path), *overrides, of="predict"))  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_pool_has_to_hold_both_sets_at_once(load: Load, tmp_path: Path) -> None:
+    """269 of the smallest group: 200 and 69 fit, 200 and 70 do not, though each does."""
+    cfg = load(*SMALL, *places(tmp_path), of="predict")
+    pool = prepare_maps(cfg).pair(*cfg.pairs[0]).pool  # type: ignore[arg-type]
+    assert np.bincount(pool.codes[pool.drawable]).min() == 269
+    engine = Engine(pool, 2, "cpu", HeadKind.ridge)
+    assert engine.fits((800, 0.5), (276, 0.5))
+    assert not engine.fits((800, 0.5), (280, 0.5))
 
 
 def test_a_map_over_one_value_is_refused_first(load: Load, tmp_path: Path) -> None:

@@ -57,6 +57,22 @@ def test_compact_then_verify(results: Path, capsys: pytest.CaptureFixture[str]) 
     assert "1 faults" in capsys.readouterr().out
 
 
+def test_a_damaged_part_is_said_by_every_command(
+    results: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(results, "compact", "mine") == 0
+    (part,) = (results / "mine").glob("cells-*.parquet")
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    assert run(results, "verify", "mine") == 1
+    assert f"{part} is damaged" in capsys.readouterr().out
+    assert run(results, "show", "mine") == 0
+    assert "mine: 0 cells" in capsys.readouterr().out
+    assert run(results, "export", "mine", "--to", str(results / "t.csv")) == 0
+    assert f"{part} is damaged" in caplog.text
+    assert run(results, "compact", "mine") == 1
+    assert part.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -48,6 +48,18 @@ def test_the_pool_serves_any_eta_up_to_a_half() -> None:
         assert own.n_pool // share >= 1300 / 2 * 0.95  # one majority group at eta = 0.05
 
 
+def test_flipped_labels_in_the_cache_are_made_again(tmp_path: Path) -> None:
+    own = config("colored_digits", n_pool=42, n_test=23)
+    dataset = own.load(tmp_path)
+    table = dataset.root / "metadata.csv"
+    lines = table.read_text().splitlines()
+    flipped = [line.replace(",0,", ",1,", 1) for line in lines]
+    assert flipped != lines
+    table.write_text("\n".join(flipped) + "\n")
+    assert_array_equal(own.load(tmp_path).y, dataset.y)
+    assert table.read_text().splitlines() == lines
+
+
 def test_digits_are_real_used_once_and_coloured_as_labelled(tmp_path: Path) -> None:
     own = config("colored_digits", n_pool=42, n_test=23)
     dataset = own.load(tmp_path)

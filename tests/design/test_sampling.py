@@ -81,6 +81,12 @@ def test_apportion_is_exact_where_quotas_are_whole(shares: list[int], times: int
     assert apportion(times * sum(shares), shares).tolist() == [times * s for s in shares]
 
 
+def test_equal_quotients_go_to_the_first_whatever_rounding_does() -> None:
+    # The tenth seat: 1/1, 1/1 and 5/5 tie, as do 1/3 and 5/15, which differ in their last bit.
+    assert apportion(10, [1, 1, 5]).tolist() == [2, 1, 7]
+    assert apportion(1, [1, 1]).tolist() == [1, 0]
+
+
 def test_counts_by_hand() -> None:
     # n π_y = 150 each; 300 * 0.05 = 15 minority samples, 8 and 7.
     assert group_counts(BIRDS, EVEN, 300, 0.05).tolist() == [142, 8, 7, 143]

@@ -105,3 +105,32 @@ def test_an_identity_of_two_classes_is_on_one_side() -> None:
     origin = splits.origin(["a", "a", "b", "b", "c", "c", "d", "d"], None, y, y)
     for fold in splits.random(origin, 5, 0.5, 3):
         assert not np.intersect1d(origin.identity[fold.pool], origin.identity[fold.test]).size
+
+
+def test_halves_of_odd_classes_differ_by_one_and_each_fold_has_its_own() -> None:
+    origin, _ = animals(n=13)
+    everything = np.ones(len(origin.identity), dtype=bool)
+    halves = [splits.halves(origin, "identities", everything, 0, fold) for fold in range(6)]
+    sizes = [[len(np.unique(origin.identity[half])) for half in both] for both in halves]
+    assert sizes == [[13, 13]] * 6  # 7 of one class go with 6 of the other
+    assert len({one.tobytes() for one, _ in halves}) > 1
+
+
+def test_random_splits_test_and_draw_from_every_class_at_any_fraction() -> None:
+    origin, group = animals(n=3, places=3)
+    for fraction in (0.01, 0.99):
+        for fold in splits.random(origin, 3, fraction, 0):
+            for rows in (fold.pool, fold.test):
+                assert (np.bincount(group[rows], minlength=4) > 0).all(), fraction
+
+
+def test_identities_and_places_are_dealt_by_draws_of_their_own() -> None:
+    origin, _ = animals(n=8, places=8)
+    one, other = (splits.dealt(origin, which, 4, 0) for which in splits.HALVES)
+    assert one.tolist() != other.tolist()
+
+
+def test_an_identity_with_as_many_of_two_classes_counts_as_the_lower() -> None:
+    y = np.array([1, 0, 2, 1, 1, 0])
+    origin = splits.origin(["a", "a", "b", "b", "c", "c"], None, y, y)
+    assert origin.stratum["identities"].tolist() == [0, 1, 0]

@@ -14,7 +14,7 @@ from w2s_groups.core.seeds import stream
 from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request
-from w2s_groups.experiment.block import run_block
+from w2s_groups.experiment.block import draw_of, run_block
 from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.lockstep import levels
 from w2s_groups.experiment.pool import Pool, standardise
@@ -307,6 +307,19 @@ def test_permuted_labels_reach_every_set_and_test_labels_stay(pool: Pool) -> Non
     for problem in seen:
         wrong = problem.targets.argmax(axis=1) != pool.y[problem.rows]
         assert 0.2 < wrong.mean() < 0.8
+
+
+def test_permuted_labels_come_with_the_groups_that_they_name(pool: Pool) -> None:
+    """A method that knows groups must not learn the true class from them."""
+    draw, shown = draw_of(CELLS[0], pool, permute_labels=True)
+    for rows, labels, codes in (
+        (draw.labelled, shown.y_labelled, shown.codes_labelled),
+        (draw.unlabelled, shown.y_unlabelled, shown.codes_unlabelled),
+    ):
+        assert labels is not None
+        assert codes is not None
+        y, a = labels.argmax(axis=1), pool.codes[rows] % len(GROUPS.attribute_names)
+        np.testing.assert_array_equal(codes, GROUPS.codes(y, a))
 
 
 def test_validation_images_are_of_no_other_set_and_have_their_accuracies(pool: Pool) -> None:

@@ -203,3 +203,8 @@ def test_jobs_that_share_data_share_what_was_read(base: Config) -> None:
     assert again.pair(*base.pairs[0]).pool is first.pair(*base.pairs[0]).pool
     other = prepare(replace(base, **{names(base, Role.features)[1]: 64}), memory)
     assert other.loaded is not first.loaded
+    third = replace(base, student=[*base.student, *other_network(base)])
+    several = prepare(third, memory)
+    assert len(third.pairs) == 2
+    one, two = (several.pair(*pair).pool.features["student"].shape for pair in third.pairs)
+    assert one != two

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from layouts import pictures
+from scipy.stats import sem
 from tiny_nets import MEANS_AND_QUARTERS
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.design import splits
 from w2s_groups.experiment import job
 from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.prepare import prepare
+from w2s_groups.prediction.table import measurements
 from w2s_groups.reports import leaderboard, rebuild
 from w2s_groups.results import committed, compaction, quantity, store, tested
 from w2s_groups.results.grid import Grid
@@ -97,6 +100,22 @@ def test_every_image_is_tested_once_and_by_heads_that_saw_neither_side(
     np.testing.assert_array_equal(times, 1)
 
 
+def test_halves_are_those_of_their_own_fold(crossed: tuple[Config, job.Job]) -> None:
+    cfg, _ = crossed
+    prepared = prepare(cfg)
+    division = prepared.division
+    assert division.origin is not None
+    parts = [part for part, _ in by_part(prepared.cells) if part.half is not None]
+    assert {part.fold for part in parts} - {0}
+    for part in parts:
+        assert part.half is not None
+        which, number = part.half
+        fold = division.folds[part.fold]
+        args = (division.origin, which, fold.pool, division.split_seed, part.fold)
+        _, inside = division.rows(part)
+        np.testing.assert_array_equal(inside & ~fold.test, splits.halves(*args)[number])
+
+
 def test_audits_stay_out_of_means(grid: Grid, crossed: tuple[Config, job.Job]) -> None:
     assert grid.folds == (0, 1, 2, 3)
     assert grid.crossed is not None
@@ -116,6 +135,13 @@ def test_intervals_have_every_part_and_hold_the_mean(grid: Grid) -> None:
     # pooled over images and not over blocks: nearly the same, since blocks are nearly as large
     by_block = mean_interval(grid.metric("average")).mean
     np.testing.assert_allclose(whole.mean, by_block, atol=0.05)
+
+
+def test_measured_means_have_the_standard_error_of_their_draws(grid: Grid) -> None:
+    for row in measurements(grid).itertuples():
+        draws = row.draws[np.isfinite(row.draws)]
+        assert len(draws) > 1
+        assert row.error == pytest.approx(sem(draws), abs=1e-12)
 
 
 def test_the_report_is_rebuilt_from_its_tables_alone(

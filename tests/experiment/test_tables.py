@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from w2s_groups.experiment.block import draw_of
 from w2s_groups.experiment.pool import standardise
 from w2s_groups.experiment.prepare import Prepared, prepare
 from w2s_groups.heads.problem import Problem, Squared
+from w2s_groups.reports import places
 from w2s_groups.schema.config import Config
 from w2s_groups.theory.intrinsic import Pair, exact_risks
 
@@ -128,6 +130,18 @@ def overrides(root: Path) -> tuple[str, ...]:
         *(*SMALL, f"data.root={root}", f"cache_dir={root}/cache"),
         *(f"results_dir={root}/results", f"reports_dir={root}/reports"),
     )
+
+
+def test_a_report_shows_no_folder_of_a_table(load: Load, tmp_path: Path) -> None:
+    """And a report that an older version wrote with the whole path is of the same question."""
+    table = tmp_path / "table.csv"
+    run.run(load(*overrides(tmp_path), f"data.table={table}"))
+    (path,) = (tmp_path / "reports").rglob("settings.json")
+    found = json.loads(path.read_text())
+    assert found["data"]["table"] == "table.csv"
+    assert str(tmp_path) not in path.read_text()
+    older = {**found, "data": {**found["data"], "table": str(table)}}
+    assert places.question(older) == places.question(found)
 
 
 def test_a_whole_run_shows_its_rows(load: Load, tmp_path: Path) -> None:

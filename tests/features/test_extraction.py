@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import io
+import json
 import logging
 import os
 import shutil
@@ -186,6 +190,88 @@ def test_damaged_cache_is_noticed_said_once_and_built_again(
     assert extract(root, cache).from_cache
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("kind", [".npy", ".json"])
+def test_an_error_of_the_disk_takes_nothing_away(
+    root: Path, tmp_path: Path, number: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache"
+    good = np.array(extract(root, folder).matrix)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    opened = io.open
+
+    def refused(file: object, *more: object, **named: object) -> object:
+        if str(file).endswith(kind) and str(file).startswith(str(folder)):
+            raise OSError(number, os.strerror(number), str(file))
+        return opened(file, *more, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(io, "open", refused)
+    with pytest.raises(InputError, match="left as they are: try again"):
+        extract(root, folder)
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in before} == before
+    again = extract(root, folder)
+    assert again.from_cache
+    assert np.array_equal(again.matrix, good)
+
+
+def test_other_features_that_cannot_be_read_stop_no_extraction(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    extract(root, tmp_path / "cache", files=FILES[:6])
+    (first,) = (tmp_path / "cache").rglob("*.npy")
+    hashed = cache.content_hash
+
+    def refused(path: Path) -> str:
+        if path == first:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return hashed(path)
+
+    monkeypatch.setattr(cache, "content_hash", refused)
+    assert np.isfinite(extract(root, tmp_path / "cache").matrix).all()
+    assert first.exists()
+    assert "its rows are computed" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["parent", "absolute", "link", "linked sidecar", "pipe", "rows"])
+def test_a_crafted_sidecar_neither_reads_nor_removes_another_file(
+    root: Path, tmp_path: Path, how: str
+) -> None:
+    """All hashes are right, as whoever wrote it could make them."""
+    first = extract(root, tmp_path / "cache")
+    good = np.array(first.matrix)
+    (sidecar,) = (tmp_path / "cache").rglob("*.json")
+    payload = next(sidecar.parent.glob("*.npy"))
+    victim = tmp_path / "victim.npy"
+    np.save(victim, np.zeros_like(good))
+    stored = json.loads(sidecar.read_text())["sidecar"]
+    if how in ("parent", "absolute"):
+        stored["sha256"] = hashlib.sha256(victim.read_bytes()).hexdigest()
+        stored["payload"] = str(victim if how == "absolute" else Path("../../..") / victim.name)
+    elif how == "link":
+        stored["sha256"] = hashlib.sha256(victim.read_bytes()).hexdigest()
+        stored["payload"] = f"{sidecar.stem}-{stored['sha256'][:16]}.npy"
+        (sidecar.parent / stored["payload"]).symlink_to(victim)
+    elif how == "pipe":
+        payload.unlink()
+        os.mkfifo(payload)
+    elif how == "rows":
+        stored["images"] = stored["images"][:-1]
+    text = json.dumps(stored, sort_keys=True)
+    sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "sidecar": stored}
+    if how == "linked sidecar":
+        (tmp_path / "outside.json").write_bytes(sidecar.read_bytes())
+        sidecar.unlink()
+        sidecar.symlink_to(tmp_path / "outside.json")
+    else:
+        sidecar.write_text(json.dumps(sealed))
+    again = extract(root, tmp_path / "cache")
+    assert not again.from_cache
+    assert np.array_equal(again.matrix, good)
+    assert np.array_equal(np.load(victim), np.zeros_like(good))
+    assert (tmp_path / "outside.json").exists() == (how == "linked sidecar")
+
+
 BAD = {
     "truncated": lambda p: p.write_bytes(p.read_bytes()[:-300]),
     "empty": lambda p: p.write_bytes(b""),
@@ -215,6 +301,21 @@ def test_bad_image_is_named_and_everything_else_is_kept(
     repaired = extract(root, cache)
     assert decoded == [root / "3.jpg"]
     assert np.isfinite(repaired.matrix).all()
+
+
+def test_a_bad_image_is_never_known_from_another_extraction(root: Path, tmp_path: Path) -> None:
+    BAD["no image"](root / "3.jpg")
+    extract(root, tmp_path / "cache", on_bad_image="skip")
+    others = extract(root, tmp_path / "cache", files=FILES[2:], on_bad_image="skip")
+    assert [(index, file) for index, file, _ in others.bad] == [(1, "3.jpg")]
+
+
+def test_an_image_that_changes_while_it_is_read_is_bad(root: Path, tmp_path: Path) -> None:
+    content = extraction.contents(root, FILES)
+    shutil.copy(root / "1.jpg", root / "0.jpg")
+    found = extract(root, tmp_path / "cache", content=content, on_bad_image="skip")
+    assert found.bad == ((0, "0.jpg", "changed while it was being read"),)
+    assert np.isnan(found.matrix[0]).all()
 
 
 def test_every_kind_of_picture_in_one_folder(root: Path, tmp_path: Path) -> None:

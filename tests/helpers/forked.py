@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 SERVER = """
@@ -17,19 +18,25 @@ from w2s_groups import cli
 from w2s_groups.cli import run, runner
 
 for line in sys.stdin:
-    seconds, n_files, pattern, folder, arguments = json.loads(line)
+    seconds, n_files, pattern, folder, number, said, arguments = json.loads(line)
     child = os.fork()
     if not child:
         os.chdir(folder)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
+        if said:
+            written = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            for stream in (1, 2):
+                os.dup2(written, stream)
         status = 1
         try:
             status = cli.main(arguments)
         except SystemExit as end:
             status = end.code or 0
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)
     end = None
     while True:
@@ -39,7 +46,7 @@ for line in sys.stdin:
         if end is None and len(glob.glob(os.path.join(folder, pattern))) >= n_files:
             end = time.monotonic() + seconds
         if end is not None and time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
             _, status = os.waitpid(child, 0)
             break
         time.sleep(0.001)
@@ -64,11 +71,17 @@ class Forked:
         kill_after: float | None = None,
         n_files: int = 0,
         pattern: str = "",
+        signal: int = SIGKILL,
+        said: Path | None = None,
     ) -> int:
-        """One run in `folder`; kill -9 `kill_after` seconds after `n_files` files are there."""
+        """One run in `folder`; `signal` is sent `kill_after` seconds after `n_files` are there.
+
+        said: a file for what it prints.
+        """
         assert self.server.stdin
         assert self.server.stdout
-        asked = json.dumps([kill_after, n_files, pattern, str(folder), arguments])
+        to = said and str(said)
+        asked = json.dumps([kill_after, n_files, pattern, str(folder), signal, to, arguments])
         print(asked, file=self.server.stdin, flush=True)
         return int(self.server.stdout.readline())
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from measured_draws import compared_with_draws
+from torch import Tensor
 from worlds import THREE, TWO, fitted, images
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import Request, group_counts
+from w2s_groups.prediction import mixes
 from w2s_groups.prediction.estimates import metric_estimates
 from w2s_groups.prediction.mixes import Prediction
 from w2s_groups.prediction.population import points, population
 from w2s_groups.prediction.ridge import predict
 from w2s_groups.prediction.ridge_retraining import Selection
+from w2s_groups.prediction.ridge_samples import Noise
 
 L2 = 0.05
 
@@ -56,6 +59,24 @@ def test_accuracies_of_fitted_heads(groups: Groups, request_: Request, draws: in
             # Share of independent draws inside a band that holds 95 %: four standard errors.
             assert abs(part.covered - 0.95).max() < 4 * np.sqrt(0.95 * 0.05 / draws)
     assert bool((comparison.right == comparison.clear).all())
+
+
+def test_unlabelled_images_are_drawn_from_those_that_are_not_labelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The noise of every student is drawn knowing how likely each image is labelled."""
+    request = Request(100, 300, 0.2, 0.35)
+    seen: list[list[list[float]]] = []
+    drawn = mixes.correlated_noise
+
+    def spying(noise: Noise, p_l: Tensor, p_u: Tensor, codes: Tensor) -> Tensor:
+        seen.append([(150 * p).tolist() for p in (p_l, p_u)])
+        return drawn(noise, p_l, p_u, codes)
+
+    monkeypatch.setattr(mixes, "correlated_noise", spying)
+    run(TWO, request, samples=2)
+    expected = [group_counts(TWO, [1, 1], n, eta) for n, eta in ((100, 0.2), (300, 0.35))]
+    np.testing.assert_allclose(seen, [expected], rtol=1e-5)
 
 
 def test_rows_of_the_pool_stand_for_new_images() -> None:

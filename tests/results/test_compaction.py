@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from stored_cells import cell, record
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.experiment import job
 from w2s_groups.results import columns, compaction, parquet, store
+from w2s_groups.results.parquet import DamagedPart
 from w2s_groups.results.store import Stored
+from w2s_groups.results.tested import Counts
+from w2s_groups.schema.config import Config
 
 CELLS = [
     cell(record(0.1 + 0.2, "g"), record(None, "h"), record(1.0, "NA"), seed=s) for s in range(6)
@@ -114,10 +123,78 @@ def test_a_cell_with_two_numbers_is_a_fault(folder: Path) -> None:
     assert any("twice, with other numbers" in fault for fault in compaction.verify(folder).faults)
 
 
-def test_a_broken_part_is_one_sentence(folder: Path) -> None:
+def test_a_broken_part_is_named_and_counts_as_absent(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     compaction.compact(folder)
     (part,) = parquet.paths(folder)
     part.write_bytes(part.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"cells-.*parquet cannot be read"):
-        store.load(folder, [CELLS[0].key])
+    assert not len(store.load(folder, [CELLS[0].key]))
+    assert store.keys(folder) == []
+    (said,) = caplog.messages  # once, however often it is met
+    assert f"{part} is damaged" in said
     assert len(compaction.verify(folder).faults) == 1
+    put(folder, CELLS[1:])
+    cells, left = compaction.compact(folder)
+    assert (cells, len(left), part.exists()) == (5, 1, True)
+
+
+def test_no_flipped_bit_of_real_cells_becomes_a_number(
+    load: Callable[..., Config], tmp_path: Path
+) -> None:
+    """The store of a real run, 200 of its bits flipped one by one."""
+    cfg = load(
+        "data=gaussian", "n_l=24", "n_u=48", "eta_u=[0.25,0.5]", "n_seeds=2",
+        "methods=[teacher,w2s,ceiling]", f"results_dir={tmp_path / 'results'}",
+    )  # fmt: skip
+    done = job.run(cfg)
+    folder = job.results_folder(cfg)
+    compaction.compact(folder)
+    (part,) = parquet.paths(folder)
+    before = all_of(folder)
+    assert set(before["cell"]) == set(done.keys)
+    whole = part.read_bytes()
+    rng = np.random.default_rng(0)
+    for bit in rng.choice(8 * len(whole), 200, replace=False):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        part.write_bytes(flipped)
+        assert not len(store.load(folder, done.keys)), bit
+        assert list(store.tested(folder, done.keys)) == []
+        with pytest.raises(DamagedPart):
+            parquet.read(part)
+    job.run(cfg)
+    pd.testing.assert_frame_equal(all_of(folder), before)  # made again
+
+
+def test_what_was_not_written_is_not_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = parquet.write
+    monkeypatch.setattr(parquet, "write", lambda at, table: write(at, table.iloc[:6]))
+    with pytest.raises(InputError, match="nothing was removed"):
+        compaction.compact(folder)
+    assert len(store.loose(folder)) == 4
+
+
+def test_an_error_of_the_disk_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compaction.compact(folder)
+    (part,) = parquet.paths(folder)
+    part.touch()  # or this process would know it
+    monkeypatch.setattr(parquet, "content_hash", refused)
+    with pytest.raises(InputError, match=r"cannot be read \(Too many open files\); try again"):
+        store.load(folder, [CELLS[0].key])
+
+
+def refused(path: Path) -> str:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+
+def test_a_cell_in_two_parts_is_counted_once(folder: Path) -> None:
+    """As a kill leaves it between the new part and the end of the old ones."""
+    counts = Counts(("i",), ("p",), ("g",), np.array([3]), {"w2s": np.array([1])})
+    both = [replace(one, tested=counts) for one in CELLS[:2]]
+    parquet.write(folder, compaction.to_table(both))
+    parquet.write(folder, compaction.to_table(both[:1]))
+    keys = [one.key for one in both]
+    for key in keys:
+        (folder / f"{key}.json").unlink()
+    assert len(list(store.tested(folder, keys))) == 2

@@ -88,6 +88,22 @@ def test_images_outvote_groups_only_where_groups_are_not_told() -> None:
         assert set(found.loc[(found["split"] == "test"), "value"]) == {0.1, 0.2, test}
 
 
+def test_sums_in_another_order_are_a_tie_and_the_nearest_setting_is_taken() -> None:
+    """Equal accuracies of other sums differ in the last bit."""
+    found = [*rows(0, "teacher", "test", (0.1, 0.1), (50, 50))]
+    found += rows(0, "selective", "test", (0.2, 0.2), (50, 50))
+    for method, value in ((A, 0.6), (B, 0.6 + 1.2e-16)):
+        found += rows(0, method, "test", (0.3, 0.3), (50, 50))
+        found += rows(0, method, "validation", (value, value), (10, 90))
+    given = filled(pd.DataFrame(found))[list(COLUMNS)]
+    ordered = order(given, VARIED)
+    nearest = ordered.sort_values("rank")["method"].iloc[0]
+    further = {A: B, B: A}[nearest]
+    level = given["method"].map({nearest: 0.6, further: 0.6 + 1.2e-16})
+    given["value"] = level.where(given["split"] == "validation", given["value"])
+    assert list(choose(given, Rule.val_worst, ordered)["method"]) == [nearest]
+
+
 def test_test_accuracies_choose_nothing() -> None:
     other = table()
     test = (other["split"] == "test") & (other["method"] == B)

@@ -94,8 +94,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that argv (default: sys.argv[1:]) names, or `run` where it names none.
 
-    Returns the exit status: 2 after one sentence on stderr for a user's mistake or Ctrl-C, 141
-    where nobody reads the output any more.
+    Returns the exit status: 2 after one sentence on stderr for a user's mistake, Ctrl-C or SIGTERM,
+    141 where nobody reads the output any more.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):

@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import select
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, TextIO
 
 from w2s_groups.core.errors import InputError, unknown_name
@@ -19,10 +22,10 @@ CLOSED = 141  # exit status of a command whose pipe was closed, as by `| head`: 
 
 
 def status_of(command: Callable[[], int], stopped: str = "") -> int:
-    """The exit status of a command; 2 after `error: ...` on stderr for InputError and Ctrl-C.
+    """The exit status of a command; 2 after `error: ...` on stderr for InputError and a stop.
 
     CLOSED, without a word, where stdout or stderr is a pipe that its reader has closed. stopped:
-    what Ctrl-C leaves and how to go on, for its sentence.
+    what Ctrl-C or SIGTERM leaves and how to go on, for its sentence.
     """
     try:
         status = _ended(command, stopped)
@@ -50,13 +53,41 @@ def _closed() -> list[TextIO]:
 
 def _ended(command: Callable[[], int], stopped: str) -> int:
     try:
-        return command()
+        with _terminated_as_interrupted():
+            return command()
     except InputError as mistake:
         return _refused(str(mistake))
     except KeyboardInterrupt:
         return _refused(f"stopped; {stopped}")
     except SystemExit as end:  # of argparse's help, and of Hydra and its callbacks
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, which Slurm and Kubernetes send before they kill, ends the block as Ctrl-C does.
+
+    Who called the command and handles the signal already, as submitit does, keeps it.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    owner = os.getpid()
+
+    def stop(number: int, _: object) -> None:
+        if os.getpid() != owner:  # a worker that was forked: its own end is nobody's report
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        signal.signal(number, signal.SIG_IGN)  # sent again, it must not stop the partial report
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def fail(sentence: str) -> NoReturn:

@@ -87,7 +87,7 @@ def _experiments(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.is_dir()
         and path.name not in NO_EXPERIMENTS
-        and (store.keys(path) or submitted.paths(path) or failures.load(path))
+        and (store.holds_cells(path) or submitted.paths(path) or failures.load(path))
     ]
 
 

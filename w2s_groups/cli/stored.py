@@ -30,7 +30,7 @@ def _folders(options: argparse.Namespace) -> list[Path]:
         path.name: path
         for path in there
         if path.name not in NO_EXPERIMENTS
-        and (store.keys(path) or failures.load(path) or submitted.paths(path))
+        and (store.holds_cells(path) or failures.load(path) or submitted.paths(path))
     }
     if not present and not options.experiment and {path.name for path in there} & _OTHERS:
         print(f"{root}: no cells of an experiment")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.text import count
 from w2s_groups.experiment import identity
@@ -21,7 +22,9 @@ from w2s_groups.similarity.group_dimensions import pair_report
 log = logging.getLogger("w2s_groups")
 
 
-def of_pair(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
+def of_pair(
+    prepared: Prepared, pair: Pair, unwritable: InputError | None = None
+) -> list[dict[str, Any]]:
     """Dimensions of two networks on the pool, as similarity.table has them; kept below results_dir.
 
     Of the standardised features, which heads see. Empty where they are not asked for, and, with a
@@ -61,7 +64,8 @@ def of_pair(prepared: Prepared, pair: Pair) -> list[dict[str, Any]]:
     except Exception as error:  # of any kind: the work before it must not be lost
         log.warning("the dimensions cannot be measured (%s): left blank", failures.short(error))
         return []
-    write_atomic(path, json.dumps(table.rows(report)).encode())
+    if unwritable is None:
+        write_atomic(path, json.dumps(table.rows(report)).encode())
     return table.rows(report)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.lazy import torch
 from w2s_groups.core.machine import Others, idle_cores
@@ -70,7 +71,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     fails is recorded and the others go on, unless cfg.fail_fast.
     """
     folder = results_folder(cfg)
-    check_writable(folder, "results_dir")
+    unwritable = _unwritable(folder)
     check_writable(Path(cfg.reports_dir), "reports_dir")
     prepared = prepare(cfg, memory)
     if cfg.vary and cfg.select is Rule.fixed:
@@ -85,8 +86,8 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     for teacher, student in cfg.pairs:
         pair = prepared.pair(teacher, student)
         content[f"rows of {teacher} -> {student}"] = pair.rows
-        planned += _run_pair(prepared, pair.networks, folder)
-        numbers = dimensions.of_pair(prepared, pair)
+        planned += _run_pair(prepared, pair.networks, folder, unwritable)
+        numbers = dimensions.of_pair(prepared, pair, unwritable)
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
         cfg, dataset, prepared.cells, prepared.original, measured,
@@ -101,11 +102,32 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     return Job(dataset, loaded.usable, shown, keys, failed, content, draws)
 
 
+def _unwritable(folder: Path) -> InputError | None:
+    """Why no cell can be stored in `folder`: raised at once, unless all may be stored already.
+
+    A finished store can lie on a read-only disk and be reported from there.
+    """
+    try:
+        check_writable(folder, "results_dir")
+    except InputError as error:
+        if not store.holds_cells(folder):
+            raise
+        return error
+    return None
+
+
 Planned = Mapping[Cell, Stored]
 
 
-def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> list[Stored]:
+def _run_pair(
+    prepared: Prepared,
+    networks: Mapping[str, str],
+    folder: Path,
+    unwritable: InputError | None = None,
+) -> list[Stored]:
     """Run and store the cells that are left, a block at a time; all of them, without records.
+
+    unwritable: raised where cells are left.
 
     A stop loses at most the block that ran. Blocks follow from the grid and not from what is
     stored, and a block is solved whole, so that a run that is stopped and resumed gives the bytes
@@ -126,6 +148,8 @@ def _run_pair(prepared: Prepared, networks: Mapping[str, str], folder: Path) -> 
         "%s -> %s: %d cells, %d of them stored already",
         *networks.values(), len(planned), len(planned) - len(todo),
     )  # fmt: skip
+    if (todo or kept.lacking) and unwritable is not None:
+        raise unwritable
     if kept.lacking:
         kept.announce(parts[0][0].pool)
     if todo:

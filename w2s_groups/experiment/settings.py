@@ -7,6 +7,7 @@ from typing import Any
 
 from w2s_groups.core.roles import HIDDEN, Role, names, plain
 from w2s_groups.data.base import Dataset, FeatureDataset, Listed
+from w2s_groups.reports.places import without_folder
 from w2s_groups.results import store
 from w2s_groups.results.format import IMAGE
 from w2s_groups.results.method_facts import PLUGINS, of_plugins
@@ -27,6 +28,8 @@ _UNUSED: dict[str, Any] = {
 def asked(cfg: Config, cells: Sequence[Cell], original: float) -> dict[str, Any]:
     """Settings that follow from the configuration. original: what "original" stands for."""
     shown = plain(cfg, HIDDEN)
+    if "table" in shown["data"]:  # `files` tells two tables of one name apart
+        shown["data"]["table"] = without_folder(shown["data"]["table"])
     for name in ("eta_l", "eta_u"):  # as numbers, whatever they were called
         shown[name] = list(dict.fromkeys(getattr(cell.request, name) for cell in cells))
     shown["eta_o"] = original if ORIGINAL in (*cfg.eta_l, *cfg.eta_u) else None

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import shutil
+import stat
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,27 +42,68 @@ def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
     """The memory-mapped matrix stored under `key`, or None.
 
     Every byte is checked against the sidecar, and the sidecar against its own hash: files that
-    are cut short or altered are taken away, with one line in the log, and count as absent.
+    are cut short or altered are taken away, with one line in the log, and count as absent. Only
+    the two files of `key` are ever opened or taken away, and no link is followed. Raises InputError
+    for an error of the disk, which proves nothing of the files: they stay.
     """
     path = folder / f"{key}.json"
-    payload: Path | None = None
+    own = [path]
     try:
-        stored = json.loads(path.read_bytes())
-        if stored["sha256"] != _hash(_json(stored["sidecar"])):
-            raise ValueError("the sidecar was altered")
-        sidecar = Sidecar(**stored["sidecar"])
-        payload = folder / sidecar.payload
-        if content_hash(payload) != sidecar.sha256:
-            raise ValueError("the matrix was cut short or altered")
-        return np.load(payload, mmap_mode="r", allow_pickle=False), sidecar
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        if not path.exists():
-            return None
-        log.warning("cached features %s are not used and built again: %s", path, error)
-        for broken in filter(None, (path, payload)):
-            with contextlib.suppress(OSError):  # a read-only cache: the new files will say so
-                broken.unlink(missing_ok=True)
+        sidecar = _sidecar(path, key)
+        own.append(folder / sidecar.payload)
+        return _matrix(folder / sidecar.payload, sidecar), sidecar
+    except NotADirectoryError:  # said when something is written there
         return None
+    except FileNotFoundError as error:
+        if error.filename == str(path):
+            return None
+        reason = "its matrix is missing"
+    except OSError as error:
+        raise InputError(
+            f"cached features {error.filename or path} cannot be read ({error.strerror}); they "
+            "were left as they are: try again, or remove them to have them built again"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError) as error:
+        reason = str(error)
+    log.warning("cached features %s are not used and built again: %s", path, reason)
+    for broken in own:
+        with contextlib.suppress(OSError):  # a read-only cache: the new files will say so
+            broken.unlink(missing_ok=True)
+    return None
+
+
+def _sidecar(path: Path, key: str) -> Sidecar:
+    _refuse_odd(path)
+    stored = json.loads(path.read_bytes())
+    if stored["sha256"] != _hash(_json(stored["sidecar"])):
+        raise ValueError("the sidecar was altered")
+    sidecar = Sidecar(**stored["sidecar"])
+    if sidecar.payload != _payload(key, sidecar.sha256):
+        raise ValueError("its sidecar names a file that is not its own")
+    bad = [int(row) for row in sidecar.bad]
+    if not isinstance(sidecar.images, list) or not set(bad) <= set(range(len(sidecar.images))):
+        raise ValueError("its sidecar does not list the rows")
+    return sidecar
+
+
+def _matrix(payload: Path, sidecar: Sidecar) -> NDArray[np.float32]:
+    _refuse_odd(payload)
+    if content_hash(payload) != sidecar.sha256:
+        raise ValueError("the matrix was cut short or altered")
+    matrix: NDArray[np.float32] = np.load(payload, mmap_mode="r", allow_pickle=False)
+    if matrix.ndim != 2 or len(matrix) != len(sidecar.images) or matrix.dtype != np.float32:
+        raise ValueError("the matrix is not one of features of these rows")
+    return matrix
+
+
+def _refuse_odd(path: Path) -> None:
+    """ValueError for a link, which may lead out of the folder, and for what is not a file."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{path.name} is a link, a folder or a pipe")
+
+
+def _payload(key: str, sha256: str) -> str:
+    return f"{key}-{sha256[:16]}.npy"
 
 
 def write(
@@ -80,7 +122,7 @@ def write(
     np.save(buffer, matrix, allow_pickle=False)
     data = buffer.getvalue()
     digest = _hash(data)
-    payload = f"{key}-{digest[:16]}.npy"
+    payload = _payload(key, digest)
     sidecar = asdict(
         Sidecar(payload, digest, images, {str(row): why for row, why in bad.items()}, made_with)
     )
@@ -109,7 +151,11 @@ def rows(folder: Path, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
     for path in sorted(folder.glob("*.json")):
         if len(known) == len(wanted):
             break
-        stored = read(folder, path.stem)
+        try:
+            stored = read(folder, path.stem)
+        except InputError as error:
+            log.warning("%s; its rows are computed", error)
+            continue
         if stored is None:
             continue
         matrix, sidecar = stored

@@ -35,6 +35,8 @@ def question(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     asked = {key: value for key, value in settings.items() if key not in _ANSWERS}
     flat = _flat(json.loads(json.dumps(asked)))
+    if "data.table" in flat:  # older reports have the whole path
+        flat["data.table"] = without_folder(flat["data.table"])
     answered: dict[str, Any] = {"methods": list(method_order(settings.get("methods") or ()))}
     for key, value in flat.items():
         top, _, rest = key.partition(".")
@@ -42,6 +44,11 @@ def question(settings: Mapping[str, Any]) -> dict[str, Any]:
         if not repeats:
             answered[key] = value
     return answered
+
+
+def without_folder(path: Any) -> Any:
+    """The name of a file with an absolute path, which differs between machines; else `path`."""
+    return Path(path).name if isinstance(path, str) and Path(path).is_absolute() else path
 
 
 def held(folder: Path) -> dict[str, Any] | None:

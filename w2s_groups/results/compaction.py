@@ -14,6 +14,7 @@ import numpy as np
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import columns, parquet, store
+from w2s_groups.results.parquet import DamagedPart
 from w2s_groups.results.store import Damaged, Stored
 from w2s_groups.results.tested import Counts
 
@@ -31,16 +32,19 @@ class Findings:
 
 
 def compact(folder: Path) -> tuple[int, list[str]]:
-    """Write all cells of a folder to one Parquet file: (number of cells in it, damaged files).
+    """Write all whole cells of a folder to one Parquet file: (number of cells, damaged files).
 
     Files of cells that it holds are removed once it is written and read back; damaged ones stay,
     and so do cells that others write meanwhile.
     """
-    old = parquet.paths(folder)
-    cells, damaged = {}, []
-    for path in old:
-        for cell in from_table(parquet.read(path), path):
-            cells[cell.key] = cell
+    cells: dict[str, Stored] = {}
+    old, damaged = [], []
+    for path in parquet.paths(folder):
+        try:
+            cells |= {cell.key: cell for cell in from_table(parquet.read(path), path)}
+            old.append(path)
+        except DamagedPart as error:
+            damaged.append(str(error))
     files = {key: folder / f"{key}.json" for key in store.loose(folder)}
     compacted = []
     for key, path in files.items():
@@ -81,7 +85,7 @@ def to_table(cells: list[Stored]) -> pd.DataFrame:
 
 
 def from_table(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
-    """The cells of a part, each checked against its own checksum. InputError for one that fails."""
+    """The cells of a part, each checked against its own checksum; DamagedPart if one fails."""
     # Python's own lists, once: a frame for each of 100,000 cells would take an hour.
     values = {name: table[name].tolist() for name in (*columns.COLUMNS, *parquet.EXTRA)}
     values["value"] = [None if value != value else value for value in values["value"]]
@@ -100,7 +104,7 @@ def from_table(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
         )
         whole = store.checksum(cell) == values["sha256"][start]
         if not whole or store.cell_key(cell.identity) != cell.key:
-            raise InputError(f"{path}: cell {cell.key} differs from its checksum; restore the file")
+            raise parquet.damaged(path, f"its cell {cell.key} differs from its checksum")
         yield cell
 
 

@@ -155,6 +155,11 @@ def keys(folder: Path) -> list[str]:
     return sorted({*loose(folder), *parquet.keys(folder)})
 
 
+def holds_cells(folder: Path) -> bool:
+    """Whether a folder has files of cells, whole or damaged."""
+    return bool(loose(folder) or parquet.paths(folder))
+
+
 def loose(folder: Path) -> list[str]:
     """Keys of the cell files of a folder."""
     try:

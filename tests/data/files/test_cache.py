@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,61 @@ def test_damage_is_noticed_and_repaired(tmp_path: Path, damage: str) -> None:
     assert steps[0].startswith("making x again (")
     assert cache.check(folder) == ""
     assert sorted(p.name for p in folder.iterdir()) == ["b.bin", cache.MARKER, "sub"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "p.png"])
+def test_other_content_of_the_same_size_is_noticed(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build(folder: Path, step: str) -> None:
+        (folder / name).write_bytes(b"01")
+
+    folder = cache.built(tmp_path / "x", {}, build, "making x")
+    (folder / name).touch()  # another time is no other content
+    assert cache.check(folder) == ""
+    (folder / name).write_bytes(b"10")
+    cache.built(folder, {}, build, "making x")
+    assert (folder / name).read_bytes() == b"01"
+    (said,) = caplog.messages
+    assert f"{folder} is not used and made again: the content of its" in said
+
+
+def test_a_table_is_read_whatever_its_time_says(tmp_path: Path) -> None:
+    folder = cache.built(tmp_path / "x", {}, _write, "making x")
+    table = folder / "b.bin"
+    times = (table.stat().st_atime_ns, table.stat().st_mtime_ns)
+    table.write_bytes(b"679")
+    os.utime(table, ns=times)
+    assert cache.check(folder) == "the content of its tables was altered"
+
+
+def test_a_pipe_in_the_place_of_an_empty_file_is_not_waited_for(tmp_path: Path) -> None:
+    folder = cache.built(tmp_path / "x", {}, lambda at, _: (at / "e").touch(), "making x")
+    (folder / "e").unlink()
+    os.mkfifo(folder / "e")
+    assert cache.check(folder) == "its files were altered"
+
+
+def test_a_folder_of_an_older_version_states_its_content_from_its_next_use(tmp_path: Path) -> None:
+    folder = cache.built(tmp_path / "x", {"k": 1}, _write, "making x")
+    stated = cache.recorded(folder)
+    old = {name: stated[name] for name in ("recipe", "sizes")}
+    (folder / cache.MARKER).write_text(json.dumps(old))
+    cache.built(folder, {"k": 1}, _write, "making x")
+    assert cache.recorded(folder) == stated
+
+
+def test_an_error_of_the_disk_makes_nothing_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    folder = cache.built(tmp_path / "x", {}, _write, "making x")
+    monkeypatch.setattr(cache, "content_hash", refused)
+    with pytest.raises(InputError, match="cannot be read"):
+        cache.built(folder, {}, _write, "making x")
+    assert (folder / "b.bin").exists()
 
 
 def test_key_depends_on_every_setting_and_on_order_in_lists() -> None:

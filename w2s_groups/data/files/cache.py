@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import content_hash, write_atomic
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(step, done, total); the command line turns it into a bar."""
 
 MARKER = "complete.json"
 _PARTIAL = ".partial-"
+# Hashed only where size or time of one differ: there may be a million of them. All else is hashed
+# before each use, tables first of all.
+_PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _STALE = 24 * 3600.0  # seconds after which an abandoned partial folder is surely nobody's
 _SPACE = (errno.ENOSPC, errno.EDQUOT)
+log = logging.getLogger(__name__)
 CANNOT_WRITE = (*_SPACE, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -45,13 +52,15 @@ def built(
     """`folder`, made by build(partial folder, step) unless it is already there and whole.
 
     The folder appears by one rename, so a kill or a full disk at any moment leaves no part of it.
-    A folder that lost or changed files since is built again; `step` then says so. Raises
-    InputError where the file system refuses.
+    A folder that lost or changed files since is built again; a warning and `step` then say so.
+    Raises InputError where the file system refuses.
     """
     state = check(folder)
     if state == "":
+        _record_content(folder)
         return folder
     if folder.exists():
+        log.warning("%s is not used and made again: %s", folder, state)
         step = f"{step} again ({state})"
     with writing(folder.parent, step):
         _sweep(folder.parent)
@@ -111,20 +120,53 @@ def writing(parent: Path, step: str, what: str = "cache folder") -> Iterator[Non
 
 
 def seal(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Write the marker that states the recipe and the sizes of all files below `folder`."""
-    text = json.dumps({"recipe": recipe, "sizes": _digest(_sizes(folder))}, indent=1)
-    (folder / MARKER).write_text(text + "\n", encoding="utf-8")
+    """Write the marker: the recipe, and digests of all files below `folder`."""
+    (folder / MARKER).write_bytes(_marker(recipe, _files(folder)))
+
+
+def _marker(recipe: Mapping[str, Any], files: list[_File]) -> bytes:
+    pictures, others = _divided(files)
+    stated = {
+        "recipe": recipe,
+        "sizes": _sizes(files),
+        "others": _content(others),
+        "pictures": {"times": _times(pictures), "content": _content(pictures)},
+    }
+    return (json.dumps(stated, indent=1) + "\n").encode()
 
 
 def check(folder: Path) -> str:
-    """Why `folder` is not whole, as a phrase; "" if it is. Sizes are compared, contents are not."""
+    """Why `folder` is not whole, as a phrase; "" if it is.
+
+    Sizes of all files are compared, and the content of all but pictures; that of pictures where a
+    size or a time of theirs differs. A folder of an older version states sizes only.
+    """
     try:
-        stated = recorded(folder)["sizes"]
+        stated = recorded(folder)
+        sizes = stated["sizes"]
+        others, content = stated.get("others"), stated.get("pictures")
+        times = content and (content["times"], content["content"])
     except FileNotFoundError:
         return "it was not complete"
     except (OSError, ValueError, KeyError, TypeError):
         return f"its {MARKER} is unreadable"
-    return "" if stated == _digest(_sizes(folder)) else "its files were altered"
+    files = _files(folder)
+    if sizes != _sizes(files):
+        return "its files were altered"
+    pictures, tables = _divided(files)
+    if others is not None and others != _content(tables):
+        return "the content of its tables was altered"
+    if times and times[0] != _times(pictures) and times[1] != _content(pictures):
+        return "the content of its pictures was altered"
+    return ""
+
+
+def _record_content(folder: Path) -> None:
+    """Of a whole folder of an older version: state the content from now on, if it can be kept."""
+    stated = recorded(folder)
+    if "others" not in stated:
+        with contextlib.suppress(InputError):
+            write_atomic(folder / MARKER, _marker(stated["recipe"], _files(folder)))
 
 
 def recorded(folder: Path) -> dict[str, Any]:
@@ -135,9 +177,20 @@ def recorded(folder: Path) -> dict[str, Any]:
     return marker
 
 
-def _sizes(folder: Path) -> Iterable[tuple[str, int]]:
-    """(relative path, bytes) of each file below `folder` but the marker, without decoding any."""
-    pending = [("", folder)]
+class _File(NamedTuple):
+    """A file below a folder. name: its relative path; size: -1 of what is neither file nor link;
+    time: of its last change, in ns.
+    """
+
+    name: str
+    path: Path
+    size: int
+    time: int
+
+
+def _files(folder: Path) -> list[_File]:
+    """The files below `folder` but the marker, by name; none is opened."""
+    found, pending = [], [("", folder)]
     while pending:
         prefix, directory = pending.pop()
         with os.scandir(directory) as entries:
@@ -146,12 +199,42 @@ def _sizes(folder: Path) -> Iterable[tuple[str, int]]:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append((f"{name}/", Path(entry.path)))
                 elif name != MARKER:
-                    yield name, entry.stat(follow_symlinks=False).st_size
+                    stat = entry.stat(follow_symlinks=False)
+                    regular = entry.is_file(follow_symlinks=False) or entry.is_symlink()
+                    size = stat.st_size if regular else -1  # a pipe would keep a reader waiting
+                    found.append(_File(name, Path(entry.path), size, stat.st_mtime_ns))
+    return sorted(found)
 
 
-def _digest(sizes: Iterable[tuple[str, int]]) -> dict[str, Any]:
-    lines = sorted(f"{size} {name}\n" for name, size in sizes)
-    return {"files": len(lines), "sha256": hashlib.sha256("".join(lines).encode()).hexdigest()}
+def _divided(files: list[_File]) -> tuple[list[_File], list[_File]]:
+    """Pictures, and all else."""
+    pictures = [file for file in files if file.path.suffix.lower() in _PICTURES]
+    return pictures, [file for file in files if file.path.suffix.lower() not in _PICTURES]
+
+
+def _sizes(files: list[_File]) -> dict[str, Any]:
+    lines = sorted(f"{file.size} {file.name}\n" for file in files)
+    return {"files": len(lines), "sha256": _digest(lines)}
+
+
+def _times(files: list[_File]) -> str:
+    return _digest([f"{file.time} {file.name}\n" for file in files])
+
+
+def _content(files: list[_File]) -> str:
+    return _digest([f"{_hash(file.path)} {file.name}\n" for file in files])
+
+
+def _hash(path: Path) -> str:
+    """Of a file's content; of a link's own. InputError for an error of the disk."""
+    try:
+        return f"-> {path.readlink()}" if path.is_symlink() else content_hash(path)
+    except OSError as error:  # which proves nothing of the content
+        raise InputError(f"{path} cannot be read ({error.strerror}); try again") from error
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _install(partial: Path, folder: Path) -> None:
