@@ -22,6 +22,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from trove_classifiers import classifiers
 
+from w2s_groups.core import lazy
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HOME = PROJECT["urls"]["Repository"]
@@ -97,13 +99,14 @@ def test_the_tests_have_every_extra_that_they_need() -> None:
 
 
 def top_imports() -> set[str]:
-    """Packages of others that modules of ours import at the top of the file."""
+    """Packages of others that modules of ours import at the top of the file, or by core.lazy."""
     found = set()
     for path in (ROOT / "w2s_groups").rglob("*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
             found |= {name.partition(".")[0] for name in names}
+    found |= {name.partition(".")[0] for name in lazy._MODULES.values()}
     return found - sys.stdlib_module_names - {PROJECT["name"]}
 
 

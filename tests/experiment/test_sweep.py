@@ -17,7 +17,7 @@ from multirun import run as multirun
 from w2s_groups.cli import run as command_run
 from w2s_groups.cli.threads import share_of
 from w2s_groups.core.roles import plain
-from w2s_groups.experiment import identity, job, sweep_report
+from w2s_groups.experiment import dimensions, identity, job, sweep_report
 from w2s_groups.reports import rebuild
 from w2s_groups.results import committed, compaction, failures, store
 from w2s_groups.results.format import noun_of
@@ -95,7 +95,7 @@ def test_dimensions_that_cannot_be_measured_cost_no_report(
         raise np.linalg.LinAlgError("no convergence")
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "pair_report", failing)
+        patch.setattr(dimensions, "pair_report", failing)
         command_run.run(load(*overrides))
     assert "cannot be measured (LinAlgError: no convergence): left blank" in caplog.text
     folder = tmp_path / "reports/leaderboard/gaussian"

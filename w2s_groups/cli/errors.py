@@ -96,6 +96,7 @@ def fail(sentence: str) -> NoReturn:
 
 
 def _refused(sentence: str) -> int:
+    sys.stdout.flush()  # what was printed before comes before, where both go to one file
     print(f"error: {sentence}", file=sys.stderr)
     return MISTAKE
 

@@ -97,7 +97,8 @@ def _check_name(field: str, name: str) -> None:
     try:
         float(name)
     except ValueError:
-        if name[:1] not in _FORMULA and not any(ord(c) < 32 or ord(c) == 127 for c in name):
+        formula = name[:1] in _FORMULA and name.strip("".join(_FORMULA))  # "--" stands for nothing
+        if not formula and not any(ord(c) < 32 or ord(c) == 127 for c in name):
             return
         raise InputError(
             f"{name[:60]!r} begins with one of {' '.join(_FORMULA)} or holds a control character, "

@@ -165,7 +165,7 @@ def loose(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(name[:-5] for name in names if name.endswith(".json") and name[0] != ".")
 

@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 MARKER = "complete.json"
 _PARTIAL = ".partial-"
-# Hashed only where size or time of one differ: there may be a million of them. All else is hashed
+# Hashed only where one is newer than the marker: there may be a million of them. All else is hashed
 # before each use, tables first of all.
 _PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _STALE = 24 * 3600.0  # seconds after which an abandoned partial folder is surely nobody's
@@ -130,7 +130,7 @@ def _marker(recipe: Mapping[str, Any], files: list[_File]) -> bytes:
         "recipe": recipe,
         "sizes": _sizes(files),
         "others": _content(others),
-        "pictures": {"times": _times(pictures), "content": _content(pictures)},
+        "pictures": _content(pictures),
     }
     return (json.dumps(stated, indent=1) + "\n").encode()
 
@@ -138,14 +138,14 @@ def _marker(recipe: Mapping[str, Any], files: list[_File]) -> bytes:
 def check(folder: Path) -> str:
     """Why `folder` is not whole, as a phrase; "" if it is.
 
-    Sizes of all files are compared, and the content of all but pictures; that of pictures where a
-    size or a time of theirs differs. A folder of an older version states sizes only.
+    Sizes of all files are compared, and the content of all but pictures; that of pictures where one
+    of them is newer than the marker. A folder of an older version states sizes only.
     """
     try:
         stated = recorded(folder)
         sizes = stated["sizes"]
         others, content = stated.get("others"), stated.get("pictures")
-        times = content and (content["times"], content["content"])
+        written = (folder / MARKER).stat().st_mtime_ns
     except FileNotFoundError:
         return "it was not complete"
     except (OSError, ValueError, KeyError, TypeError):
@@ -156,8 +156,11 @@ def check(folder: Path) -> str:
     pictures, tables = _divided(files)
     if others is not None and others != _content(tables):
         return "the content of its tables was altered"
-    if times and times[0] != _times(pictures) and times[1] != _content(pictures):
-        return "the content of its pictures was altered"
+    if content is not None and any(picture.time > written for picture in pictures):
+        if content != _content(pictures):
+            return "the content of its pictures was altered"
+        with contextlib.suppress(OSError):  # known to be whole: the next check need not read them
+            os.utime(folder / MARKER)
     return ""
 
 
@@ -215,10 +218,6 @@ def _divided(files: list[_File]) -> tuple[list[_File], list[_File]]:
 def _sizes(files: list[_File]) -> dict[str, Any]:
     lines = sorted(f"{file.size} {file.name}\n" for file in files)
     return {"files": len(lines), "sha256": _digest(lines)}
-
-
-def _times(files: list[_File]) -> str:
-    return _digest([f"{file.time} {file.name}\n" for file in files])
 
 
 def _content(files: list[_File]) -> str:
