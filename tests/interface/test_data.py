@@ -101,7 +101,7 @@ def test_a_group_without_test_samples_is_missing() -> None:
         ({"y": ["Cat", "cat"] * (N // 2)}, "two spellings"),
         ({"y": [b"a", b"b"] * (N // 2)}, "not a label"),
         ({"y": ["cat", "dog"] * (N // 2)}, "minority is not given"),
-        ({"minority": [(0, 5)]}, "minority: 5 is no value of group"),
+        ({"minority": [(0, 5)]}, "minority: 5 is not a value of group"),
         ({"minority": [3]}, "must be a pair"),
         ({"split": GIVEN["split"] == "test"}, "True and False"),
         ({"split": ["train"] * N}, "no test row"),

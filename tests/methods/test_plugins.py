@@ -123,7 +123,7 @@ def untyped(draws: Any, solved: Any, *, keep: Nowhere = 1) -> Any: ...  # type: 
         (of_any, {}, r"of_any must take"),
         (without, {}, "setting keep has no default; give it one"),
         (listed, {}, "setting keep has the type list"),
-        (mixed, {}, r"default 0\.5 of its setting keep is no int"),
+        (mixed, {}, r"default 0\.5 of its setting keep is not of the type int"),
         (untyped, {}, "type 'Nowhere' of its setting keep is unknown"),
         (fact, {}, "side is the name of a fact about methods"),
         (bare, {"sumary": "x"}, "did you mean 'summary'"),

@@ -150,7 +150,7 @@ def _pair(
         code = coding.get(codes.get(text, text))
         if code is None:
             raise InputError(
-                f"minority: {value!r} is no value of {column}; its values are "
+                f"minority: {value!r} is not a value of {column}, whose values are "
                 f"{', '.join(sorted(set(table.columns[column]))[:20])}"
             )
         found.append(code)

@@ -225,8 +225,8 @@ def _setting(
         default = float(default)
     if type(default) is not kind:
         raise InputError(
-            f"the method {name}: the default {default!r} of its setting {key} is no "
-            f"{kind.__name__}; change one of the two"
+            f"the method {name}: the default {default!r} of its setting {key} is not of "
+            f"the type {kind.__name__}; change one of the two"
         )
     return kind, default
 
