@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forked import Forked
+from forked import EVERYTHING, Forked
 from multirun import arguments, cells, command, environment, places, run
 from squares import make_folder
 
@@ -183,7 +183,9 @@ def command_line(pid: int) -> str:
 
 
 # The limit holds once the pool is there, so that it is the cell that does not fit.
-LIMITED = """
+LIMITED = (
+    EVERYTHING
+    + """
 import resource
 from pathlib import Path
 from w2s_groups.cli import main
@@ -191,18 +193,21 @@ from w2s_groups.experiment import job
 
 run_cells = job._run_cells
 
-def limited(*arguments):
+def limited(prepared, parts, *rest):
+    for pair, _ in parts:
+        pair.pool  # the limit is for heads
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (now + 24 * 2**20, before[1]))
     try:
-        run_cells(*arguments)
+        run_cells(prepared, parts, *rest)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 job._run_cells = limited
 raise SystemExit(main())
 """
+)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="reads the size from /proc")

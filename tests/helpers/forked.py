@@ -12,7 +12,18 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
-SERVER = """
+# Imports that the program itself leaves to their first use.
+EVERYTHING = """
+from importlib import import_module
+from w2s_groups.core import lazy
+from w2s_groups.experiment import job, predict
+from w2s_groups.interface import results, running
+for module in lazy._MODULES.values():
+    import_module(module)
+"""
+SERVER = (
+    EVERYTHING
+    + """
 import glob, json, os, signal, sys, time
 from w2s_groups import cli
 from w2s_groups.cli import run, runner
@@ -52,6 +63,7 @@ for line in sys.stdin:
         time.sleep(0.001)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """
+)
 
 
 class Forked:
