@@ -35,6 +35,11 @@ def test_the_page_says_what_comes_out(said: dict[str, Any]) -> None:
     assert board.loc["W2S", "gain_worst_group_low"] <= board.loc["W2S", "gain_worst_group"]
     assert said["again"].settings == said["results"].settings
     assert isinstance(said["figure"], Figure)
+    assert isinstance(w2s.plot.gain_vs_size(said["forecast"]), Figure)
+    with pytest.raises(w2s.InputError, match="measure=True"):
+        w2s.plot.predicted_vs_measured(said["forecast"])
+    with pytest.raises(w2s.InputError, match="no images to show"):
+        w2s.plot.samples(said["data"])
     assert {"selective[q=0.5]", "selective[q=0.7]"} <= set(said["tuned"].table["method"])
     assert len(said["gains"]) == 4
     assert len(said["rows"].labelled) == 200

@@ -95,8 +95,11 @@ REFUSED = {
     "one cell only": (table().iloc[:3], "lacks 2 predictions of 5"),
     "twice": (pd.concat([table(), table().iloc[[1]]]), "row 6: '007' of cell draw-x .* twice"),
     "no test sample": (changed(3, id="007"), "row 4: '007' of cell draw-y is not a test sample"),
-    "unknown id": (changed(1, id="7"), "row 2: id='7' is no image of the data set"),
-    "unknown cell": (changed(1, cell="draw-z"), "row 2: cell='draw-z' is no cell"),
+    "unknown id": (
+        changed(1, id="7"),
+        "row 2: id='7' is not the name of any image",
+    ),
+    "unknown cell": (changed(1, cell="draw-z"), "row 2: cell='draw-z' is not a cell"),
     "other class": (changed(2, prediction="fox"), r"row 3: .*'fox' is outside .*: cat \(0\)"),
     "mixed": (changed(2, prediction="1"), "row 3: prediction='1' mixes names and codes"),
     "code": (table([0, 1, 2, 1, 0]), "row 3: prediction=2 is outside the coding"),

@@ -22,7 +22,7 @@ def name_of(path: Path) -> str:
 
 
 def run(path: Path) -> ModuleType:
-    """The module of a file, run anew. Raises whatever the file raises."""
+    """Run a file and return its module. An error that the file raises is passed on."""
     name = name_of(path)
     spec = spec_from_file_location(name, path)
     assert spec is not None

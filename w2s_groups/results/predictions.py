@@ -48,8 +48,8 @@ def read(path: Path, wanted: Wanted) -> list[Ints]:
     if not table.num_rows:
         raise InputError(f"{path} holds no prediction; write one row for each cell and test sample")
     n = len(wanted.ids)
-    cell = _positions(path, table["cell"], "cell", wanted.cells, "no cell of these draws")
-    row = _positions(path, table["id"], "id", wanted.ids, f"no {wanted.noun} of the data set")
+    cell = _positions(path, table["cell"], "cell", wanted.cells, "not a cell of these draws")
+    row = _positions(path, table["id"], "id", wanted.ids, f"not the name of any {wanted.noun}")
     expected = np.concatenate([k * n + rows for k, rows in enumerate(wanted.test)])
     at = _places(path, cell * n + row, expected, wanted)
     if given == ["prediction"]:

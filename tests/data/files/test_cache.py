@@ -69,7 +69,7 @@ def test_other_content_of_the_same_size_is_noticed(
         (folder / name).write_bytes(b"01")
 
     folder = cache.built(tmp_path / "x", {}, build, "making x")
-    (folder / name).touch()  # another time is no other content
+    (folder / name).touch()  # a new time with the same content
     assert cache.check(folder) == ""
     (folder / name).write_bytes(b"10")
     cache.built(folder, {}, build, "making x")

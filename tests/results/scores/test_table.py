@@ -66,7 +66,7 @@ def test_means_of_a_mix_are_those_of_its_groups(groups: Groups) -> None:
 
 
 def test_a_mix_of_equal_groups_weighs_rows_alike() -> None:
-    """What is no mean over rows is that of all rows where these are the mix already."""
+    """Where the rows already have the mix, any measure is that of all rows."""
     found, y, codes = outputs(TWO, n=4000)
     even = np.concatenate([np.flatnonzero(codes == g)[:800] for g in range(4)])
     of = coding(TWO)

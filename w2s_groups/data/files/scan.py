@@ -67,7 +67,7 @@ def images_below(root: Path, folder: str) -> list[str]:
 
 
 def _names(folder: Path) -> frozenset[str]:
-    """Names of the regular files of a folder; none if there is no such folder.
+    """Names of the regular files of a folder; none where the folder is missing.
 
     Links are followed: data are often spread over disks. Pipes and devices would stop a reader.
     """
