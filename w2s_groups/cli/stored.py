@@ -11,6 +11,7 @@ from w2s_groups.cli import merge as merging
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.spreadsheet import to_csv
 from w2s_groups.core.text import count, wrapped
 from w2s_groups.results import compaction, failures, outputs, parquet, store, submitted
 from w2s_groups.results.method_facts import method_order
@@ -97,7 +98,8 @@ def export(options: argparse.Namespace) -> int:
         data = table.to_parquet(index=False)
         assert data is not None
     else:
-        data = table.to_csv(index=False, lineterminator="\n").encode()
+        remedy = "write a .parquet file, which spreadsheets do not open, or remove its cells"
+        data = to_csv(table, remedy).encode()
         if to.name.endswith(".gz"):
             data = gzip.compress(data, mtime=0)
     write_atomic(to, data)

@@ -16,7 +16,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import Listed
 from w2s_groups.data.files.archive import Broken, unpacked
 from w2s_groups.data.files.cache import Progress
-from w2s_groups.data.files.download import Download, fetched
+from w2s_groups.data.files.download import Download, fetched, trust
 from w2s_groups.data.ondisk import OnDisk
 from w2s_groups.design.groups import Groups
 
@@ -46,10 +46,12 @@ class Published(OnDisk):
             )
         path = fetched(self.DOWNLOAD, self.GET, cache, progress)
         try:
-            return unpacked(path, cache, progress)
+            folder = unpacked(path, cache, progress)
         except Broken:
             path.unlink(missing_ok=True)  # or the next run would find it again
             raise
+        trust(self.DOWNLOAD, path)
+        return folder
 
 
 def find_root(root: Path, wanted: str, inside: Sequence[str], name: str, remedy: str) -> Path:

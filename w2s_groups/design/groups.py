@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_groups.core.errors import InputError
-
-_FORMULA = ("=", "+", "-", "@")  # how formulas begin in spreadsheets
+from w2s_groups.core.spreadsheet import is_formula
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,10 @@ def _check_name(field: str, name: str) -> None:
     """InputError for a name that a spreadsheet would run as a formula, or that takes several lines.
 
     Names stand in CSV files as they are, so that what is read back is what was written; a name such
-    as =HYPERLINK(...) is therefore refused here. A negative number is no formula.
+    as =HYPERLINK(...) is therefore refused here.
     """
-    try:
-        float(name)
-    except ValueError:
-        formula = name[:1] in _FORMULA and name.strip("".join(_FORMULA))  # "--" stands for nothing
-        if not formula and not any(ord(c) < 32 or ord(c) == 127 for c in name):
-            return
+    if is_formula(name) or any(ord(c) < 32 or ord(c) == 127 for c in name):
         raise InputError(
-            f"{name[:60]!r} begins with one of {' '.join(_FORMULA)} or holds a control character, "
-            f"and a spreadsheet could run it; give other names in {field}"
-        ) from None
+            f"{name[:60]!r} begins with one of = + - @ or holds a control character, and a "
+            f"spreadsheet could run it; give other names in {field}"
+        )

@@ -17,6 +17,7 @@ from w2s_groups.core.lazy import arrow_csv as pa_csv
 from w2s_groups.core.lazy import parquet as pq
 from w2s_groups.core.lazy import pyarrow as pa
 from w2s_groups.core.roles import Role, names
+from w2s_groups.core.spreadsheet import refuse
 from w2s_groups.core.text import count
 from w2s_groups.experiment.draws import SETS, Drawing, Drawn
 from w2s_groups.experiment.identity import NUMERICS
@@ -146,6 +147,9 @@ def _column(codes: list[Any], texts: Sequence[str]) -> pa.DictionaryArray:
 def _encoded(table: pa.Table, kind: TableFormat) -> bytes:
     out = io.BytesIO()
     if kind is TableFormat.csv:
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            texts = column.cast(pa.string()).unique().to_pylist()
+            refuse(name, texts, "write the draws with format=parquet")
         pa_csv.write_csv(
             pa.table([column.cast(pa.string()) for column in table.columns], table.column_names),
             out,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from w2s_groups.core import spreadsheet
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.lazy import pandas as pd
@@ -71,4 +72,4 @@ def short(network: str) -> str:
 
 def to_csv(table: pd.DataFrame) -> str:
     """Text of a table, five decimals."""
-    return table.to_csv(index=False, float_format="%.5f", lineterminator="\n")
+    return spreadsheet.to_csv(table, "choose another name", "%.5f")

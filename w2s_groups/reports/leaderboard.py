@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.spreadsheet import to_csv
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
 from w2s_groups.methods.variants import by_name
@@ -181,7 +182,7 @@ def _csv(tables: _Tables, settings: Mapping[str, Any]) -> str:
     if tables.trials:
         named = [pair for setup in tables.trials for pair in setup.tables.items()]
     every = pd.concat([csv_rows.rows([grid]).assign(settings=name) for name, grid in named])
-    return f"# {GENERATED}\n" + every.to_csv(index=False, lineterminator="\n")
+    return f"# {GENERATED}\n" + to_csv(every, "remove the cells that hold it")
 
 
 def counts_of(

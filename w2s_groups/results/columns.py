@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from w2s_groups.core import spreadsheet
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.lazy import pandas as pd
 
@@ -98,10 +99,13 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Text of the table; from_csv gives back the same table, floats to the last bit."""
+    """Text of the table; from_csv gives back the same table, floats to the last bit.
+
+    Raises InputError for a name, as of a stored cell of someone else, that a spreadsheet would run.
+    """
     whole = canonical(table)
     unused = [name for name, default in DEFAULTS.items() if (whole[name] == default).all()]
-    return whole.drop(columns=unused).to_csv(index=False, lineterminator="\n")
+    return spreadsheet.to_csv(whole.drop(columns=unused), "remove the cells that hold it")
 
 
 def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 
+from w2s_groups.core import spreadsheet
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.lazy import pandas as pd
@@ -44,7 +45,7 @@ def scores_csv(scores: Scores | None) -> dict[str, str | None]:
     """Texts of both files of scores; `read_scores` gives back the same tables."""
     if scores is None:
         return {SCORES: None, BINS: None}
-    texts = (part.to_csv(index=False, lineterminator="\n") for part in scores)
+    texts = (spreadsheet.to_csv(part, "remove the outputs that hold it") for part in scores)
     return dict(zip((SCORES, BINS), texts, strict=True))
 
 
@@ -61,7 +62,7 @@ def read_scores(folder: Path) -> Scores | None:
 
 def counts_csv(counts: pd.DataFrame) -> str:
     """Text of the counts; `read_counts` gives back the same table."""
-    return tested.canonical(counts).to_csv(index=False, lineterminator="\n")
+    return spreadsheet.to_csv(tested.canonical(counts), "remove the cells that hold it")
 
 
 def read_counts(folder: Path) -> pd.DataFrame | None:

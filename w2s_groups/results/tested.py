@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.spreadsheet import as_text
 from w2s_groups.results.columns import DEFAULTS, POINT, RUN, SETUP
 
 Ints = NDArray[np.int64]
@@ -63,7 +64,9 @@ def table_of(
     """One row a cell, identity, place and group: LEADING, and RIGHT + the name of each method.
 
     cells: the fields of each (SETUP, POINT, RUN) with its counts. shown: rows of these fields,
-    `method`, and `shown`, the name under which a report shows it.
+    `method`, and `shown`, the name under which a report shows it. The names of identities and
+    places are those of the data set, behind an apostrophe where a spreadsheet would run one, such
+    as @someone.
     """
     keys = [*SETUP, *POINT, *RUN]
     taken = {
@@ -75,7 +78,8 @@ def table_of(
         methods = taken.get(tuple({**DEFAULTS, **fields}[name] for name in keys))
         if methods:
             right = {RIGHT + name: counts.right[method] for name, method in methods.items()}
-            where = dict(zip(SHOWN, counts.shown, strict=True))
+            texts = ([as_text(name) for name in names] for names in counts.shown)
+            where = dict(zip(SHOWN, texts, strict=True))
             frame = pd.DataFrame({**where, "n": counts.n, **right})
             parts.append(frame.assign(**{n: fields[n] for n in LEADING if n in fields}))
     if not parts:

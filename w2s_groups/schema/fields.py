@@ -8,6 +8,7 @@ from typing import Any
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_path
+from w2s_groups.core.spreadsheet import is_formula
 
 ORIGINAL = "original"  # the minority fraction that the data set itself has
 # Folders of results_dir that hold no cells of an experiment: no experiment may be named so.
@@ -58,6 +59,11 @@ def names(name: str, value: Any) -> list[str]:
             raise InputError(
                 f"{name}={v[:100]!r} cannot name a network: a name has 1 to {_LONGEST} characters, "
                 "none of them a line break; change it"
+            )
+        if is_formula(v):
+            raise InputError(
+                f"{name}={v[:100]!r} begins with one of = + - @, and a spreadsheet that opens a "
+                "table of results could run it; choose another name"
             )
         check_path(name, v)  # as which it may be read
     if len(set(values)) < len(values):

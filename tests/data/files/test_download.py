@@ -237,18 +237,70 @@ def test_waterbirds_by_its_download(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = waterbirds(tmp_path / "from", release=waterbirds_module.RELEASES[1])
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as out:
-        out.add(folder, folder.name)
     monkeypatch.setattr(waterbirds_module.Waterbirds, "DOWNLOAD", Download(host.url))
     own = config("waterbirds", download=True, check_counts=False)
-    host.data = packed.getvalue()[:-40]  # whole as the host has it, and yet not a whole archive
+    host.data = packed(folder)[:-40]  # whole as the host has it, and yet not a whole archive
     with pytest.raises(InputError, match="cannot be unpacked as a zip or tar file"):
         own.load(tmp_path / "cache")
     assert left(tmp_path / "cache") == []
-    host.data = packed.getvalue()
+    host.data = packed(folder)
     dataset = own.load(tmp_path / "cache")
     assert (dataset.root / dataset.files[0]).is_file()
     n = len(host.asked)
     assert own.load(tmp_path / "cache").files == dataset.files
     assert len(host.asked) == n
+
+
+def packed(folder: Path) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as file:
+        file.add(folder, folder.name)
+    return out.getvalue()
+
+
+def test_a_download_without_a_published_sum_is_trusted_once(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = waterbirds(tmp_path / "from", release=waterbirds_module.RELEASES[1])
+    monkeypatch.setattr(waterbirds_module.Waterbirds, "DOWNLOAD", Download(host.url))
+    own, cache = config("waterbirds", download=True, check_counts=False), tmp_path / "cache"
+    host.data = packed(folder)
+    dataset = own.load(cache)
+    digest = hashlib.sha256(host.data).hexdigest()
+    (said,) = caplog.messages
+    assert "no checksum of" in said
+    assert digest in said
+    archive, record = (cache / "downloads" / name for name in ("set.tar.gz", "set.tar.gz.sha256"))
+    assert record.read_text() == f"{digest}  set.tar.gz\n"  # as sha256sum reads it
+    own.load(cache)
+    assert len(caplog.messages) == 1
+
+    # Another file under the same address, after the first was deleted.
+    (folder / "metadata.csv").write_text((folder / "metadata.csv").read_text() + "\n")
+    host.data, first = packed(folder), host.data
+    archive.unlink()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"another file than the one .* remove set\.tar"):
+            own.load(cache)
+        assert left(cache) == ["set.tar.gz.sha256"]
+    host.data = first
+    assert own.load(cache).files == dataset.files
+
+    # The cached archive is altered: found by its hash, fetched again by the next run.
+    archive.write_bytes(packed(folder))
+    with pytest.raises(InputError, match=r"has sha256 .* and set.tar.gz.sha256 states"):
+        own.load(cache)
+    assert own.load(cache).files == dataset.files
+    # The owner's new file, once the user says so.
+    host.data = packed(folder)
+    archive.unlink()
+    record.unlink()
+    own.load(cache)
+    assert record.read_text().startswith(hashlib.sha256(host.data).hexdigest())
+
+
+def test_a_published_sum_needs_no_record(host: Host, tmp_path: Path) -> None:
+    source = Download(host.url, sha256=hashlib.sha256(DATA).hexdigest())
+    path = fetched(source, BY_HAND, tmp_path, silent)
+    download.trust(source, path)
+    assert left(tmp_path) == ["set.tar.gz"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import re
 import shutil
 import urllib.error
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import content_hash
+from w2s_groups.core.files import content_hash, write_atomic
 from w2s_groups.data.files.archive import is_web_page
 from w2s_groups.data.files.cache import CANNOT_WRITE, Progress, writing
 
 PATIENCE = 30.0  # seconds without an answer, or without a byte
 TRIES = 3  # a long transfer may break off; each try goes on where the last one stopped
 _BLOCK = 1 << 20
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def fetched(source: Download, by_hand: str, cache: Path, progress: Progress) -> 
 
     What has come so far is <file>.partial, which later tries and later runs go on with where the
     host can and still has the same file; it gets its name once it is as long as the host (and
-    `size`) says and has the sha256.
+    `size`) says and has the sha256, or the one that `trust` recorded of an earlier download.
     Raises InputError with `by_hand`, what to get and how, where the host can't be reached, answers
     with something else, or the disk is full.
     """
@@ -64,10 +66,42 @@ def fetched(source: Download, by_hand: str, cache: Path, progress: Progress) -> 
                 if refused or attempt == TRIES:
                     reason = " ".join(str(getattr(error, "reason", error)).split())
                     raise _failed(source, reason or type(error).__name__, by_hand) from error
-        _check(source, partial, by_hand)
+        _check(source, partial, path, by_hand)
         partial.replace(path)
         partial.with_name(f"{partial.name}.version").unlink(missing_ok=True)
     return path
+
+
+def trust(source: Download, path: Path) -> None:
+    """Record the sha256 of a file that proved usable, where no sum of it is published.
+
+    It goes into <file>.sha256, which `fetched` and `archive.unpacked` compare from then on, and a
+    warning says so once.
+    """
+    record = _record(path)
+    if source.sha256 is not None or record.is_file():
+        return
+    digest = content_hash(path)
+    with writing(path.parent, f"recording the sha256 of {path.name}"):
+        write_atomic(record, f"{digest}  {path.name}\n".encode())
+    log.warning(
+        "no checksum of %s is published, so this download is trusted: sha256 %s, kept in %s; a "
+        "later one that differs is refused",
+        source.url, digest, record,
+    )  # fmt: skip
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _recorded(path: Path) -> str | None:
+    """The sha256 that `trust` recorded, or the user; None without one."""
+    try:
+        stated = _record(path).read_text(encoding="utf-8", errors="replace").split()
+    except FileNotFoundError:
+        return None
+    return stated[0].lower() if stated else None
 
 
 def _go_on(source: Download, partial: Path, step: str, progress: Progress) -> None:
@@ -131,18 +165,25 @@ def _place(answer: Any, done: int) -> tuple[int, int | None]:
     return 0, int(length) if length else None  # from the start again: it does not know ranges
 
 
-def _check(source: Download, partial: Path, by_hand: str) -> None:
+def _check(source: Download, partial: Path, path: Path, by_hand: str) -> None:
     """InputError, and nothing kept, unless the file is of the stated size and content."""
-    size = partial.stat().st_size
+    size, known = partial.stat().st_size, _recorded(path)
     if source.size is not None and size != source.size:
         reason = f"{size} bytes came and {source.size} are expected"
     elif source.sha256 is not None and content_hash(partial) != source.sha256:
         reason = "what came has another sha256"
     elif is_web_page(partial):
         reason = "the host answered with a web page"
+    elif source.sha256 is None and known and content_hash(partial) != known:
+        record = _record(path)
+        reason = (
+            f"what came is another file than the one that {record} states; where its owner "
+            f"replaced it, remove {record.name} and run again"
+        )
     else:
         return
     partial.unlink()
+    partial.with_name(f"{partial.name}.version").unlink(missing_ok=True)
     raise _failed(source, reason, by_hand)
 
 
