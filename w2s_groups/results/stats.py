@@ -168,9 +168,11 @@ def _t(n: NDArray[np.int64]) -> Floats:
 
 def t_quantile(p: ArrayLike, df: ArrayLike) -> Floats:
     """Quantile p of Student's t: scipy.stats.t.ppf, without a second's import of scipy.stats."""
-    return np.asarray(special.stdtrit(df, p), dtype=np.float64)
+    quantile = special.stdtrit(np.asarray(df, np.float64), np.asarray(p, np.float64))
+    return np.asarray(quantile, dtype=np.float64)
 
 
 def t_tail(t: ArrayLike, df: ArrayLike) -> Floats:
     """Probability above t of Student's t: scipy.stats.t.sf."""
-    return np.asarray(special.stdtr(df, -np.asarray(t, dtype=np.float64)), dtype=np.float64)
+    below = special.stdtr(np.asarray(df, np.float64), -np.asarray(t, np.float64))
+    return np.asarray(below, dtype=np.float64)
