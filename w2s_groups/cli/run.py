@@ -84,20 +84,21 @@ def run(cfg: Config) -> job.Job:
     from w2s_groups.experiment import job  # torch, which a refusal need not wait for
 
     done = job.run(cfg)
-    from w2s_groups.interface.results import report  # pandas, which the cells do not need
-    from w2s_groups.interface.running import collected
+    from w2s_groups.interface.running import collected  # pandas, which the cells do not need
     from w2s_groups.reports import leaderboard
 
     results = collected(cfg, done)
     if len(results):
         parent = Path(cfg.reports_dir) / cfg.experiment_name
         folder, elsewhere = places.place(parent, done.dataset.name, results.settings)
-        report(results, folder)
+        said = leaderboard.write(
+            results.table, results.settings, folder, results.counts, results.scores
+        )
         if isinstance(done.dataset, ImageDataset):
             leaderboard.write_samples(done.dataset.only(done.usable), folder)
         elif isinstance(done.dataset, TextDataset | TableDataset):
             leaderboard.write_texts(done.dataset, done.usable, folder)
-        print(results)
+        print(said)
         seconds = time.monotonic() - started
         print(f"\n{len(done.keys)} cells in {seconds:.0f} s; report in {folder}/")
         if elsewhere:

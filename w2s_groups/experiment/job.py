@@ -91,8 +91,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
         measured.append({**pair.networks, "width": pair.widths, "numbers": numbers})
     shown = settings.of_run(
         cfg, dataset, prepared.cells, prepared.original, measured,
-        pair.pool.priors.tolist(), loaded.shared,
-        None if pair.pool.target is None else pair.pool.target.variance,
+        pair.priors, loaded.shared, pair.variance,
     )  # fmt: skip
     keys, failed = [cell.key for cell in planned], failures.load(folder, [c.key for c in planned])
     draws = {}
@@ -140,7 +139,7 @@ def _run_pair(
         parts.append((pair, identity.planned(prepared, pair, cells)))
         planned |= parts[-1][1]
     keys = [stored.key for stored in planned.values()]
-    done = set(store.load(folder, keys)["cell"].unique())
+    done = store.there(folder, keys)
     done -= {str(row["cell"]) for row in failures.load(folder, keys)}  # a method of it failed
     todo = {cell for cell, stored in planned.items() if stored.key not in done}
     kept = Kept(folder, prepared, planned)

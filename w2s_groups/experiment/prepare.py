@@ -58,7 +58,7 @@ class Prepared:
         features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
         dataset, inside = self.division.rows(part)
         usable = inside & self.loaded.usable
-        facts: dict[Part, tuple[dict[str, int], str]]
+        facts: dict[Part, tuple[dict[str, int], str, list[float], float | None]]
         facts, pools = (
             self.memory.get([*self.question, networks, balance, task.value, what], dict)
             for what in ("facts", "pools")
@@ -66,7 +66,9 @@ class Prepared:
         if part not in facts:
             drawn = np.flatnonzero(usable & (dataset.split != TEST))
             widths = {side: width(matrix, drawn) for side, matrix in features.items()}
-            facts[part] = widths, make_pool(dataset, {}, usable, balance, None, numeric).digest()
+            labels = make_pool(dataset, {}, usable, balance, None, numeric)
+            variance = None if labels.target is None else labels.target.variance
+            facts[part] = widths, labels.digest(), labels.priors.tolist(), variance
 
         def pool() -> Pool:
             of = part.fold, part.half
@@ -86,8 +88,7 @@ class Prepared:
             return made
 
         content = {side: self.loaded.content[side, name] for side, name in networks.items()}
-        widths, rows = facts[part]
-        return Pair(networks, features, content, widths, rows, usable, pool)
+        return Pair(networks, features, content, *facts[part], usable, pool)
 
 
 def prepare(

@@ -76,8 +76,7 @@ def write_reports(
         folders.add(folder)
         stored = results / experiment, keys, table, settings
         counts = leaderboard.counts_of(*stored, attached)
-        leaderboard.write(table, settings, folder, counts, leaderboard.scores_of(*stored))
-        print(leaderboard.summary_text(table, settings, counts))
+        print(leaderboard.write(table, settings, folder, counts, leaderboard.scores_of(*stored)))
         print(f"\n{len(keys)} cells of {len(alike)} jobs; report in {folder}/")
         if sentence:
             print(wrapped(sentence))

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.reports.section import Section
 from w2s_groups.results import quantity
 from w2s_groups.results.format import bracket, plus_minus
 from w2s_groups.results.grid import Grid, Ints
 from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.quantity import Quantity
-from w2s_groups.results.stats import LEVEL, Floats, Interval, wilson
+from w2s_groups.results.stats import LEVEL, Floats, Interval, t_quantile, wilson
 
 _SOURCES = ("draws (Student t over seeds)", "identities, places, pools and draws")
 
@@ -56,7 +55,7 @@ def _over_tests(grid: Grid, level: Floats, m: int, g: int, n: int) -> Interval:
     if grid.risk_error is None:
         return wilson(np.clip(level, 0.0, 1.0), n)
     error = grid.over_points(grid.risk_error[..., g])[m].mean()
-    half = scipy_stats.t.ppf(0.5 + LEVEL / 2, max(n - 1, 1)) * error
+    half = t_quantile(0.5 + LEVEL / 2, max(n - 1, 1)) * error
     low = np.maximum(level - half, 0.0)
     return Interval(level, low, level + half, np.asarray(n, dtype=np.int64))
 

@@ -78,7 +78,12 @@ def build(
     A table with several setups gets a numbered figure for each, one with variants or many pairs
     the figures of `across`.
     """
-    tables = _tables(table, settings, counts)
+    return _files(_tables(table, settings, counts), settings, scores)
+
+
+def _files(
+    tables: _Tables, settings: Mapping[str, Any], scores: Scores | None
+) -> dict[str, str | bytes]:
     if not tables.shown:
         raise InputError("the result table is empty: run an experiment first")
     settings = {**settings, "chosen": tables.chosen}
@@ -220,24 +225,28 @@ def scores_of(
     return scored(outputs.cells(folder, keys), shown.merge(cells, on=select.CELL))
 
 
+@with_plugins
 def write(
     table: pd.DataFrame,
     settings: Mapping[str, Any],
     folder: Path,
     counts: pd.DataFrame | None = None,
     scores: Scores | None = None,
-) -> None:
+) -> str:
     """Write results.csv.gz and settings.json and everything that `build` makes of them.
 
-    Figures of an earlier report in the folder that this one does not have are removed.
+    Figures of an earlier report in the folder that this one does not have are removed. Returns
+    summary_text.
     """
-    files, old = build(table, settings, counts, scores), places.figures(folder)
+    tables = _tables(table, settings, counts)
+    files, old = _files(tables, settings, scores), places.figures(folder)
     write_atomic(folder / places.SETTINGS, places.as_json(settings))
     committed.write(table, folder, counts, scores)
     for name in old - set(files):
         (folder / name).unlink(missing_ok=True)
     for name, content in files.items():
         write_atomic(folder / name, content.encode() if isinstance(content, str) else content)
+    return _summary(tables, settings)
 
 
 def write_samples(dataset: ImageDataset, folder: Path) -> None:
@@ -265,7 +274,10 @@ def summary_text(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None = None
 ) -> str:
     """The text that a terminal shows at the end of a run, within its width."""
-    tables = _tables(table, settings, counts)
+    return _summary(_tables(table, settings, counts), settings)
+
+
+def _summary(tables: _Tables, settings: Mapping[str, Any]) -> str:
     chosen = tuning.sentences(tables.trials[0]) if len(tables.trials) == 1 else []
     return terminal(tables.shown, settings, chosen)
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from w2s_groups.core.lazy import stats
 from w2s_groups.core.text import count
 from w2s_groups.reports.comparisons import (
     RANKED,
@@ -30,7 +29,7 @@ from w2s_groups.results.format import BLANK, bracket, plus_minus
 from w2s_groups.results.grid import Grid
 from w2s_groups.results.method_facts import facts, method_label, method_order, with_plugins
 from w2s_groups.results.ranks import holm
-from w2s_groups.results.stats import FEWEST, LEVEL, Interval, mean_interval
+from w2s_groups.results.stats import FEWEST, LEVEL, Interval, mean_interval, t_quantile, t_tail
 
 TITLE = "All methods over the suite"
 
@@ -87,14 +86,14 @@ def p_of(grids: Sequence[Grid], difference: Interval) -> float:
     n = int(difference.n)
     if n < FEWEST or not np.isfinite(difference.low):
         return 1.0
-    t = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1))
+    t = float(t_quantile(0.5 + LEVEL / 2, n - 1))
     error = float(difference.high - difference.low) / 2 / t
     steps = np.array([grain(grid) for grid in grids])
     error = float(np.hypot(error, np.sqrt((steps**2).sum() / 6 / n) / len(grids)))
     mean = abs(round(float(difference.mean), 12))
     if error < 1e-12:
         return 1.0 if mean == 0.0 else 0.0
-    return float(2 * stats.t.sf(mean / error, n - 1))
+    return float(2 * t_tail(mean / error, n - 1))
 
 
 def rank_ranges(grids: Sequence[Grid], metric: str, names: Sequence[str]) -> dict[str, str]:

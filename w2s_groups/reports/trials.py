@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ def fixed_name(settings: Mapping[str, Any]) -> str:
     return f"fixed, l2 = {settings['l2']:g}" if "l2" in settings else "fixed"
 
 
+@lru_cache(maxsize=256)
 def rule_positions(setup: Setup, rule: str, base: str) -> Ints:
     """(P, S) the position in `whole` of the trial that a rule takes of a method, -1 for none."""
     whole = setup.whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -115,6 +116,7 @@ def _comparisons(setup: Setup) -> list[tuple[str, str]]:
     return [*first, *((name, "w2s") for name in others)]
 
 
+@lru_cache(maxsize=8)
 def disagreements(setup: Setup) -> list[tuple[str, str, str, dict[str, Interval]]]:
     """(method, other, metric, table -> difference) where the tables do not end in the same way."""
     differing = []

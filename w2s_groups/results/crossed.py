@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_groups.core.lazy import sparse
-from w2s_groups.core.lazy import stats as scipy_stats
-from w2s_groups.results.stats import LEVEL, Floats, Interval
+from w2s_groups.results.stats import LEVEL, Floats, Interval, t_quantile, t_tail
 
 Ints = NDArray[np.int64]
 _BATCH = 512  # contrasts at a time: memory is _BATCH x pairs
@@ -98,7 +97,7 @@ def method_contrasts(crossed: Crossed, weights: ArrayLike) -> Floats:
 def interval(crossed: Crossed, contrast: ArrayLike, level: float = LEVEL) -> Interval:
     """theta, theta -+ t(df) sqrt(total) and the number of blocks, for contrasts (..., P, M, G)."""
     theta, parts = estimate(crossed, contrast), variance(crossed, contrast)
-    half = scipy_stats.t.ppf(0.5 + level / 2, parts.df) * np.sqrt(parts.total)
+    half = t_quantile(0.5 + level / 2, parts.df) * np.sqrt(parts.total)
     blocks = np.where(np.isnan(half), 0, np.prod(crossed.folds)).astype(np.int64)
     return Interval(np.where(np.isnan(half), np.nan, theta), theta - half, theta + half, blocks)
 
@@ -116,7 +115,7 @@ def two_sided_p(theta: Floats, parts: Parts) -> Floats:
     far = np.where(distance == 0.0, 0.0, np.inf)
     error = np.sqrt(parts.total)
     t = np.divide(distance, error, out=far, where=error > 1e-12)
-    p = 2 * scipy_stats.t.sf(t, parts.df)
+    p = 2 * t_tail(t, parts.df)
     return np.asarray(np.where(np.isnan(parts.total), np.nan, p), dtype=np.float64)
 
 

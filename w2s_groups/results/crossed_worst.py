@@ -11,9 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from w2s_groups.core.lazy import stats as scipy_stats
 from w2s_groups.results.crossed import Crossed, group_accuracy, interval, p_value, variance
-from w2s_groups.results.stats import LEVEL, Floats, Interval
+from w2s_groups.results.stats import LEVEL, Floats, Interval, t_quantile
 
 # One-sided levels. Only the lowest group's own lower end can be too high, but the upper end of
 # every group near the lowest can be too low.
@@ -99,8 +98,8 @@ def _angular_interval(crossed: Crossed, lower: float, upper: float) -> Interval:
     half = 0.5 / np.maximum(_size(crossed), 1)[:, None]
     p = np.clip(accuracy, half, 1 - half)
     angle, error = np.arcsin(np.sqrt(p)), np.sqrt(total / (p * (1 - p))) / 2
-    low = _accuracy(angle - scipy_stats.t.ppf(lower, df) * error)
-    high = _accuracy(angle + scipy_stats.t.ppf(upper, df) * error)
+    low = _accuracy(angle - t_quantile(lower, df) * error)
+    high = _accuracy(angle + t_quantile(upper, df) * error)
     low, high = np.where(accuracy == 0.0, 0.0, low), np.where(accuracy == 1.0, 1.0, high)
     mean, low, high = (np.where(np.isnan(total), np.nan, end) for end in (accuracy, low, high))
     blocks = np.where(np.isnan(total), 0, np.prod(crossed.folds)).astype(np.int64)

@@ -6,8 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.lazy import stats as scipy_stats
-from w2s_groups.results.stats import FEWEST, LEVEL, Floats, Interval, mean_interval
+from w2s_groups.results.stats import (
+    FEWEST,
+    LEVEL,
+    Floats,
+    Interval,
+    mean_interval,
+    t_quantile,
+    t_tail,
+)
 
 
 def corrected_interval(values: ArrayLike, test_share: float) -> Interval:
@@ -32,11 +39,11 @@ def corrected_p(difference: ArrayLike, test_share: float) -> Floats:
     # Rounded: equal accuracies summed in another order are no difference.
     plain = mean_interval(np.round(np.asarray(difference, dtype=np.float64), 12))
     df = np.maximum(plain.n - 1, 1)
-    error = (plain.high - plain.mean) / scipy_stats.t.ppf(0.5 + LEVEL / 2, df)
+    error = (plain.high - plain.mean) / t_quantile(0.5 + LEVEL / 2, df)
     error = error * np.sqrt(_correction(plain, test_share))
     far = np.where(plain.mean == 0.0, 0.0, np.inf)
     t = np.divide(np.abs(plain.mean), error, out=far, where=error > 1e-12)
-    p = np.where(plain.n < FEWEST, 1.0, 2 * scipy_stats.t.sf(t, df))
+    p = np.where(plain.n < FEWEST, 1.0, 2 * t_tail(t, df))
     return np.asarray(p, dtype=np.float64)
 
 

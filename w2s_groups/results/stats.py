@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.lazy import stats
+from w2s_groups.core.lazy import special
 from w2s_groups.results import risks
 
 LEVEL = 0.95
@@ -78,7 +78,7 @@ def paired_p(difference: ArrayLike, step: float = 0.0) -> Floats:
     error = np.sqrt(scatter + step**2 / 6 / np.maximum(n, 1))
     far = np.where(mean == 0.0, 0.0, np.inf)
     t = np.divide(np.abs(mean), error, out=far, where=error > 1e-12)
-    p = 2 * stats.t.sf(t, np.maximum(n - 1, 1))
+    p = 2 * t_tail(t, np.maximum(n - 1, 1))
     return np.asarray(np.where(n < FEWEST, 1.0, p), dtype=np.float64)
 
 
@@ -141,7 +141,7 @@ def wilson(value: ArrayLike, n: ArrayLike) -> Interval:
     if (size < 0).any() or ((p < 0.0) | (p > 1.0)).any():
         raise InputError("accuracy or n of a group is out of range: needs [0, 1] and n >= 0")
     p, some = np.where(size > 0, p, np.nan), np.maximum(size, 1)
-    z2 = float(stats.norm.ppf(0.5 + LEVEL / 2)) ** 2 / some
+    z2 = float(special.ndtri(0.5 + LEVEL / 2)) ** 2 / some
     middle = (p + z2 / 2) / (1 + z2)
     half = np.sqrt(z2 * (p * (1 - p) + z2 / 4)) / (1 + z2)
     # At 0 and 1 the bound is the value itself, which the formula misses by a bit.
@@ -163,4 +163,16 @@ def _moments(x: Floats, y: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
 
 
 def _t(n: NDArray[np.int64]) -> Floats:
-    return np.asarray(stats.t.ppf(0.5 + LEVEL / 2, np.maximum(n - 1, 1)), dtype=np.float64)
+    return t_quantile(0.5 + LEVEL / 2, np.maximum(n - 1, 1))
+
+
+def t_quantile(p: ArrayLike, df: ArrayLike) -> Floats:
+    """Quantile p of Student's t: scipy.stats.t.ppf, without a second's import of scipy.stats."""
+    quantile = special.stdtrit(np.asarray(df, np.float64), np.asarray(p, np.float64))
+    return np.asarray(quantile, dtype=np.float64)
+
+
+def t_tail(t: ArrayLike, df: ArrayLike) -> Floats:
+    """Probability above t of Student's t: scipy.stats.t.sf."""
+    below = special.stdtr(np.asarray(df, np.float64), -np.asarray(t, np.float64))
+    return np.asarray(below, dtype=np.float64)

@@ -126,6 +126,14 @@ def table_of(cells: Iterable[Stored]) -> pd.DataFrame:
     return pd.DataFrame(columns).astype({"value": "float64"})
 
 
+def there(folder: Path, wanted: Iterable[str]) -> set[str]:
+    """Those of the wanted cells that are there and whole, which `load` would read."""
+    asked = set(wanted)
+    found = {cell.key for cell in _whole(folder / f"{key}.json" for key in asked) if cell.records}
+    missing = asked - found
+    return found | missing.intersection(parquet.keys(folder) if missing else ())
+
+
 def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
     """The long table of the wanted cells that are there and whole.
 
