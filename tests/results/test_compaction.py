@@ -178,14 +178,17 @@ def test_what_was_not_written_is_not_removed(folder: Path, monkeypatch: pytest.M
 def test_an_error_of_the_disk_is_no_damage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compaction.compact(folder)
     (part,) = parquet.paths(folder)
-    part.touch()  # or this process would know it
-    monkeypatch.setattr(parquet, "content_hash", refused)
-    with pytest.raises(InputError, match=r"cannot be read \(Too many open files\); try again"):
+    opened = os.open
+
+    def refused(path: Path, flags: int, *rest: int) -> int:
+        if Path(path) == part:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+        return opened(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(InputError, match=r"cannot be read \(Too many open files\); .*try again"):
         store.load(folder, [CELLS[0].key])
-
-
-def refused(path: Path) -> str:
-    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+    assert part.exists()
 
 
 def test_a_cell_in_two_parts_is_counted_once(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import write_atomic
-from w2s_groups.results import compaction, failures, parquet, store, submitted
+from w2s_groups.results import compaction, failures, store, submitted
 from w2s_groups.results.store import Damaged, Stored
 from w2s_groups.schema.fields import NO_EXPERIMENTS
 from w2s_groups.similarity import table
@@ -50,7 +50,7 @@ def planned(folders: Sequence[Path], target: Path) -> Plan:
         _check(folder, target)
     own = [target / one.name for folder in folders for one in _experiments(folder)]
     for to in dict.fromkeys(own):
-        for path, cell in _whole(plan, to):
+        for path, cell in compaction.every(to, plan.damaged):
             plan.cells[to / f"{cell.key}.json"] = path, _digest(cell)
     for folder in folders:
         for one in _experiments(folder):
@@ -91,21 +91,6 @@ def _experiments(folder: Path) -> list[Path]:
     ]
 
 
-def _whole(plan: Plan, folder: Path) -> Iterator[tuple[Path, Stored]]:
-    """The cells of a folder with the files that hold them; damaged files go to the plan."""
-    for path in parquet.paths(folder):
-        try:
-            yield from ((path, cell) for cell in compaction.from_table(parquet.read(path), path))
-        except InputError as error:
-            plan.damaged.append(str(error))
-    for key in store.loose(folder):
-        path = folder / f"{key}.json"
-        try:
-            yield path, store.read(path)
-        except Damaged as error:
-            plan.damaged.append(f"{path} is damaged: {error}")
-
-
 def _digest(cell: Stored) -> str:
     """Of all but the versions and the machine: the same numbers made twice are no conflict."""
     counts = cell.tested and cell.tested.as_json()
@@ -113,7 +98,7 @@ def _digest(cell: Stored) -> str:
 
 
 def _cells(plan: Plan, folder: Path) -> None:
-    for path, cell in _whole(plan, folder):
+    for path, cell in compaction.every(folder, plan.damaged):
         to, mine = plan.target / folder.name / f"{cell.key}.json", _digest(cell)
         if to not in plan.cells and to.is_file():
             continue  # damaged there, and named
@@ -164,6 +149,9 @@ def _pairs(plan: Plan, folder: Path) -> None:
         where = plan.source.get(to, to)
         try:
             mine = _measured(path)
+        except InputError as error:
+            plan.damaged.append(str(error))
+            continue
         except (OSError, ValueError) as error:
             plan.damaged.append(f"{path} is damaged: {error}")
             continue

@@ -144,6 +144,9 @@ def verify(options: argparse.Namespace) -> int:
         for path in pairs:
             try:
                 table.read(path)
+            except InputError as error:
+                lost += 1
+                print(error)
             except (OSError, ValueError) as error:
                 lost += 1
                 print(f"{path} is damaged: {error}; delete it and it is measured again")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from w2s_groups.core.errors import InputError
 
+# Without waiting for a writer, which a FIFO may never get. Windows: bytes as they are.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _LONGEST_NAME = 255  # bytes of one name, on the file systems of Linux, macOS and Windows
 
 
@@ -85,6 +90,63 @@ def check_writable(folder: Path, field: str) -> None:
         raise InputError(
             f"{field}={folder} can't be written to ({error.strerror}); name a writable folder"
         ) from error
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises FileNotFoundError where there is nothing.
+
+    InputError for what is not a file, such as a folder or a FIFO, which is not waited for, and
+    where the system refuses: that proves nothing of the content.
+    """
+    try:
+        with os.fdopen(os.open(path, _READ), "rb", buffering=0) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise not_a_file(path)
+            return file.readall()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise not_a_file(path) if path.is_dir() else unreadable(path, error) from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. ValueError where it is no JSON; else as `read_file`."""
+    return parsed(read_file(path))
+
+
+def parsed(text: str | bytes) -> Any:
+    """What a JSON text holds; ValueError where it is no JSON, or nested more deeply than any."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def listed(folder: Path) -> list[str]:
+    """Names of what a folder holds, sorted; none where there is no folder.
+
+    InputError where the system does not let us look: the folder may hold much.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def not_a_file(path: Path) -> InputError:
+    """The sentence for a folder, a FIFO or a device in the place of a file."""
+    what = "a folder" if path.is_dir() else "a FIFO or a device"
+    return InputError(f"{path} is {what} where a file has to be; move it away")
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """The sentence for a file that the system does not let us read."""
+    return InputError(
+        f"{path} cannot be read ({error.strerror or error}); make it readable, or try again"
+    )
 
 
 def content_hash(path: Path) -> str:

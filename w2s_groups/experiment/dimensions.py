@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,12 @@ def of_pair(
     # The word keeps measurements of features in the networks' own units from being taken for these.
     digest = store.digest([identity.measured(pair), "standardised"])[:16]
     path = Path(cfg.results_dir) / "pairs" / f"{digest}.json"
-    with suppress(OSError, ValueError):  # not measured yet, or a damaged file: measured again
+    try:
         return table.read(path)
+    except InputError:
+        raise  # unreadable, which is no damage
+    except (OSError, ValueError):
+        pass  # not measured yet, or a damaged file: measured again
     pool = pair.pool
     rows, noun = pool.drawable, prepared.dataset.NOUN
     widths = [matrix.shape[1] for matrix in pool.features.values()]

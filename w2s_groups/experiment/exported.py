@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_json, write_atomic
 from w2s_groups.core.lazy import arrow_csv as pa_csv
 from w2s_groups.core.lazy import parquet as pq
 from w2s_groups.core.lazy import pyarrow as pa
@@ -163,7 +163,7 @@ def read(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; InputError where there is none, or where it was changed."""
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         rest = {name: value for name, value in manifest.items() if name != "sha256"}
         whole = store.digest(rest) == manifest["sha256"]
     except FileNotFoundError:
@@ -171,7 +171,9 @@ def read(folder: Path) -> dict[str, Any]:
             f"{folder} holds no {MANIFEST}; name the folder that `w2s-groups draws export` wrote "
             "with --draws"
         ) from None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{path} cannot be read ({error}); export the draws again") from error
     if not whole:
         raise InputError(f"{path} was changed after it was written; export the draws again")

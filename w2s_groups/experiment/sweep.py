@@ -26,7 +26,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import check_writable, write_atomic
+from w2s_groups.core.files import check_writable, read_json, write_atomic
 from w2s_groups.core.text import wrapped
 from w2s_groups.results import failures, store
 from w2s_groups.schema.config import Config
@@ -216,7 +216,9 @@ def _finish() -> int:
 def _read(path: Path) -> Record | None:
     """A job's record; None for one that is damaged: that job is run again."""
     try:
-        record = json.loads(path.read_bytes())
+        record = read_json(path)
+    except InputError:
+        raise  # unreadable, which is no damage
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) and "experiment" in record else None

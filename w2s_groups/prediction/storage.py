@@ -10,7 +10,7 @@ from typing import Any
 
 from w2s_groups.core import spreadsheet
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_json, write_atomic
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.results import committed
 
@@ -54,7 +54,7 @@ def save(pair: PairPrediction, folder: Path) -> PairPrediction:
 def load(folder: Path) -> PairPrediction:
     """The prediction that `save` wrote; InputError for a file that is missing or broken."""
     try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings = read_json(folder / SETTINGS)
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / SETTINGS} cannot be read ({error}): predict again") from error
     tables: dict[str, pd.DataFrame | None] = {}

@@ -12,7 +12,8 @@ from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from w2s_groups.core.files import unwritable, write_atomic
+from w2s_groups.core.errors import InputError
+from w2s_groups.core.files import read_json, unwritable, write_atomic
 from w2s_groups.results import store
 from w2s_groups.results.method_facts import method_order
 
@@ -54,10 +55,12 @@ def without_folder(path: Any) -> Any:
 def held(folder: Path) -> dict[str, Any] | None:
     """Settings of the report in a folder; None if there is none, {} if they cannot be read."""
     try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings = read_json(folder / SETTINGS)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except InputError:
+        raise  # of another report, perhaps, which must not be replaced
+    except ValueError:
         return {}
     return settings if isinstance(settings, dict) else {}
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_json, write_atomic
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.prediction import report, storage
 from w2s_groups.reports import leaderboard, places
@@ -107,7 +106,7 @@ def load(folder: Path) -> tuple[pd.DataFrame, Mapping[str, Any], pd.DataFrame | 
     """Table, settings and counts of a report's folder; InputError where one is broken."""
     path = folder / "settings.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}): run the experiment again") from error
     if not isinstance(settings, dict):

@@ -52,8 +52,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "n": ("int64", "images of the group"),
     "submitted": ("bool", "whether the predictions of the method were made elsewhere"),
 }
+SPLITS = frozenset(
+    ("test", "validation", "unlabelled", "kept", "labelled", "upweighted", "agreement", "fit")
+)
 ACCURACY, RISK = "accuracy", "risk"  # of a class, of a numeric target: a run has one of the two
 RISK_ERROR = "risk_error"
+METRICS = frozenset((ACCURACY, RISK, RISK_ERROR, "fraction", "count", "l2"))
 SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]

@@ -13,8 +13,7 @@ import numpy as np
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.lazy import pandas as pd
-from w2s_groups.results import columns, parquet, store
-from w2s_groups.results.parquet import DamagedPart
+from w2s_groups.results import columns, odd, parquet, store
 from w2s_groups.results.store import Damaged, Stored
 from w2s_groups.results.tested import Counts
 
@@ -43,7 +42,7 @@ def compact(folder: Path) -> tuple[int, list[str]]:
         try:
             cells |= {cell.key: cell for cell in from_table(parquet.read(path), path)}
             old.append(path)
-        except DamagedPart as error:
+        except InputError as error:
             damaged.append(str(error))
     files = {key: folder / f"{key}.json" for key in store.loose(folder)}
     compacted = []
@@ -55,6 +54,8 @@ def compact(folder: Path) -> tuple[int, list[str]]:
             continue
         except Damaged as error:
             damaged.append(f"{path} is damaged: {error}")
+        except InputError as error:
+            damaged.append(str(error))
     if not compacted and len(old) < 2:
         return len(cells), damaged
     new = parquet.write(folder, to_table(list(cells.values())))
@@ -105,6 +106,8 @@ def from_table(table: pd.DataFrame, path: Path) -> Iterator[Stored]:
         whole = store.checksum(cell) == values["sha256"][start]
         if not whole or store.cell_key(cell.identity) != cell.key:
             raise parquet.damaged(path, f"its cell {cell.key} differs from its checksum")
+        if fault := odd.of_cell(cell.fields, cell.records):
+            raise parquet.damaged(path, f"its cell {cell.key}: {fault}")
         yield cell
 
 
@@ -113,6 +116,28 @@ def _of_several(values: Mapping[str, list[Any]], start: int) -> dict[str, Any]:
     several = [name for name in columns.DEFAULTS if name in columns.RUN]
     own = {name: values[name][start] for name in several}
     return {} if all(own[name] == columns.DEFAULTS[name] for name in several) else own
+
+
+def every(folder: Path, faults: list[str], remedy: str = "") -> Iterator[tuple[Path, Stored]]:
+    """The cells of a folder with the files that hold them; adds a line for each other file.
+
+    remedy: of a damaged file, after what is wrong.
+    """
+    for path in parquet.paths(folder):
+        try:
+            yield from ((path, cell) for cell in from_table(parquet.read(path), path))
+        except InputError as error:
+            faults.append(str(error))
+    for key in store.loose(folder):
+        path = folder / f"{key}.json"
+        try:
+            yield path, store.read(path)
+        except FileNotFoundError:
+            continue
+        except Damaged as error:
+            faults.append(f"{path} is damaged: {error}{remedy}")
+        except InputError as error:
+            faults.append(str(error))
 
 
 def verify(folder: Path) -> Findings:
@@ -132,20 +157,8 @@ def verify(folder: Path) -> Findings:
             return
         findings.records += len(cell.records)
 
-    for path in parquet.paths(folder):
-        try:
-            for cell in from_table(parquet.read(path), path):
-                take(cell, path)
-        except InputError as error:
-            findings.faults.append(str(error))
-    for key in store.loose(folder):
-        path = folder / f"{key}.json"
-        try:
-            take(store.read(path), path)
-        except Damaged as error:
-            findings.faults.append(f"{path} is damaged: {error}; delete it and it is made again")
-        except FileNotFoundError:
-            continue
+    for path, cell in every(folder, findings.faults, "; delete it and it is made again"):
+        take(cell, path)
     findings.cells = len(seen)
     return findings
 

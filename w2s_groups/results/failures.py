@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_json, write_atomic
 
 FOLDER = "failed"
 
@@ -53,7 +53,9 @@ def load(folder: Path, keys: Iterable[str] | None = None) -> list[dict[str, Any]
     for path in sorted((folder / FOLDER).glob("*.json")):
         if wanted is None or path.stem in wanted:
             try:
-                rows.append(json.loads(path.read_bytes()))
+                rows.append(read_json(path))
+            except InputError:
+                raise  # unreadable, which is no damage
             except (OSError, ValueError):
                 continue  # removed meanwhile, or half a file: the cell is made again anyway
     return rows

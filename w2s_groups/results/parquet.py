@@ -1,7 +1,7 @@
 """Compacted cells in Parquet: their long table, with identity and origin in further columns.
 
-A part is named by the hash of its content, which is checked before a process first uses it: Parquet
-itself checks few of its bytes. Compaction writes a new part and only then removes what it holds, so
+A part is named by the hash of its content, which is checked whenever it is read: Parquet itself
+checks few of its bytes. Compaction writes a new part and only then removes what it holds, so
 that two at once, or one that is killed, lose nothing: readers take the union.
 """
 
@@ -15,23 +15,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import content_hash, write_atomic
+from w2s_groups.core.files import listed, read_file, write_atomic
 from w2s_groups.core.lazy import compute as pc
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.lazy import parquet as pq
 from w2s_groups.core.lazy import pyarrow as pa
-from w2s_groups.results.columns import COLUMNS, DEFAULTS, POINT, RUN, SETUP, filled
+from w2s_groups.results import odd
+from w2s_groups.results.columns import COLUMNS, DEFAULTS
 from w2s_groups.results.tested import Counts
 
 # JSON, JSON, checksum of the cell's file, JSON of the counts by identity where it has such.
 EXTRA = ("identity", "made_with", "sha256", "tested")
-FIELDS = (*SETUP, *POINT, *RUN)
 _NEW = {*DEFAULTS, "tested"}
-_PATTERN = "cells-*.parquet"
+_TEXTS = [name for name, (kind, _) in COLUMNS.items() if kind == "str"]
 _REMEDY = "restore it from a copy, or delete it"
-_whole: set[tuple[str, int, int, int, int]] = set()  # parts that this process has checked
-_said: set[tuple[str, int]] = set()  # damaged parts that this process has named
+_said: set[str] = set()  # damaged parts that this process has named
 
 log = logging.getLogger(__name__)
 
@@ -42,14 +44,15 @@ class DamagedPart(InputError):
 
 def paths(folder: Path) -> list[Path]:
     """The parts of a folder."""
-    return sorted(folder.glob(_PATTERN))
+    names = listed(folder)
+    return [folder / n for n in names if n.startswith("cells-") and n.endswith(".parquet")]
 
 
 def keys(folder: Path) -> list[str]:
     """Keys of all cells in the folder's parts."""
     distinct: set[str] = set()
     for table in _read(folder, ["cell"]):
-        distinct.update(pc.unique(table["cell"]).to_pylist())
+        distinct.update(odd.names_of(table, "cell"))
     return sorted(distinct)
 
 
@@ -58,12 +61,31 @@ def load(folder: Path, wanted: set[str]) -> list[pd.DataFrame]:
     tables = []
     left = set(wanted)
     for table in _read(folder, list(COLUMNS)):
-        here = left.intersection(pc.unique(table["cell"]).to_pylist())
-        if here:
-            mask = pc.is_in(table["cell"], value_set=pa.array(sorted(here)))
-            tables.append(filled(table.filter(mask).to_pandas()))
-            left -= here
+        cells = odd.names_of(table, "cell")
+        here = np.array([cell in left for cell in cells], dtype=bool)
+        if here.any():
+            rows = None if here.all() else np.flatnonzero(here[odd.codes_of(table, "cell")])
+            tables.append(_frame(table, rows))
+            left.difference_update(cells)
     return tables
+
+
+def _frame(table: pa.Table, rows: NDArray[np.intp] | None) -> pd.DataFrame:
+    """The long table of some rows of a part, None: of all. A text is one object, not one a row."""
+    columns: dict[str, Any] = {}
+    for name in COLUMNS:
+        if name not in table.column_names:
+            n = len(table) if rows is None else len(rows)
+            kind = object if isinstance(DEFAULTS[name], str) else None
+            columns[name] = np.full(n, DEFAULTS[name], dtype=kind)
+        elif name in _TEXTS:
+            codes = odd.codes_of(table, name)
+            texts = np.array(odd.names_of(table, name), dtype=object)
+            columns[name] = texts[codes if rows is None else codes[rows]]
+        else:
+            values = table[name].to_numpy()
+            columns[name] = values if rows is None else values[rows]
+    return pd.DataFrame(columns, copy=False)
 
 
 def write(folder: Path, table: pd.DataFrame) -> Path:
@@ -82,20 +104,21 @@ def write(folder: Path, table: pd.DataFrame) -> Path:
 
 def read(path: Path) -> pd.DataFrame:
     """All rows of a part, EXTRA included; DamagedPart if it is not whole."""
-    table = filled(_open(path, [*COLUMNS, *EXTRA]).to_pandas())
-    return table if "tested" in table else table.assign(tested=None)
+    table = _open(path, [*COLUMNS, *EXTRA])
+    extra = {n: table[n].to_numpy() if n in table.column_names else None for n in EXTRA}
+    return _frame(table, None).assign(**extra)
 
 
 def tested(folder: Path, wanted: set[str]) -> Iterator[tuple[dict[str, Any], Counts]]:
     """Fields and counts by identity of the wanted cells that have such, each cell once."""
     left = set(wanted)
-    for table in _read(folder, [*FIELDS, "cell", "tested"]):
+    for table in _read(folder, [*odd.FIELDS, "cell", "tested"]):
         if "tested" in table.column_names:
             rows = table.filter(pc.is_valid(table["tested"])).to_pylist()
             for row in rows:
                 if row["cell"] in left:
                     left.remove(row["cell"])
-                    fields = {name: row.get(name, DEFAULTS.get(name)) for name in FIELDS}
+                    fields = {name: row.get(name, DEFAULTS.get(name)) for name in odd.FIELDS}
                     yield fields, Counts.of_json(json.loads(row["tested"]))
 
 
@@ -112,36 +135,31 @@ def _undamaged(parts: list[Path], columns: list[str]) -> Iterator[pa.Table]:
         try:
             yield _open(path, columns)
         except DamagedPart as error:
-            one = (str(path), path.stat().st_mtime_ns)
-            if one not in _said:
+            if str(error) not in _said:
                 log.warning("%s; its cells count as absent and are made again", error)
-                _said.add(one)
+                _said.add(str(error))
 
 
 def _open(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        _check(path)
-        there = pq.read_schema(path).names  # a part of an older version lacks some
-        return pq.read_table(
-            path, columns=[name for name in columns if name in there or name not in _NEW]
-        )
-    except (FileNotFoundError, DamagedPart):
-        raise
-    except OSError as error:  # of the disk, which proves nothing of the content
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); try again") from error
-    except (pa.ArrowException, ValueError) as error:
-        raise damaged(path, " ".join(str(error).split())[:200]) from error
-
-
-def _check(path: Path) -> None:
-    """DamagedPart unless the content of a part is what its name says."""
-    stat = path.stat()
-    seen = (path.name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    if seen in _whole:
-        return
-    if _name(content_hash(path)) != path.name:
+    """Columns of a part in one chunk, the texts as dictionaries; DamagedPart if it is not whole."""
+    data = read_file(path)
+    if _name(hashlib.sha256(data).hexdigest()) != path.name:
         raise damaged(path, "its name is not the hash of its content")
-    _whole.add(seen)
+    try:
+        there = pq.read_schema(pa.BufferReader(data)).names  # an older version lacks some
+        asked = [name for name in columns if name in there or name not in _NEW]
+        if absent := set(asked) - set(there):
+            raise damaged(path, f"it lacks the columns {', '.join(sorted(absent))}")
+        texts = [name for name in _TEXTS if name in there]
+        part = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+        table = part.read(columns=asked).unify_dictionaries().combine_chunks()
+    except DamagedPart:
+        raise
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise damaged(path, " ".join(str(error).split())[:200]) from error
+    if set(COLUMNS) <= {*columns} and (fault := odd.of_columns(table)):
+        raise damaged(path, fault)
+    return table
 
 
 def _name(sha256: str) -> str:

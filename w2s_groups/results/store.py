@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import listed, read_file, write_atomic
 from w2s_groups.core.lazy import pandas as pd
-from w2s_groups.results import parquet
+from w2s_groups.results import odd, parquet
 from w2s_groups.results.columns import COLUMNS, DEFAULTS
 from w2s_groups.results.tested import Counts
+
+_FEW = 100  # files that are looked for one by one, not in a list of the folder
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,12 @@ def _payload(cell: Stored) -> bytes:
 
 
 def read(path: Path) -> Stored:
-    """The cell in a file. Raises FileNotFoundError, or Damaged with the reason."""
+    """The cell in a file. Raises FileNotFoundError, or Damaged with the reason.
+
+    InputError where there is something that is not a file, or that the system does not let us read.
+    """
+    data = read_file(path)
     try:
-        data = path.read_bytes()
         content = json.loads(data)
         sha256 = content.pop("sha256")
         tail = b',"sha256":"%s"}' % sha256.encode()
@@ -105,9 +109,11 @@ def read(path: Path) -> Stored:
         cell = replace(Stored(key, *fields), tested=tested)
         if cell_key(cell.identity) != cell.key:
             raise Damaged("its name is not the hash of the configuration inside")
+        if fault := odd.of_cell(cell.fields, cell.records):
+            raise Damaged(fault)
     except Damaged:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"it is not a cell file: {error}") from error
     return cell
 
@@ -140,18 +146,19 @@ def load(folder: Path, wanted: Iterable[str]) -> pd.DataFrame:
     A warning names each damaged cell. 100,000 cells take seconds from Parquet, a minute from files.
     """
     asked = dict.fromkeys(wanted)
-    table = table_of(_whole(folder / f"{key}.json" for key in asked))
+    table = table_of(_whole(_files(folder, asked)))
     # Parquet after the files: a cell that was compacted in the meantime is in one of the two.
     missing = set(asked) - set(table["cell"].unique())
     tables = [table, *parquet.load(folder, missing)] if missing else [table]
-    return pd.concat([t for t in tables if len(t)] or [table], ignore_index=True)
+    tables = [t for t in tables if len(t)] or [table]
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def tested(folder: Path, wanted: Iterable[str]) -> Iterator[tuple[Mapping[str, Any], Counts]]:
     """Fields and counts by identity of the wanted cells that have such."""
     asked = list(dict.fromkeys(wanted))
     there = set()
-    for cell in _whole(folder / f"{key}.json" for key in asked):
+    for cell in _whole(_files(folder, asked)):
         there.add(cell.key)
         if cell.tested is not None:
             yield cell.fields, cell.tested
@@ -170,12 +177,7 @@ def holds_cells(folder: Path) -> bool:
 
 def loose(folder: Path) -> list[str]:
     """Keys of the cell files of a folder."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(name[:-5] for name in names if name.endswith(".json") and name[0] != ".")
+    return [name[:-5] for name in listed(folder) if name.endswith(".json") and name[0] != "."]
 
 
 def other_versions(folder: Path, of: Iterable[str]) -> list[str]:
@@ -184,6 +186,12 @@ def other_versions(folder: Path, of: Iterable[str]) -> list[str]:
     stems = {key.rpartition("-v")[0] for key in known}
     present = {*loose(folder), *parquet.keys(folder)}
     return sorted(key for key in present - known if key.rpartition("-v")[0] in stems)
+
+
+def _files(folder: Path, asked: Collection[str]) -> Iterator[Path]:
+    """Where the files of the cells may be; of many, only of those that are there."""
+    there = asked if len(asked) <= _FEW else set(loose(folder))
+    return (folder / f"{key}.json" for key in asked if key in there)
 
 
 def _whole(paths: Iterable[Path]) -> Iterator[Stored]:

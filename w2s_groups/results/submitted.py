@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_file, write_atomic
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.text import count
 from w2s_groups.results import store
@@ -71,9 +71,12 @@ def encoded(one: Submission) -> bytes:
 
 
 def read(path: Path) -> Submission:
-    """The submission in a file. Raises FileNotFoundError, or Damaged with the reason."""
+    """The submission in a file. Raises FileNotFoundError, or Damaged with the reason.
+
+    InputError for a file that cannot be read, as store.read.
+    """
+    data = read_file(path)
     try:
-        data = path.read_bytes()
         content = json.loads(data)
         one = Submission(**{name: content[name] for name in _ENTRIES})
         if encoded(one) != data:
@@ -82,7 +85,7 @@ def read(path: Path) -> Submission:
             raise Damaged("its name is not that of the method and draws inside")
     except Damaged:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Damaged(f"it is not a file of a submitted method: {error}") from error
     return one
 

@@ -8,13 +8,13 @@ without them; `upgraded` adds both.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s_groups.core.files import read_json
 from w2s_groups.similarity.group_dimensions import Measurement, PairReport
 
 _KEYS = {
@@ -89,8 +89,11 @@ def _row(
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows that were kept at `path`; OSError or ValueError if they are not there or whole."""
-    stored = json.loads(path.read_bytes())
+    """The rows that were kept at `path`; FileNotFoundError or ValueError without such.
+
+    InputError, a ValueError too, where the file cannot be read.
+    """
+    stored = read_json(path)
     if not isinstance(stored, list) or not all(
         isinstance(row, dict) and set(row) in (_FIELDS, _OLD_FIELDS) for row in stored
     ):

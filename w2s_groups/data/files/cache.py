@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import content_hash, write_atomic
+from w2s_groups.core.files import content_hash, parsed, write_atomic
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(step, done, total); the command line turns it into a bar."""
@@ -174,7 +174,7 @@ def _record_content(folder: Path) -> None:
 
 def recorded(folder: Path) -> dict[str, Any]:
     """The marker of a finished folder; its "recipe" entry is what the folder was made from."""
-    marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    marker = parsed((folder / MARKER).read_text(encoding="utf-8"))
     if not isinstance(marker, dict):
         raise ValueError(f"{folder / MARKER} holds no recipe")
     return marker
