@@ -27,7 +27,7 @@ from w2s_groups.schema.cells import Cell
 
 ETAS = {"one cell": (0.2,), "3 x 3 grid": (0.05, 0.2, 0.5)}
 LIMIT = 1.3
-ROUNDS = 3
+ROUNDS = 2
 
 
 @contextmanager
@@ -63,7 +63,8 @@ def test_threads_beside_other_work(processes: int, benchmark: Any) -> None:
     ratios = {}
 
     def every() -> None:
-        for name, etas in ETAS.items():
+        # With three others a grid on all threads takes minutes.
+        for name, etas in list(ETAS.items())[: 1 if processes > 1 else None]:
             spent: dict[int | None, list[float]] = {1: [], cores(): [], None: []}
             for _ in range(ROUNDS):
                 for asked, own in spent.items():
@@ -82,4 +83,5 @@ def test_threads_beside_other_work(processes: int, benchmark: Any) -> None:
     with busy(processes):
         benchmark.pedantic(every, rounds=1)
     torch.set_num_threads(before)
+    benchmark.extra_info.update({"largest ratio": max(ratios.values())})
     assert max(ratios.values()) <= LIMIT
