@@ -14,7 +14,7 @@ USED := matplotlib.backends.backend_agg, matplotlib.backends.backend_pdf, pandas
 BYTECODE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import $(USED)'
 ARGS ?=
 
-.PHONY: help leaderboard test test-slow test-cuda lint check smoke bench reports figures clean
+.PHONY: help leaderboard test test-slow test-cuda lint check smoke bench bench-quick reports figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,8 +46,11 @@ smoke: $(VENV)/.installed  ## a small run of the main job, into a temporary fold
 		n_l=24 n_u=60 eta_l=0.5 \
 		results_dir=$$out/results reports_dir=$$out/reports $(ARGS)
 
-bench: $(VENV)/.installed-dev  ## all benchmarks -> reports/benchmarks.md (keep the machine idle)
+bench: $(VENV)/.installed-dev  ## benchmarks -> reports/benchmarks.md (keep the machine idle)
 	$(BIN)/python benchmarks/report.py $(ARGS)
+
+bench-quick: $(VENV)/.installed-dev  ## benchmarks whose ratios hold on a busy machine too
+	$(BIN)/python -m pytest benchmarks -o python_files='bench_*.py' -o addopts= -q -m quick $(ARGS)
 
 reports: $(VENV)/.installed-dev  ## make the generated reports again from the stored results
 	$(BIN)/python -m w2s_groups.reports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -37,8 +38,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, li
     return sources
 
 
+class _Sources(Settings):
+    """`compose` is given its sources: there is nothing to load."""
+
+    def load(self, cache_dir: Path, progress: Any) -> NoReturn:
+        raise NotImplementedError
+
+
 def _settings(seed: int) -> Settings:
-    return Settings(
+    return _Sources(
         name="bench",
         n_pool=N - N // 5,
         n_test=N // 5,
@@ -94,6 +102,7 @@ def test_compose_against_plain_loop(benchmark, pictures, tmp_path: Path) -> None
     assert plain / ours > 5
 
 
+@pytest.mark.quick
 def test_second_call(benchmark, pictures, tmp_path: Path) -> None:
     """Finding a built dataset again, its inputs hashed and its files' sizes checked."""
     cutouts = {name: pictures[name] for name in ("mammal", "bird")}

@@ -33,6 +33,7 @@ def risks(limits):
     return np.stack([limits.teacher_risk(ETA_T), limits.student_risk(ETA_T)])
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("law", ["mixture", "location"])
 def test_one_limit_against_sobol(benchmark, law):
     m, setting = model(law), {"eta_l": 0.05, "eta_u": 0.4}

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from grid_data import features, on_every_device
 from numpy.typing import NDArray
@@ -236,6 +237,7 @@ def test_logistic_grid_against_one_fit_at_a_time(device: str, benchmark: Any) ->
     assert ours < 60
 
 
+@pytest.mark.slow
 def test_logistic_cost_of_a_further_cell(benchmark: Any) -> None:
     """Milliseconds a cell as the grid grows, one seed; and as the student's features widen."""
     data = pool()

@@ -105,6 +105,7 @@ def _against_wilds(
     assert ours < most_seconds
 
 
+@pytest.mark.quick
 def test_waterbirds_against_wilds(benchmark: Any, birds: Path) -> None:
     _against_wilds(benchmark, "waterbirds", "waterbirds", birds, 1.0)
 
@@ -113,6 +114,7 @@ def test_celeba_against_wilds(benchmark: Any, faces: Path) -> None:
     _against_wilds(benchmark, "celeba", "celebA", faces, 5.0)
 
 
+@pytest.mark.quick
 def test_group_codes_against_a_loop(benchmark: Any) -> None:
     """Group codes of 202,599 images against one look-up an image."""
     _, y, a = _rows(celeba.COUNTS).T

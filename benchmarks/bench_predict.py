@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from bench_ridge import L2, N_L, N_U, grid
 from grid_data import Features, features, on_every_device
@@ -51,6 +52,7 @@ def second_moments(data: Features, device: str) -> torch.Tensor:
     return people.student.second_moments
 
 
+@pytest.mark.slow
 @on_every_device
 def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
     data, etas = features(), np.linspace(0.025, 0.5, 20)
@@ -84,6 +86,7 @@ def test_a_map_against_training_its_cells(device: str, benchmark: Any) -> None:
     assert ours < 60
 
 
+@pytest.mark.slow
 @on_every_device
 def test_cost_by_width(device: str, benchmark: Any) -> None:
     """Seconds of a 2 x 2 map as the student's features widen, the teacher's at 512."""
@@ -99,6 +102,7 @@ def test_cost_by_width(device: str, benchmark: Any) -> None:
     benchmark.extra_info.update(seconds_of_2x2_by_d_s=widths)
 
 
+@pytest.mark.slow
 @on_every_device
 def test_retraining_on_a_map(device: str, benchmark: Any) -> None:
     """A 4 x 4 map with students retrained on their most confident half, and the map without."""

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import numpy as np
+import pytest
 from grid_data import Features, draw, features, on_every_device
 from reference_heads import objective_value, predict_proba
 from sklearn.linear_model import Ridge
@@ -106,6 +107,22 @@ def test_ridge_grid_against_scikit_learn(device: str, benchmark: Any) -> None:
     assert per_cell / ours > 50
 
 
+@pytest.mark.quick
+def test_small_ridge_grid_against_scikit_learn(benchmark: Any) -> None:
+    """10 x 10 cells of one seed: a ratio for a busy machine to watch."""
+    data, etas = features(), np.linspace(0.05, 0.5, 10)
+    problems, _ = benchmark.pedantic(grid, (data, etas, 1), rounds=2)
+    start = time.perf_counter()
+    for method in METHODS:
+        p = next(p for key, p in problems.items() if key[0] == method)
+        X = getattr(data, p.side)[p.rows].astype(np.float64)
+        Ridge(alpha=len(p.rows) * L2).fit(X, p.targets[:, 1])
+    ratio = len(etas) ** 2 * (time.perf_counter() - start) / benchmark.stats.stats.min
+    benchmark.extra_info.update(ratio_per_cell_extrapolated=ratio)
+    assert ratio > 5
+
+
+@pytest.mark.slow
 def test_ridge_cost_of_a_further_cell(benchmark: Any) -> None:
     """Milliseconds a cell as the grid grows, one seed; and as the student's features widen."""
     data = features()

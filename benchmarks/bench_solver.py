@@ -106,6 +106,7 @@ print(status("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_against_normal_equations(benchmark):
     """Peak memory above that of the data, each route in a process of its own, one replicate."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from pandas.testing import assert_frame_equal
 
 from w2s_groups.results import compaction, parquet, store
@@ -52,6 +53,7 @@ def seconds(out: Path, n_seeds: int, *start: str) -> float:
     return time.perf_counter() - begun
 
 
+@pytest.mark.slow
 def test_a_thousand_cells_of_a_multirun(benchmark: Any, tmp_path: Path) -> None:
     """A job against an empty Hydra job of the same configuration, in the same minutes.
 
@@ -83,6 +85,7 @@ def test_a_thousand_cells_of_a_multirun(benchmark: Any, tmp_path: Path) -> None:
     assert stored <= 1.5 * empty
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
     """From one Parquet file, against pandas reading the bare table; and from 100,000 files."""
     seconds(tmp_path / "one", 1, "-m", "w2s_groups")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,6 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
-from w2s_groups.core.lazy import torch
-from w2s_groups.core.machine import Others, idle_cores
 from w2s_groups.core.progress import Blocks
 from w2s_groups.data.base import Dataset
 from w2s_groups.experiment import dimensions, identity, settings, solvers
@@ -29,6 +26,7 @@ from w2s_groups.experiment.kept_outputs import Kept
 from w2s_groups.experiment.lockstep import Failed
 from w2s_groups.experiment.pool import Pair
 from w2s_groups.experiment.prepare import Prepared, prepare
+from w2s_groups.experiment.threads import Threads
 from w2s_groups.results import failures, store, submitted
 from w2s_groups.results.select import Rule
 from w2s_groups.results.store import Stored
@@ -177,7 +175,6 @@ def _run_cells(
 ) -> None:
     """Run the blocks that hold cells of `todo` or that lack outputs, and store these."""
     cfg, asked = prepared.cfg, todo | kept.lacking
-    others, threads = Others(), torch.get_num_threads()
     most = max(_at_once(prepared, pair, planned) for pair, planned in parts)
     total = sum(len(planned) for _, planned in parts)
     if total > 1:
@@ -186,13 +183,12 @@ def _run_cells(
             most,
             cfg.memory_limit_gb,
         )
-    with Blocks(len(asked), quiet=total == 1) as bar, ExitStack() as afterwards:
-        afterwards.callback(torch.set_num_threads, threads)
+    with Blocks(len(asked), quiet=total == 1) as bar, Threads(cfg.threads) as threads:
         for pair, planned in parts:
             if not asked.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
-            solver = solvers.of(cfg, prepared.device, bar.heads, networks)
+            solver = solvers.of(cfg, prepared.device, threads.after(bar.heads), networks)
             methods = cfg.resolved(pair.widths)
             runner = _Runner(cfg, pair, methods, solver, folder, bar, todo, kept)
             cells, size = list(planned), _at_once(prepared, pair, planned)
@@ -201,8 +197,7 @@ def _run_cells(
                 left = asked.intersection(block)
                 if left:
                     bar.block(len(left))
-                    if cfg.threads is None:  # a head does not depend on the number of threads
-                        torch.set_num_threads(idle_cores(others, threads))
+                    threads.look()
                     runner.run(block, left)
                     bar.ended()
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from w2s_groups.heads.problem import GCE, Confidence, Loss
+from w2s_groups.heads.threads import logsigmoid
 
 
 def value_and_gradient(loss: Loss, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

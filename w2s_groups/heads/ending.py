@@ -18,6 +18,7 @@ from w2s_groups.heads.newton_step import LEAST, Heads, Rows, Theta
 from w2s_groups.heads.problem import Head, constant_head, linear, units
 from w2s_groups.heads.scratch import Scratch
 from w2s_groups.heads.span import Span
+from w2s_groups.heads.threads import by_size
 
 NEAR, LIMIT = 1e-5, 300  # gradient at which a descent gives way to Newton steps; its iterations
 KEPT = 8  # share of the memory limit, 1/8, for features in their units
@@ -85,7 +86,9 @@ class Ending:
         begin = self._theta(starts, block.tasks)
         start = torch.cat([begin.v, begin.b[..., None]], dim=2).flatten(1)
         descent = Descent(torch.as_tensor(A, device=self.device), penalty, block.loss, block.K)
-        V, *_ = descent.minimise(Batch(start, targets, weights), NEAR, LIMIT)
+        m, D = A.shape
+        with by_size(2.0 * len(start) * block.K * m * D):
+            V, *_ = descent.minimise(Batch(start, targets, weights), NEAR, LIMIT)
         self.flops += descent.flops
         theta = V.view(len(block.tasks), block.K, -1).cpu().numpy()
         return [_head(t, own, mean, unit) for t, own in zip(block.tasks, theta, strict=True)]
@@ -99,7 +102,8 @@ class Ending:
             each = _at_once(n, d, alike[0].K, self.memory_limit)
             for k in range(0, len(alike), each):
                 part = alike[k : k + each]
-                solved = self._finish(part, [start[task] for task in part])
+                with by_size(min(n, d) ** 3 / 3):  # of a Cholesky factorisation
+                    solved = self._finish(part, [start[task] for task in part])
                 found |= dict(zip(part, solved, strict=True))
                 self.ended(part)
         return [found[task] for task in tasks]
