@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
 ARGS ?=
 
-.PHONY: help leaderboard test test-slow test-cuda lint check smoke bench reports figures clean
+.PHONY: help leaderboard test test-slow test-mutants test-cuda lint check smoke bench reports figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,7 +21,11 @@ test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests, o
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, sweeps that are killed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--durations 30
+
+test-mutants: $(VENV)/.installed-dev  ## do the tests notice mutants? MUTANTS="stats --each 100"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation.py $(MUTANTS)
 
 test-cuda: $(VENV)/.installed-dev  ## a GPU gives the answers of the CPU
 	$(BIN)/python -m pytest -m cuda
