@@ -14,7 +14,8 @@ USED := matplotlib.backends.backend_agg, matplotlib.backends.backend_pdf, pandas
 BYTECODE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import $(USED)'
 ARGS ?=
 
-.PHONY: help leaderboard test test-slow test-cuda lint check smoke bench bench-quick reports figures clean
+.PHONY: help leaderboard test test-slow test-mutants test-cuda lint check smoke bench bench-quick reports
+.PHONY: figures clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,7 +27,11 @@ test: $(VENV)/.installed-dev  ## the whole test suite, without the slow tests, o
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.installed-slow  ## the slow tests: simulations, downloads, sweeps that are killed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadfile \
+		--durations 30
+
+test-mutants: $(VENV)/.installed-dev  ## do the tests notice mutants? MUTANTS="stats --each 100"
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation.py $(MUTANTS)
 
 test-cuda: $(VENV)/.installed-dev  ## a GPU gives the answers of the CPU
 	$(BIN)/python -m pytest -m cuda

@@ -56,22 +56,21 @@ def test_sigterm_ends_a_sweep_with_the_report_of_what_there_is(
     forked: Forked, tmp_path: Path
 ) -> None:
     """As Slurm and Kubernetes send it, to the process only."""
-    sweep = ("--multirun", *SMALL, "n_l=" + ",".join(str(n) for n in range(20, 44)))
+    sweep = ("--multirun", *SMALL, "n_l=20,22,24,26")
     said, found = tmp_path / "said", "results/leaderboard/*-v*.json"
-    stop = {"kill_after": 0.0, "n_files": 2, "pattern": found, "signal": SIGTERM, "said": said}
-    assert forked.run(tmp_path, *sweep, **stop) == 2
+    assert forked.run(tmp_path, *sweep, at_file=2, signal=SIGTERM, said=said) == 2
     made = len(list(tmp_path.glob(found)))
-    assert 2 <= made < 24
+    assert 2 <= made < 4
     text = said.read_text()
     assert "not finished: " in text
-    assert "of 24 jobs are not finished; run the same command for them" in text
+    assert "of 4 jobs are not finished; run the same command for them" in text
     stopped = cli.COMMANDS["run"].stopped
     assert text.rstrip().endswith(f"error: stopped; {stopped}")
     assert "Traceback" not in text
     (report,) = (tmp_path / "reports/leaderboard").iterdir()
     assert 0 < committed.read(report)["cell"].nunique() <= made  # the last job may lack its record
     assert forked.run(tmp_path, *sweep) == 0
-    assert len(list(tmp_path.glob(found))) == 24
+    assert len(list(tmp_path.glob(found))) == 4
 
 
 @pytest.mark.parametrize(
@@ -82,7 +81,7 @@ def test_sigterm_ends_a_command_with_how_to_go_on(
 ) -> None:
     words = SMALL if command == "run" else (*SMALL[:6], "threads=1")
     said = tmp_path / "said"
-    stop = {"kill_after": 0.0, "n_files": 1, "pattern": begun, "signal": SIGTERM, "said": said}
+    stop = {"at_file": 1, "of": begun, "signal": SIGTERM, "said": said}
     assert forked.run(tmp_path, command, *words, **stop) == 2
     stopped = cli.COMMANDS[command].stopped
     assert said.read_text().rstrip().endswith(f"error: stopped; {stopped}")

@@ -1,7 +1,7 @@
 """Overrides of every key by values of every kind: a configuration, or one sentence. No traceback.
 
-The quick form composes once and overrides the copy, as Hydra does; the slow one runs the command
-line itself, as far as its first long step.
+A configuration is composed once and a copy of it overridden, as Hydra does; the slow form takes
+every kind of data set and more overrides. Other commands read their own words.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from w2s_groups.design.sampling import (
     Draw,
     Request,
     apportion,
+    apportion_capped,
     check_feasible,
     class_priors,
     draw,
@@ -243,3 +244,14 @@ def test_a_thousand_classes_are_drawn_in_memory_of_the_rows() -> None:
     assert peak < 50e6  # classes x rows would be 400 MB
     assert np.bincount(codes[made.unlabelled] // 2).tolist() == [50] * 1000
     assert (codes[made.labelled] % 2).sum() == 2000
+
+
+def test_quotients_on_both_sides_of_a_power_of_ten_are_compared() -> None:
+    assert apportion(53, [5, 4, 5, 6, 8]).tolist() == [10, 8, 9, 11, 15]
+
+
+def test_what_a_bound_takes_away_goes_to_the_first_with_room_left() -> None:
+    # By shares 8, 2, 1 and 3; cut to 5, 2, 1 and 2, with room for 2 and 4 in the middle.
+    caps = np.array([5, 4, 5, 2])
+    found = apportion_capped(14, np.array([5.0, 1.0, 1.0, 2.0]), np.ones(4, int), caps, "it")
+    assert found.tolist() == [5, 4, 3, 2]

@@ -218,17 +218,18 @@ def forked() -> Iterator[Forked]:
 
 
 def killed_and_resumed(out: Path, forked: Forked, kills: tuple[int, ...], *asked: str) -> None:
-    """Two runs to their end, one killed each time so many records are written: the same files."""
+    """Two runs to their end, one killed after its first records, again and again: the same files.
+
+    kills: how many more records each time.
+    """
     whole, killed = out / "whole", out / "killed"
     multirun = len(kills) > 1
     for one in (whole, killed):
         one.mkdir()
     assert forked.run(whole, *arguments(whole, *asked, KEPT, multirun=multirun)) == 0
-    for n_files in kills:
-        status = forked.run(
-            killed, *arguments(killed, *asked, KEPT, multirun=multirun), kill_after=0.0,
-            n_files=n_files, pattern="results/leaderboard/*-v*.json",
-        )  # fmt: skip
+    for more in kills:
+        own = arguments(killed, *asked, KEPT, multirun=multirun)
+        status = forked.run(killed, *own, at_file=more)
         assert status == -signal.SIGKILL
         assert cells(killed).items() < cells(whole).items()
     assert forked.run(killed, *arguments(killed, *asked, KEPT, multirun=multirun)) == 0
@@ -276,7 +277,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_files(tmp_path: Path, forked: 
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_to_the_same_files(tmp_path: Path, forked: Forked) -> None:
-    killed_and_resumed(tmp_path, forked, (2, 6, 9), *GRID[:2], "seeds=[0],[1],[2]")
+    killed_and_resumed(tmp_path, forked, (2, 4, 3), *GRID[:2], "seeds=[0],[1],[2]")
 
 
 def test_blocks_keep_nothing_unasked(load: Load, tmp_path: Path) -> None:

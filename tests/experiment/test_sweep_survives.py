@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,6 @@ from multirun import arguments, cells, command, environment, places, run
 from squares import make_folder
 
 from w2s_groups.results import committed, compaction, failures
-
-pytestmark = pytest.mark.slow
 
 # 4 jobs of 10 cells: a kill falls between jobs, between the cells of one and into the report.
 SWEEP = ("eta_l=0.1,0.5", "eta_u=[0.1,0.25],[0.4,0.5]", "seeds=[0,1,2,3,4]")
@@ -57,60 +56,62 @@ def report(out: Path) -> bytes:
     return (out / "reports/leaderboard/gaussian/leaderboard.csv").read_bytes()
 
 
-def test_fifty_kills_lose_nothing_and_double_nothing(
-    whole: dict[str, bytes], tmp_path: Path, forked: Forked
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_lose_nothing_and_double_nothing(
+    whole: dict[str, bytes], tmp_path: Path, forked: Forked, kills: int
 ) -> None:
-    """kill -9 at random moments, each followed by a run that goes on: half of them some cells
-    further, the others anywhere in a run. A sweep that ends before its kill is compared whole, and
-    the next one begins anew."""
-    rng = random.Random(0)
-    begun = time.monotonic()
-    (tmp_path / "timed").mkdir()
-    assert forked.run(tmp_path / "timed", *arguments(tmp_path / "timed", *SWEEP)) == 0
-    length = time.monotonic() - begun
-    expected = report(tmp_path / "timed")
-    kills = finished = between = 0
-    out = tmp_path / "0"
+    """kill -9 again and again, each followed by a run that goes on: half of them just before or
+    after a cell is in its place, the others at any moment of a run. A sweep that ends before its
+    kill is compared whole, and the next one begins anew."""
+    rng, length = random.Random(0), forked.seconds
+    out, made, finished, between = tmp_path / "0", 0, 0, 0
     out.mkdir()
-    while kills < 50:
-        before, begun = len(cells(out)), time.monotonic()
-        if kills % 2 and before < 39:
-            further, after = rng.randint(before + 1, 39), rng.uniform(0, 0.02)
-        else:
-            further, after = 0, rng.uniform(0, length)
-        status = forked.run(
-            out, *arguments(out, *SWEEP),
-            kill_after=after, n_files=further, pattern="results/leaderboard/*-v*.json",
-        )  # fmt: skip
-        if status == -signal.SIGKILL:
-            kills += 1
+    while made < kills:
+        before = len(cells(out))
+        stop: dict[str, Any] = {"after": rng.uniform(0.1, length)}
+        if made % 2 == 0 and before < 39:
+            stop = {"at_file": rng.randint(1, min(12, 39 - before)), "before": rng.random() < 0.5}
+        status = forked.run(out, *arguments(out, *SWEEP), **stop)
+        if status in (-signal.SIGKILL, -signal.SIGPROF):
+            made += 1
             between += before < len(cells(out)) < 40
             assert cells(out).items() <= whole.items()
             continue
         assert status == 0
         assert cells(out) == whole
-        assert report(out) == expected
         finished += 1
-        length = min(length, 2 * (time.monotonic() - begun))  # the machine was busy when timed
         out = tmp_path / str(finished)
         out.mkdir()
-    assert between >= 5  # or the kills missed what they are for
+    assert between >= kills / 4  # or the kills missed what they are for
     assert forked.run(out, *arguments(out, *SWEEP)) == 0
     assert cells(out) == whole
-    assert report(out) == expected
     assert compaction.verify(out / "results/leaderboard").faults == []
+    assert report(out)
 
 
-def test_two_sweeps_into_one_store(whole: dict[str, bytes], tmp_path: Path) -> None:
-    both = [
-        subprocess.Popen(command(tmp_path, *SWEEP), env=environment(), cwd=tmp_path,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(2)
-    ]  # fmt: skip
-    assert [process.wait() for process in both] == [0, 0]
+def test_two_sweeps_into_one_store(whole: dict[str, bytes], tmp_path: Path, forked: Forked) -> None:
+    assert forked.together(2, tmp_path, *arguments(tmp_path, *SWEEP)) == [0, 0]
+    assert cells(tmp_path) == whole
+    assert report(tmp_path)
+
+
+def test_a_disk_that_fills_is_one_sentence_and_a_later_run_goes_on(
+    whole: dict[str, bytes], tmp_path: Path, forked: Forked
+) -> None:
+    """The error of a full disk at the 13th cell; the slow test has a disk that is full."""
+    said = tmp_path / "said"
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP), at_file=13, full=True, said=said)
+    assert "the disk is full" in said.read_text()
+    assert "Traceback" not in said.read_text()
+    kept = cells(tmp_path)
+    assert 12 <= len(kept) < 40
+    assert kept.items() <= whole.items()
+    assert not list((tmp_path / "results").rglob("*.tmp"))
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP)) == 0
     assert cells(tmp_path) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_every_launcher_gives_the_same_bytes(
     whole: dict[str, bytes], tmp_path: Path, launcher: str
@@ -141,6 +142,7 @@ def children(pid: int) -> list[int]:
     return own + [grandchild for child in own for grandchild in children(child)]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds workers by /proc")
 @pytest.mark.parametrize(
     ("launcher", "worker"), [("workstation", "popen_loky"), ("processes", "submitit.core._submit")]
@@ -210,6 +212,7 @@ raise SystemExit(main())
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="reads the size from /proc")
 def test_a_cell_that_does_not_fit_the_memory_is_a_row(tmp_path: Path, forked: Forked) -> None:
     overrides = (
@@ -237,6 +240,7 @@ def test_a_cell_that_does_not_fit_the_memory_is_a_row(tmp_path: Path, forked: Fo
     assert failures.load(tmp_path / "results/leaderboard") == []
 
 
+@pytest.mark.slow
 def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: Forked) -> None:
     """Features computed anew under the same name: other cells, and reports of their own."""
     folder = make_folder(tmp_path / "data")
@@ -299,6 +303,7 @@ def test_files_that_change_between_runs_are_never_mixed(tmp_path: Path, forked: 
     assert len(cells(tmp_path)) == 48
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(
     whole: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -328,8 +333,11 @@ def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(
     assert cells(tmp_path) == whole
 
 
-def test_noise_and_truncation_are_made_again(whole: dict[str, bytes], tmp_path: Path) -> None:
-    assert run(tmp_path, *SWEEP).returncode == 0
+@pytest.mark.slow
+def test_noise_and_truncation_are_made_again(
+    whole: dict[str, bytes], tmp_path: Path, forked: Forked
+) -> None:
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP)) == 0
     folder = tmp_path / "results/leaderboard"
     files = sorted(folder.glob("*-v*.json"))
     files[0].write_bytes(files[0].read_bytes()[:-30])
@@ -337,17 +345,18 @@ def test_noise_and_truncation_are_made_again(whole: dict[str, bytes], tmp_path: 
     files[2].unlink()
     os.utime(files[3], (0, 0))  # a clock that jumped
     os.utime(files[4], (2**32, 2**32))
-    assert run(tmp_path, *SWEEP).returncode == 0
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP)) == 0
     assert cells(tmp_path) == whole
     # Another setting is other cells; the old ones stay.
-    assert run(tmp_path, *SWEEP, "l2=0.01").returncode == 0
+    assert forked.run(tmp_path, *arguments(tmp_path, *SWEEP, "l2=0.01")) == 0
     assert len(cells(tmp_path)) == 80
     assert cells(tmp_path).items() >= whole.items()
 
 
-def test_a_store_that_cannot_be_written_to(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_to(tmp_path: Path, forked: Forked) -> None:
     (tmp_path / "results").write_text("in the way")
-    done = run(tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0")
-    assert done.returncode != 0
-    assert "results_dir" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    said = tmp_path / "said"
+    asked = arguments(tmp_path, "eta_l=0.25", "eta_u=0.25", "seeds=0")
+    assert forked.run(tmp_path, *asked, said=said) != 0
+    assert "results_dir" in said.read_text()
+    assert "Traceback" not in said.read_text()

@@ -137,3 +137,23 @@ def test_no_group_at_all_is_missing_everywhere() -> None:
 
 def test_gain_by_hand() -> None:
     np.testing.assert_allclose(risks.gain([0.8, 0.7], [0.7, 0.8]), [0.1, -0.1])
+
+
+def test_one_group_only_is_coded_by_its_own_number() -> None:
+    value, n = risks.accuracy_by_group([0, 1], [0, 0], [2, 2], 4)
+    np.testing.assert_array_equal(value, [np.nan, np.nan, 0.5, np.nan])
+    assert n.tolist() == [0, 0, 2, 0]
+
+
+def test_risks_and_their_errors_are_means_and_standard_errors_of_squares() -> None:
+    errors, codes = np.array([1.0, -2.0, 4.0, 3.0, 0.5]), np.array([0, 0, 0, 2, 3])
+    risk, n = risks.risk_by_group(errors, codes, 4, scale=10.0)
+    np.testing.assert_allclose(risk, [70.0, np.nan, 90.0, 2.5])
+    assert n.tolist() == [3, 0, 1, 1]
+    np.testing.assert_allclose(risks.risk_by_group(errors, codes, 4)[0], risk / 10.0)
+    found = risks.risk_errors(errors, codes, 4, scale=10.0)
+    expected = 10.0 * np.std([1.0, 4.0, 16.0], ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(found, [expected, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(risks.risk_errors(errors, codes, 4), found / 10.0)
+    two = risks.risk_errors([1.0, 2.0], [0, 0], 1)
+    assert two == pytest.approx(np.std([1.0, 4.0], ddof=1) / np.sqrt(2))

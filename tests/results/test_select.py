@@ -9,7 +9,19 @@ import pandas as pd
 import pytest
 
 from w2s_groups.results.columns import COLUMNS, filled
-from w2s_groups.results.select import Rule, apply, bases, choose, counted, order, scaled
+from w2s_groups.results.select import (
+    NEEDS_GROUPS,
+    NEEDS_VALIDATION,
+    Rule,
+    apply,
+    bases,
+    choose,
+    counted,
+    order,
+    scaled,
+    scores,
+    shown,
+)
 
 A, B = "selective[keep=0.25]", "selective[keep=0.75]"
 VARIED = {"vary": {"selective": {"keep": [0.25, 0.75]}}, "methods": {"selective": {"keep": 0.5}}}
@@ -227,3 +239,46 @@ def test_scaled_takes_the_trial_at_the_scale_and_chooses_nothing() -> None:
     off = {**TRIALS, "trials": {"w2s": {"l2_per_feature": [1e-2, 1e-4, 1e-5]}}}
     stays = scaled(given[given["method"] != trial(1e-3)], off)
     assert set(stays.loc[stays["method"] == "w2s", "value"]) == {0.2}
+
+
+def test_scores_are_what_each_rule_says() -> None:
+    found = {rule: scores(table(), rule).set_index(["method", "seed"])["score"] for rule in (
+        Rule.val_worst, Rule.val_mean, Rule.no_groups)}  # fmt: skip
+    for seed in (0, 1):
+        assert found[Rule.val_worst][A, seed] == 0.6
+        assert found[Rule.val_mean][A, seed] == pytest.approx(0.65)
+        assert found[Rule.no_groups][A, seed] == pytest.approx(0.69)
+        assert found[Rule.no_groups][B, seed] == pytest.approx(0.86)
+    assert {*NEEDS_GROUPS} == {"val_worst", "val_mean"}
+    assert {*NEEDS_VALIDATION} == {"val_worst", "val_mean", "no_groups"}
+
+
+def test_shown_names_what_apply_leaves() -> None:
+    for rule in (Rule.fixed, Rule.val_worst, Rule.no_groups):
+        after, _ = apply(table(), rule, VARIED)
+        names = shown(table(), rule, VARIED)
+        assert sorted(names["shown"].unique()) == sorted(after["method"].unique())
+        assert len(names) == 2 * names["shown"].nunique()
+    names = shown(table(), Rule.val_worst, VARIED)
+    assert set(names.loc[names["shown"] == "selective[val_worst]", "method"]) == {A}
+    plain = labelled(dict.fromkeys(map(trial, PATH), 0.8))
+    assert set(shown(plain, Rule.fixed, TRIALS)["method"]) == {"teacher", "w2s"}
+    assert set(shown(plain, Rule.labelled, TRIALS)["shown"]) == {"teacher", "w2s"}
+    assert set(shown(plain, Rule.labelled, {})["shown"]) == {"teacher", *map(trial, PATH), "w2s"}
+
+
+@pytest.mark.parametrize("rule", [Rule.fixed, Rule.val_worst])
+@pytest.mark.parametrize("settings", [VARIED, {}])
+def test_tables_are_numbered_from_zero_and_have_types_even_where_nothing_varies(
+    rule: Rule, settings: dict[str, Any]
+) -> None:
+    given = table().iloc[::-1]
+    ordered = order(given, settings)
+    assert [str(ordered[name].dtype) for name in ("trial", "at_scale", "rank")] == [
+        "bool", "bool", "int64",
+    ]  # fmt: skip
+    after, chosen = apply(given, rule, settings)
+    for made in (after, ordered, *([chosen] if len(chosen) else [])):
+        assert made.index.tolist() == list(range(len(made)))
+    if rule is not Rule.fixed and settings:
+        assert shown(given, rule, settings).index.tolist() == list(range(6))

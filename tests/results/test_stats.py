@@ -162,3 +162,11 @@ def test_wilson_takes_means_between_counts_and_leaves_absent_groups_blank() -> N
     for value, size in ((1.2, 10), (-0.1, 10), (0.5, -1)):
         with pytest.raises(InputError):
             stats.wilson(value, size)
+
+
+def test_a_ratio_to_one_is_the_numerator_and_to_zero_is_missing() -> None:
+    found = stats.ratio_interval([[0.2, 0.3, 0.4]] * 2, [[1.0] * 3, [0.0] * 3])
+    of_mean = stats.mean_interval([0.2, 0.3, 0.4])
+    np.testing.assert_allclose(found.mean, [0.3, np.nan])
+    np.testing.assert_allclose([found.low[0], found.high[0]], [of_mean.low, of_mean.high])
+    assert np.isnan([found.low[1], found.high[1]]).all()
