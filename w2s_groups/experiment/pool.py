@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core import mapped
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
@@ -44,6 +45,7 @@ class Target(NamedTuple):
 
 
 Labels = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +119,21 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 
     One affine map for a whole pool: no label and no test image enters it, and all cells share it.
     """
-    mean, scale = affine(matrix, drawable)
-    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+    return stored_rows(matrix, np.ones(len(matrix), dtype=bool), drawable)[:]
+
+
+def stored_rows(
+    matrix: Any, usable: NDArray[np.bool_], drawable: NDArray[np.int64]
+) -> mapped.Stored:
+    """Usable rows of (N, d), as `standardise` makes them, each when it is asked for.
+
+    drawable: among the usable ones.
+    """
+    rows = np.flatnonzero(usable)
+    mean, scale = affine(matrix, rows[drawable])
+    if isinstance(matrix, mapped.Stored):
+        return mapped.Stored(matrix.matrix, matrix.order[rows], mean, scale)
+    return mapped.Stored(matrix, rows, mean, scale)
 
 
 def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
@@ -126,14 +141,23 @@ def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
     return int(np.count_nonzero(affine(matrix, drawable)[1]))
 
 
-def affine(
-    matrix: NDArray[np.float32], drawable: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def affine(matrix: Any, drawable: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale."""
-    reference = np.asarray(matrix[drawable], dtype=np.float64)
-    mean, std = reference.mean(axis=0), reference.std(axis=0)
+    n = len(drawable)
+
+    def total(of: Callable[[Floats], Floats], add: np.ufunc, start: float) -> Floats:
+        """Row after row, as numpy sums the columns of a matrix: the same bits in any blocks."""
+        found = np.full(matrix.shape[1], start)
+        for raw in mapped.parts(matrix, drawable):
+            part = of(raw.astype(np.float64))
+            found = add.reduce(np.concatenate([found[None], part]), axis=0)
+        return found
+
+    mean = total(lambda x: x, np.add, 0.0) / n
+    std = np.sqrt(total(lambda x: np.square(x - mean), np.add, 0.0) / n)
+    largest = total(np.abs, np.maximum, 0.0)
     # A column that varies by rounding only carries nothing and must not be blown up.
-    constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
+    constant = std <= 1e-6 * largest
     return mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
 
 
@@ -144,15 +168,21 @@ def make_pool(
     class_balance: str,
     origin: Origin | None = None,
     numeric: bool = False,
+    stored: bool = False,
 ) -> Pool:
     """The usable rows, features (N, d) per side standardised. origin: of all N samples.
 
-    numeric: heads learn the target.
+    numeric: heads learn the target. stored: features stay where they are and are read by rows.
     """
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
+    own: dict[str, Any] = {
+        side: stored_rows(matrix, usable, drawable) for side, matrix in features.items()
+    }
+    if not stored:
+        own = {side: rows[:] for side, rows in own.items()}
     return Pool(
-        features={side: standardise(matrix[usable], drawable) for side, matrix in features.items()},
+        features=own,
         y=dataset.y[usable],
         codes=codes,
         drawable=drawable,
