@@ -48,6 +48,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ]
 
 
+def scaled_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that a small run does not keep."""
+    monkeypatch.setattr(memory_limit, "GB", 2**18)
+    monkeypatch.setattr(memory_limit, "LISTED", 0)
+    monkeypatch.setattr(memory_limit, "DRAWN", 0)
+    monkeypatch.setattr(row_blocks, "LEAST", 4)
+
+
 def ran(load: Load, files: list[str], folder: Path, *more: str) -> pd.DataFrame:
     """The stored table of a run of its own."""
     own = (f"results_dir={folder}", f"reports_dir={folder}", *more)
@@ -61,18 +69,17 @@ def test_cells_do_not_depend_on_the_memory(
     load: Load, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str
 ) -> None:
     inside = ran(load, files, tmp_path / "inside", *head.split())
-    asked: list[bool] = []
+    asked: list[object] = []
     given = solvers.of_heads
 
     def of_heads(*args: object) -> object:
-        asked.append(bool(args[-1]))
+        asked.append(args[-1])
         return given(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(solvers, "of_heads", of_heads)
-    monkeypatch.setattr(memory_limit, "GB", 2**18)
-    monkeypatch.setattr(row_blocks, "LEAST", 4)
+    scaled_down(monkeypatch)
     blocks = ran(load, files, tmp_path / "blocks", "memory_limit_gb=0.07", *head.split())
-    assert asked == [True]
+    assert asked == [7 * memory_limit.limit(load(*files, "memory_limit_gb=0.07")) // 8 + 1]
     both = [table.drop(columns=["made_with"], errors="ignore") for table in (inside, blocks)]
     columns = ["cell", "method", "split", "metric", "group"]
     first, second = (table.sort_values(columns, ignore_index=True) for table in both)
@@ -82,8 +89,7 @@ def test_cells_do_not_depend_on_the_memory(
 def test_methods_without_a_blocked_form_are_refused_with_those_that_have_one(
     load: Load, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_limit, "GB", 2**18)
-    monkeypatch.setattr(row_blocks, "LEAST", 4)
+    scaled_down(monkeypatch)
     more = "methods=[teacher,w2s,selective,graph_smoothed,confidence,ceiling]"
     with pytest.raises(InputError, match=r"^memory_limit_gb=0\.07 is too small: ") as caught:
         ran(load, files, tmp_path, "memory_limit_gb=0.07", more)

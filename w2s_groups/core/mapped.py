@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHUNK = 2**22  # bytes of rows at a time
-SPARSE = 4  # of so many rows one or more are wanted: then all between are read, in one go
+SPARSE = 4  # of so many rows one is wanted, or more: then all between are read, in one go
+SCATTERED = 64  # rows apart from each other at a time: with each the system maps 64 KB or more
 
 Rows = NDArray[np.int64]
 
@@ -35,7 +36,13 @@ def take(matrix: NDArray[Any], rows: Rows) -> NDArray[Any]:
     if not len(rows):
         return np.array(matrix[:0])
     first, end = int(rows[0]), int(rows[-1]) + 1
-    if end - first > SPARSE * len(rows):
+    if end - first > SPARSE * len(rows) and isinstance(matrix, np.memmap):
+        found = np.empty((len(rows), *matrix.shape[1:]), dtype=matrix.dtype)
+        for start in range(0, len(rows), SCATTERED):
+            part = slice(start, start + SCATTERED)
+            found[part] = matrix[rows[part]]
+            release(matrix)
+    elif end - first > SPARSE * len(rows):
         found = np.array(matrix[rows])
     elif end - first == len(rows):
         found = np.array(matrix[first:end])
@@ -78,8 +85,11 @@ def parts(matrix: Any, rows: Rows | None = None) -> Iterator[NDArray[Any]]:
 
 
 def rows_at_once(width: int) -> int:
-    """Rows of so many float32 features that take CHUNK bytes."""
-    return max(1, CHUNK // (4 * width))
+    """Rows of so many float32 features that take CHUNK bytes.
+
+    All rows of one feature: numpy would add parts of a single column in another order.
+    """
+    return max(1, CHUNK // (4 * width)) if width > 1 else 2**62
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.mapped import parts
+from w2s_groups.core.mapped import blocks, rows_at_once
 from w2s_groups.data.base import TEST, Dataset
 
 log = logging.getLogger("w2s_groups")
@@ -38,7 +38,7 @@ def check(
                 f"{dataset.NOUN}s of the pool, so no head can learn from them; name another "
                 f"{side}, or correct what made the features"
             )
-        known = Counter(hash(row.tobytes()) for part in parts(matrix, pool) for row in part)
+        known = Counter(hash(row.tobytes()) for part in _parts(matrix, pool) for row in part)
         most = max(known.values()) / len(pool)
         if most > 0.5:
             log.warning(
@@ -52,10 +52,16 @@ def _constant(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> bool:
     width = matrix.shape[1]
     first = matrix[rows[0]].astype(np.float64)
     total, squares, largest = np.zeros(width), np.zeros(width), np.zeros(width)
-    for raw in parts(matrix, rows):  # all rows in float64 at once may not fit
+    for raw in _parts(matrix, rows):  # all rows in float64 at once may not fit
         part = raw.astype(np.float64)
         largest = np.maximum(largest, np.abs(part).max(axis=0))
         part -= first
         total, squares = total + part.sum(axis=0), squares + (part**2).sum(axis=0)
     variance = squares / len(rows) - (total / len(rows)) ** 2
     return bool((variance <= (1e-6 * largest) ** 2).all())
+
+
+def _parts(matrix: NDArray[np.float32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """The rows (n,), some at a time, in any order."""
+    for _, part in blocks(matrix, rows, rows_at_once(matrix.shape[1])):
+        yield part

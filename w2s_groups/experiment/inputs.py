@@ -252,11 +252,13 @@ def _shared(
 
 def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
     """sha256 of each row of (N, d) features; None of one that is not finite."""
-    return [
-        hashlib.sha256(row.tobytes()).hexdigest() if np.isfinite(row).all() else None
-        for part in mapped.parts(matrix)
-        for row in part
-    ]
+    hashes: list[str | None] = [None] * len(matrix)
+    rows = np.arange(len(matrix))
+    for where, part in mapped.blocks(matrix, rows, mapped.rows_at_once(matrix.shape[1])):
+        for place, row in zip(rows[where].tolist(), part, strict=True):
+            if np.isfinite(row).all():
+                hashes[place] = hashlib.sha256(row.tobytes()).hexdigest()
+    return hashes
 
 
 def _extractors(

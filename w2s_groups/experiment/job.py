@@ -193,7 +193,7 @@ def _run_cells(
             if not asked.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
-            solver = solvers.of(cfg, prepared.device, bar.heads, networks, prepared.blocks)
+            solver = solvers.of(cfg, prepared.device, bar.heads, networks, _room(prepared))
             methods = cfg.resolved(pair.widths)
             runner = _Runner(cfg, pair, methods, solver, folder, bar, todo, kept)
             cells, size = list(planned), _at_once(prepared, pair, planned)
@@ -208,6 +208,13 @@ def _run_cells(
                     bar.ended()
 
 
+def _room(prepared: Prepared) -> int | None:
+    """Bytes for heads by blocks of rows; None where heads are solved in memory."""
+    if not prepared.blocks:
+        return None
+    return memory_limit.for_blocks(prepared.cfg, len(prepared.dataset.y), prepared.cells)
+
+
 def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
     """Cells of a part that are solved together: whole seeds, or as many as fit with their rows."""
     cfg = prepared.cfg
@@ -215,7 +222,7 @@ def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
     if solvers.by_steps(cfg):
         return per_seed
     if prepared.blocks:
-        return max(1, memory_limit.cells_at_once(cfg, list(planned)))
+        return memory_limit.cells_at_once(cfg, list(planned))
     size = at_once(per_seed, prepared.device, len(cfg.resolved(pair.widths)))
     return min(size, len(planned))
 

@@ -29,7 +29,9 @@ from w2s_groups.schema.config import Config
 
 WIDE = 4096  # features: few networks have more, so that few are loaded to be asked
 GB = 2**30
-ROW = 160  # bytes of a drawn row of a cell, of two classes, without its features
+# Bytes of a row without its features, of two classes: of a data set that lists it, with its name
+# and hashes, and of a cell that has drawn it.
+LISTED, DRAWN = 350, 160
 
 
 def check(
@@ -50,7 +52,7 @@ def check(
         return False
     numeric = cfg.task is Task.regression
     pool = make_pool(dataset, {}, usable, cfg.class_balance.value, numeric=numeric)
-    singles = [[cell] for cell in {(c.request.n_l, c.request.n_u): c for c in cells}.values()]
+    singles = _of_each_size(cells)
     wide = [{"teacher": WIDE, "student": WIDE}]
     # Ridge heads of many cells share arrays, which take less than as much again.
     if _refused(cfg, pool, singles, wide, limit(cfg) // (2 if cfg.ridge else 1)) is None:
@@ -67,20 +69,30 @@ def check(
         return False
     if not blocks:
         raise too_small(cfg, error)
-    _check_blocks(cfg, pool, singles, widths, error)
+    _check_blocks(cfg, pool, cells, widths, error)
     return True
 
 
 def cells_at_once(cfg: Config, cells: Sequence[Cell]) -> int:
-    """Cells whose drawn rows, labels and pseudolabels take up to 1/8 of the limit; 0 for none."""
+    """Cells whose drawn rows, labels and pseudolabels take up to 1/8 of the limit, at least one."""
+    return max(1, limit(cfg) // 8 // _drawn(cells))
+
+
+def for_blocks(cfg: Config, n_rows: int, cells: Sequence[Cell]) -> int:
+    """What the limit leaves for heads by blocks, in bytes. n_rows: of the data set."""
+    return limit(cfg) - LISTED * n_rows - max(limit(cfg) // 8, _drawn(cells))
+
+
+def _drawn(cells: Sequence[Cell]) -> int:
+    """Most bytes of the rows that one of the cells draws."""
     requests = [cell.request for cell in cells]
-    return limit(cfg) // 8 // (ROW * max(r.n_l + r.n_u + r.n_val for r in requests))
+    return max(1, DRAWN * max(r.n_l + r.n_u + r.n_val for r in requests))
 
 
 def _check_blocks(
     cfg: Config,
     pool: Pool,
-    cells: Iterable[Sequence[Cell]],
+    cells: Sequence[Cell],
     pairs: Sequence[Mapping[str, int]],
     error: MemoryLimitError,
 ) -> None:
@@ -92,23 +104,32 @@ def _check_blocks(
     # Distances between all rows are not read by blocks.
     without = {_base(name) for name, method in methods.items() if method.needs_neighbours}
     lacking: list[MemoryLimitError] = []
+    room = for_blocks(cfg, len(pool.y), cells)
 
     def divide(shapes: Shapes, asked: Mapping[Key, Sequence[Problem]]) -> None:
         for (_, name), problems in asked.items():
             try:
-                streamed.divided(shapes, with_loss(problems, cfg.ridge), limit(cfg))
+                streamed.divided(shapes, with_loss(problems, cfg.ridge), room)
             except NoBlocksError:
                 without.add(_base(name))
             except MemoryLimitError as least:
                 lacking.append(least)
 
-    for own in cells:
+    for own in _of_each_size(cells):
         for widths in pairs:
             _rehearse(cfg, pool, own, widths, divide)
     if without:
         raise _no_blocks(cfg, error, without)
     if lacking:
-        raise too_small(cfg, max(lacking, key=lambda least: least.need))
+        least = max(lacking, key=lambda error: error.need)
+        need = least.need + LISTED * len(pool.y)
+        need = max(need * 8 // 7, need + _drawn(cells))
+        raise too_small(cfg, MemoryLimitError(limit(cfg), least.what, need))
+
+
+def _of_each_size(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """A cell of each n_l and n_u."""
+    return [[cell] for cell in {(c.request.n_l, c.request.n_u): c for c in cells}.values()]
 
 
 def _base(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -119,18 +119,18 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 
     One affine map for a whole pool: no label and no test image enters it, and all cells share it.
     """
-    return stored_rows(matrix, np.ones(len(matrix), dtype=bool), drawable)[:]
+    return stored_rows(matrix, np.ones(len(matrix), dtype=bool), drawable, ordered=True)[:]
 
 
 def stored_rows(
-    matrix: Any, usable: NDArray[np.bool_], drawable: NDArray[np.int64]
+    matrix: Any, usable: NDArray[np.bool_], drawable: NDArray[np.int64], ordered: bool = False
 ) -> mapped.Stored:
     """Usable rows of (N, d), as `standardise` makes them, each when it is asked for.
 
-    drawable: among the usable ones.
+    drawable: among the usable ones. ordered: as in `affine`.
     """
     rows = np.flatnonzero(usable)
-    mean, scale = affine(matrix, rows[drawable])
+    mean, scale = affine(matrix, rows[drawable], ordered)
     if isinstance(matrix, mapped.Stored):
         return mapped.Stored(matrix.matrix, matrix.order[rows], mean, scale)
     return mapped.Stored(matrix, rows, mean, scale)
@@ -138,24 +138,32 @@ def stored_rows(
 
 def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
     """Features of (N, d) that vary over the drawable rows; `standardise` makes the others 0."""
-    return int(np.count_nonzero(affine(matrix, drawable)[1]))
+    return int(np.count_nonzero(affine(matrix, drawable, ordered=False)[1]))
 
 
-def affine(matrix: Any, drawable: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale."""
-    n = len(drawable)
+def affine(matrix: Any, drawable: NDArray[np.int64], ordered: bool = True) -> tuple[Floats, Floats]:
+    """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale.
 
-    def total(of: Callable[[Floats], Floats], add: np.ufunc, start: float) -> Floats:
-        """Row after row, as numpy sums the columns of a matrix: the same bits in any blocks."""
-        found = np.full(matrix.shape[1], start)
-        for raw in mapped.parts(matrix, drawable):
-            part = of(raw.astype(np.float64))
-            found = add.reduce(np.concatenate([found[None], part]), axis=0)
-        return found
+    Sums go row after row, as numpy's of the columns of a matrix do: the same bits in any blocks.
+    ordered: False where rows may be added in the order of the file, which moves the last bits.
+    """
 
-    mean = total(lambda x: x, np.add, 0.0) / n
-    std = np.sqrt(total(lambda x: np.square(x - mean), np.add, 0.0) / n)
-    largest = total(np.abs, np.maximum, 0.0)
+    def parts() -> Iterator[NDArray[np.float32]]:
+        if ordered:
+            return mapped.parts(matrix, drawable)
+        size = mapped.rows_at_once(matrix.shape[1])
+        return (part for _, part in mapped.blocks(matrix, drawable, size))
+
+    total, squares, largest = np.zeros((3, matrix.shape[1]))
+    for raw in parts():
+        part = raw.astype(np.float64)
+        largest = np.maximum(largest, np.abs(part).max(axis=0))
+        total = np.add.reduce(np.concatenate([total[None], part]), axis=0)
+    mean = total / len(drawable)
+    for raw in parts():
+        part = np.square(raw - mean)
+        squares = np.add.reduce(np.concatenate([squares[None], part]), axis=0)
+    std = np.sqrt(squares / len(drawable))
     # A column that varies by rounding only carries nothing and must not be blown up.
     constant = std <= 1e-6 * largest
     return mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
@@ -177,7 +185,8 @@ def make_pool(
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
     own: dict[str, Any] = {
-        side: stored_rows(matrix, usable, drawable) for side, matrix in features.items()
+        side: stored_rows(matrix, usable, drawable, ordered=not stored)
+        for side, matrix in features.items()
     }
     if not stored:
         own = {side: rows[:] for side, rows in own.items()}

@@ -39,13 +39,14 @@ def of(
     device: str,
     progress: Callable[[int, int], None],
     sides: Callable[[], Mapping[str, Side]],
-    blocks: bool = False,
+    room: int | None = None,
 ) -> Solver:
     """The solver that `cfg` asks for. progress(done, total): of the heads of a call.
 
-    sides: gives the networks, where they are to be tuned. blocks: as in prepare.Prepared.
+    sides: gives the networks, where they are to be tuned. room: bytes for heads by blocks of
+    rows; None where all is in memory.
     """
-    heads = of_heads(cfg, device, progress, blocks)
+    heads = of_heads(cfg, device, progress, room)
     if cfg.tuned is None:
         return heads
     steps = Steps()
@@ -87,7 +88,7 @@ def check(cfg: Config, dataset: Dataset) -> None:
 
 
 def of_heads(
-    cfg: Config, device: str, progress: Callable[[int, int], None], blocks: bool = False
+    cfg: Config, device: str, progress: Callable[[int, int], None], room: int | None = None
 ) -> Solver:
     """The solver of heads on frozen features."""
     if cfg.head is HeadKind.mlp:
@@ -103,14 +104,14 @@ def of_heads(
         )
     limit = memory_limit.limit(cfg)
     linear: Callable[..., Sequence[Predictor]] = partial(
-        streamed.solve if blocks else solve.solve,
+        solve.solve if room is None else streamed.solve,
         tol=cfg.tol,
-        memory_limit=limit,
+        memory_limit=limit if room is None else room,
         # Linear heads need float64, which Apple's GPUs lack.
         device="cpu" if device.startswith("mps") else device,
         progress=progress,
     )
-    if not blocks:
+    if room is None:
         linear = partial(linear, kernels=Kernels(limit // solve.KERNELS))
 
     def solved(
