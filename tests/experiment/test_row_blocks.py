@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from many_rows import measured, write
 
 from w2s_groups.core import mapped
 from w2s_groups.core.errors import InputError
@@ -120,3 +121,13 @@ def test_standardised_features_are_the_same_bytes_in_any_blocks(
     np.testing.assert_array_equal(affine(X, rows)[0], mean)
     np.testing.assert_array_equal(affine(X, rows)[1], 1 / std)
     np.testing.assert_array_equal(standardise(X, rows), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_a_run_keeps_its_memory_limit_to_a_tenth(tmp_path: Path) -> None:
+    """In memory the heads would take 0.9 GB, and the features 0.3 GB."""
+    write(tmp_path, 200_000, {"weak": 100, "strong": 256})
+    found = measured(tmp_path, 3_000, 150_000, 0.2, "logistic")
+    assert found["memory"] <= 1.1 * 0.2 * 2**30
+    assert found["accuracy"]["ceiling"] > found["accuracy"]["baseline"] > 0.55
