@@ -14,8 +14,7 @@ USED := matplotlib.backends.backend_agg, matplotlib.backends.backend_pdf, pandas
 BYTECODE := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'import $(USED)'
 ARGS ?=
 
-.PHONY: help leaderboard test test-slow test-mutants test-cuda lint check smoke bench bench-quick reports
-.PHONY: figures clean
+.PHONY: help leaderboard test test-slow test-mutants test-cuda lint check smoke bench bench-quick reports clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

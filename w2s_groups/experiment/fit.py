@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core import mapped
 from w2s_groups.experiment.lockstep import Key, Solved
 from w2s_groups.experiment.pool import Pool
 from w2s_groups.heads.outputs import numbers, probabilities
@@ -104,7 +106,7 @@ def _fitted(
 
 def logits_of(
     heads: Sequence[Predictor],
-    X: NDArray[np.floating],
+    X: Any,
     rows: NDArray[np.int64],
     chunk: int = 8192,
 ) -> list[NDArray[np.float64]]:
@@ -117,10 +119,14 @@ def logits_of(
         return [head.logits(X, rows) for head in heads]
     coef = np.concatenate([head.coef for head in linear], axis=1)
     intercept = np.concatenate([head.intercept for head in linear])
-    parts = [
-        X[rows[start : start + chunk]].astype(np.float64) @ coef + intercept
-        for start in range(0, len(rows), chunk)
-    ]
+    found = np.empty((len(rows), len(intercept)))
+    if isinstance(X, mapped.Stored):
+        for where, block in mapped.blocks(X, rows, mapped.rows_at_once(X.shape[1])):
+            found[where] = block.astype(np.float64) @ coef + intercept
+    else:
+        for start in range(0, len(rows), chunk):
+            part = slice(start, start + chunk)
+            found[part] = X[rows[part]].astype(np.float64) @ coef + intercept
     ends = np.cumsum([head.intercept.size for head in linear])[:-1]
-    products = iter(np.split(np.concatenate(parts), ends, axis=1))
+    products = iter(np.split(found, ends, axis=1))
     return [next(products) if isinstance(head, Head) else head.logits(X, rows) for head in heads]

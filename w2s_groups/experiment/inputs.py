@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from w2s_groups import backbones
+from w2s_groups.core import mapped
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Steps
@@ -40,7 +41,7 @@ from w2s_groups.schema.config import Config
 
 Network = tuple[str, str]  # "teacher" or "student", and the network's name
 Extract = Callable[[], extraction.Features]
-Check = Callable[[Callable[[str, str], int]], None]  # of what gives the width by side and name
+Check = Callable[[Callable[[str, str], int]], object]  # of what gives the width by side and name
 
 # In the sentence on shared samples: what is compared where it is not the samples' own bytes.
 _FILE, _ROW = "the features of", "the values of"
@@ -251,10 +252,13 @@ def _shared(
 
 def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
     """sha256 of each row of (N, d) features; None of one that is not finite."""
-    return [
-        hashlib.sha256(row.tobytes()).hexdigest() if np.isfinite(row).all() else None
-        for row in matrix
-    ]
+    hashes: list[str | None] = [None] * len(matrix)
+    rows = np.arange(len(matrix))
+    for where, part in mapped.blocks(matrix, rows, mapped.rows_at_once(matrix.shape[1])):
+        for place, row in zip(rows[where].tolist(), part, strict=True):
+            if np.isfinite(row).all():
+                hashes[place] = hashlib.sha256(row.tobytes()).hexdigest()
+    return hashes
 
 
 def _extractors(

@@ -17,7 +17,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable
 from w2s_groups.core.progress import Blocks
 from w2s_groups.data.base import Dataset
-from w2s_groups.experiment import dimensions, identity, settings, solvers
+from w2s_groups.experiment import dimensions, identity, memory_limit, settings, solvers
 from w2s_groups.experiment.block import Ran, at_once, run_block
 from w2s_groups.experiment.division import by_part
 from w2s_groups.experiment.fit import Solver
@@ -71,7 +71,7 @@ def run(cfg: Config, memory: Memory | None = None) -> Job:
     folder = results_folder(cfg)
     unwritable = _unwritable(folder)
     check_writable(Path(cfg.reports_dir), "reports_dir")
-    prepared = prepare(cfg, memory)
+    prepared = prepare(cfg, memory, blocks=True)
     if cfg.vary and cfg.select is Rule.fixed:
         log.info(
             "select=fixed: every setting of vary is a method of its own in the report; "
@@ -188,7 +188,8 @@ def _run_cells(
             if not asked.intersection(planned):
                 continue
             networks = partial(solvers.sides, cfg, prepared.dataset, pair)
-            solver = solvers.of(cfg, prepared.device, threads.after(bar.heads), networks)
+            progress = threads.after(bar.heads)
+            solver = solvers.of(cfg, prepared.device, progress, networks, _room(prepared))
             methods = cfg.resolved(pair.widths)
             runner = _Runner(cfg, pair, methods, solver, folder, bar, todo, kept)
             cells, size = list(planned), _at_once(prepared, pair, planned)
@@ -202,12 +203,21 @@ def _run_cells(
                     bar.ended()
 
 
+def _room(prepared: Prepared) -> int | None:
+    """Bytes for heads by blocks of rows; None where heads are solved in memory."""
+    if not prepared.blocks:
+        return None
+    return memory_limit.for_blocks(prepared.cfg, len(prepared.dataset.y), prepared.cells)
+
+
 def _at_once(prepared: Prepared, pair: Pair, planned: Planned) -> int:
-    """Cells of a part that are solved together: whole seeds."""
+    """Cells of a part that are solved together: whole seeds, or as many as fit with their rows."""
     cfg = prepared.cfg
     per_seed = len(planned) // len({cell.seed for cell in planned})
     if solvers.by_steps(cfg):
         return per_seed
+    if prepared.blocks:
+        return memory_limit.cells_at_once(cfg, list(planned))
     size = at_once(per_seed, prepared.device, len(cfg.resolved(pair.widths)))
     return min(size, len(planned))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core import mapped
 from w2s_groups.core.errors import InputError
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design import sampling
@@ -44,6 +45,7 @@ class Target(NamedTuple):
 
 
 Labels = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,29 +122,63 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 
     One affine map for a whole pool: no label and no test image enters it, and all cells share it.
     """
-    mean, scale = affine(matrix, drawable)
-    return np.asarray((matrix - mean) * scale, dtype=np.float32)
+    return stored_rows(matrix, np.ones(len(matrix), dtype=bool), drawable, ordered=True)[:]
+
+
+def stored_rows(
+    matrix: Any, usable: NDArray[np.bool_], drawable: NDArray[np.int64], ordered: bool = False
+) -> mapped.Stored:
+    """Usable rows of (N, d), as `standardise` makes them, each when it is asked for.
+
+    drawable: among the usable ones. ordered: as in `affine`.
+    """
+    rows = np.flatnonzero(usable)
+    mean, scale = affine(matrix, rows[drawable], ordered)
+    if isinstance(matrix, mapped.Stored):
+        return mapped.Stored(matrix.matrix, matrix.order[rows], mean, scale)
+    return mapped.Stored(matrix, rows, mean, scale)
 
 
 def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
     """Features of (N, d) that vary over the drawable rows; `standardise` makes the others 0."""
-    shown = matrix[drawable]
-    low, high = (end.astype(np.float64) for end in (shown.min(axis=0), shown.max(axis=0)))
+    size = mapped.rows_at_once(matrix.shape[1])
+    low, high = np.full((2, matrix.shape[1]), np.nan)
+    for _, raw in mapped.blocks(matrix, drawable, size):
+        part = raw.astype(np.float64)
+        low, high = np.fmin(low, part.min(axis=0)), np.fmax(high, part.max(axis=0))
     # The variance of n numbers is at least range^2 / 2n. Whoever clears ten times the bound of
     # `affine` so needs no exact variance, which takes five times as long.
-    clear = high - low > 1e-5 * np.sqrt(2 * len(shown)) * np.maximum(np.abs(low), np.abs(high))
-    scale = affine(shown[:, ~clear], np.arange(len(shown)))[1]
-    return int(np.count_nonzero(clear) + np.count_nonzero(scale))
+    clear = high - low > 1e-5 * np.sqrt(2 * len(drawable)) * np.maximum(np.abs(low), np.abs(high))
+    if clear.all():
+        return len(clear)
+    return int(np.count_nonzero(affine(matrix, drawable, ordered=False)[1]))
 
 
-def affine(
-    matrix: NDArray[np.float32], drawable: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale."""
-    reference = np.asarray(matrix[drawable], dtype=np.float64)
-    mean, std = reference.mean(axis=0), reference.std(axis=0)
+def affine(matrix: Any, drawable: NDArray[np.int64], ordered: bool = True) -> tuple[Floats, Floats]:
+    """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale.
+
+    Sums go row after row, as numpy's of the columns of a matrix do: the same bits in any blocks.
+    ordered: False where rows may be added in the order of the file, which moves the last bits.
+    """
+
+    def parts() -> Iterator[NDArray[np.float32]]:
+        if ordered:
+            return mapped.parts(matrix, drawable)
+        size = mapped.rows_at_once(matrix.shape[1])
+        return (part for _, part in mapped.blocks(matrix, drawable, size))
+
+    total, squares, largest = np.zeros((3, matrix.shape[1]))
+    for raw in parts():
+        part = raw.astype(np.float64)
+        largest = np.maximum(largest, np.abs(part).max(axis=0))
+        total = np.add.reduce(np.concatenate([total[None], part]), axis=0)
+    mean = total / len(drawable)
+    for raw in parts():
+        part = np.square(raw - mean)
+        squares = np.add.reduce(np.concatenate([squares[None], part]), axis=0)
+    std = np.sqrt(squares / len(drawable))
     # A column that varies by rounding only carries nothing and must not be blown up.
-    constant = std <= 1e-6 * np.abs(reference).max(axis=0, initial=0.0)
+    constant = std <= 1e-6 * largest
     return mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, std))
 
 
@@ -153,15 +189,22 @@ def make_pool(
     class_balance: str,
     origin: Origin | None = None,
     numeric: bool = False,
+    stored: bool = False,
 ) -> Pool:
     """The usable rows, features (N, d) per side standardised. origin: of all N samples.
 
-    numeric: heads learn the target.
+    numeric: heads learn the target. stored: features stay where they are and are read by rows.
     """
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
+    own: dict[str, Any] = {
+        side: stored_rows(matrix, usable, drawable, ordered=not stored)
+        for side, matrix in features.items()
+    }
+    if not stored:
+        own = {side: rows[:] for side, rows in own.items()}
     return Pool(
-        features={side: standardise(matrix[usable], drawable) for side, matrix in features.items()},
+        features=own,
         y=dataset.y[usable],
         codes=codes,
         drawable=drawable,

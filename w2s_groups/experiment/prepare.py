@@ -37,6 +37,7 @@ class Prepared:
     """What a configuration stands for, on this machine.
 
     original: the minority fraction that "original" stands for. device: where products run.
+    blocks: whether heads are solved by blocks of rows, since they do not fit into memory.
     question: what `memory` knows the features by. division: the dataset under its splits.
     """
 
@@ -49,6 +50,7 @@ class Prepared:
     memory: Memory
     question: list[Any]
     division: Division
+    blocks: bool = False
 
     def pair(self, teacher: str, student: str, part: Part = WHOLE) -> Pair:
         """One pair of the configuration's networks, on the rows of a part."""
@@ -61,7 +63,7 @@ class Prepared:
         facts: dict[Part, tuple[dict[str, int], str, list[float], float | None]]
         facts, pools = (
             self.memory.get([*self.question, networks, balance, task.value, what], dict)
-            for what in ("facts", "pools")
+            for what in ("facts", f"pools {self.blocks}")
         )
         if part not in facts:
             drawn = np.flatnonzero(usable & (dataset.split != TEST))
@@ -81,8 +83,10 @@ class Prepared:
                     for side, name in networks.items()
                 }
                 origin = self.division.origin if self.division.known else None
-                plain_pool = make_pool(dataset, own, usable, balance, origin, numeric)
-                head = prompts.of_pool(self.cfg, student, own["student"][usable], plain_pool)
+                plain_pool = make_pool(
+                    dataset, own, usable, balance, origin, numeric, stored=self.blocks
+                )
+                head = prompts.of_pool(self.cfg, student, own["student"], usable, plain_pool)
                 pools[of] = replace(plain_pool, prompted=head)
             made: Pool = pools[of]
             return made
@@ -97,13 +101,15 @@ def prepare(
     *,
     check: Check | None = None,
     trained: Callable[[float], Sequence[Cell]] | None = None,
+    blocks: bool = False,
 ) -> Prepared:
     """Load and check. InputError for everything that cannot be done, before it is begun.
 
     memory: keeps datasets, features and pools from one job of a sweep to the next.
     check: of the dataset's usable rows (N,) and of all cells; None: whether the pool serves them.
     trained: cells in which heads are fitted, where those are not the configuration's own; called
-    with what "original" stands for.
+    with what "original" stands for. blocks: whether heads on more rows than memory holds may be
+    solved by blocks of rows; otherwise they are refused.
     """
     memory, check = memory or Memory(8), check or check_cells
     device = extraction.best_device(cfg.device)
@@ -126,13 +132,15 @@ def prepare(
     of_features = [type(cfg.data).__name__, {name: plain(getattr(cfg, name)) for name in reading}]
     if cfg.several is not None:  # then no sentence on test samples that are also in the pool
         of_features.append(plain(cfg.splits))
-    fits = partial(memory_limit.check, cfg, dataset, everything, fitted)
+    fits = partial(memory_limit.check, cfg, dataset, everything, fitted, blocks=blocks)
     loaded: Loaded = memory.get(of_features, lambda: inputs.load_features(dataset, cfg, fits))
-    fits(lambda side, name: loaded.matrices[side, name].shape[1])
+    by_blocks = fits(lambda side, name: loaded.matrices[side, name].shape[1])
     varied = partial(collapsed.check, loaded.matrices, dataset, loaded.usable)
     memory.get([*of_features, "varied"], varied)
     check_parts(cfg, check, division, loaded.usable, wanted)
-    return Prepared(cfg, dataset, original, own, device, loaded, memory, of_features, division)
+    return Prepared(
+        cfg, dataset, original, own, device, loaded, memory, of_features, division, by_blocks
+    )
 
 
 def check_parts(

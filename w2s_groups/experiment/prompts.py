@@ -42,15 +42,20 @@ def check(cfg: Config, dataset: Dataset) -> None:
 
 
 def of_pool(
-    cfg: Config, student: str, features: NDArray[np.float32], pool: Pool
+    cfg: Config,
+    student: str,
+    features: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    pool: Pool,
 ) -> Callable[[Sequence[str]], Predictor] | None:
-    """Templates -> the head on the pool's standardised features. features: (N, d), as they were.
+    """Templates -> the head on the pool's standardised features.
 
-    None where no method asks.
+    features: (N, d), as they were, of which the pool has the usable rows. None where no method
+    asks.
     """
     if not asked(cfg):
         return None
-    mean, scale = affine(features, pool.drawable)
+    mean, scale = affine(features, np.flatnonzero(usable)[pool.drawable])
     unit = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
     return partial(_head, cfg, student, pool.groups.class_names, mean, unit)
 

@@ -21,7 +21,7 @@ from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.pool import Pair, affine
 from w2s_groups.finetuning.pixels import Pixels
 from w2s_groups.finetuning.solver import Side, Tuner
-from w2s_groups.heads import mlp, solve
+from w2s_groups.heads import mlp, solve, streamed
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.problem import Predictor, Problem
 from w2s_groups.heads.training import Schedule
@@ -39,12 +39,14 @@ def of(
     device: str,
     progress: Callable[[int, int], None],
     sides: Callable[[], Mapping[str, Side]],
+    room: int | None = None,
 ) -> Solver:
     """The solver that `cfg` asks for. progress(done, total): of the heads of a call.
 
-    sides: gives the networks, where they are to be tuned.
+    sides: gives the networks, where they are to be tuned. room: bytes for heads by blocks of
+    rows; None where all is in memory.
     """
-    heads = of_heads(cfg, device, progress)
+    heads = of_heads(cfg, device, progress, room)
     if cfg.tuned is None:
         return heads
     steps = Steps()
@@ -85,7 +87,9 @@ def check(cfg: Config, dataset: Dataset) -> None:
         )
 
 
-def of_heads(cfg: Config, device: str, progress: Callable[[int, int], None]) -> Solver:
+def of_heads(
+    cfg: Config, device: str, progress: Callable[[int, int], None], room: int | None = None
+) -> Solver:
     """The solver of heads on frozen features."""
     if cfg.head is HeadKind.mlp:
         settings = cfg.mlp
@@ -99,15 +103,16 @@ def of_heads(cfg: Config, device: str, progress: Callable[[int, int], None]) -> 
             progress=progress,
         )
     limit = memory_limit.limit(cfg)
-    linear = partial(
-        solve.solve,
+    linear: Callable[..., Sequence[Predictor]] = partial(
+        solve.solve if room is None else streamed.solve,
         tol=cfg.tol,
-        memory_limit=limit,
+        memory_limit=limit if room is None else room,
         # Linear heads need float64, which Apple's GPUs lack.
         device="cpu" if device.startswith("mps") else device,
         progress=progress,
-        kernels=Kernels(limit // solve.KERNELS),
     )
+    if room is None:
+        linear = partial(linear, kernels=Kernels(limit // solve.KERNELS))
 
     def solved(
         features: Mapping[str, NDArray[np.float32]], problems: Sequence[Problem]

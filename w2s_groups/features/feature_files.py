@@ -25,6 +25,7 @@ _IDS = (
     r"(.*[_ .-])?(ids?|idx|index|indices|uid|uuid|key|rows?|no|nr|number|num)|i|n|unnamed: \d+|"
     r"__index_level_\d+__|(image|img|file|sample|row|text)(ids?|idx|index|nr|no|num|number)"
 )
+MAPPED = 2**26  # bytes of a file from which on it is mapped rather than loaded
 _SHOWN = 6  # names in one sentence
 
 
@@ -41,8 +42,9 @@ class Content:
 
 
 def npy(spec: str, path: Path, files: Sequence[str]) -> Content:
-    """One array, (N, d), without names."""
-    return Content(np.load(path, allow_pickle=False))
+    """One array, (N, d), without names; a large one stays in its file (a memory map)."""
+    large = path.stat().st_size > MAPPED
+    return Content(np.load(path, mmap_mode="r" if large else None, allow_pickle=False))
 
 
 def npz(spec: str, path: Path, files: Sequence[str]) -> Content:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2s_groups.core import mapped
 from w2s_groups.core.errors import InputError
 from w2s_groups.features.extraction import Features, listed_or_stopped
 from w2s_groups.features.feature_files import READERS, Content
@@ -49,19 +50,27 @@ def read(
         matrix = matrix[_by_name(spec, matrix, content.texts, files, noun)]
     else:
         matrix = _by_place(spec, matrix, content.numbers, len(files), noun)
-        matrix = matrix if listed is None else matrix[listed]
-    digest = hashlib.sha256(repr(matrix.shape).encode())
-    digest.update(np.ascontiguousarray(matrix).data)
-    bad = {
-        int(row): f"features of {path.name} are not finite"
-        for row in np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    }
+        matrix = matrix if listed is None else _in_order(matrix, listed)
+    digest, finite = hashlib.sha256(repr(matrix.shape).encode()), []
+    for part in mapped.parts(matrix):
+        digest.update(part.data)
+        finite.append(np.isfinite(part).all(axis=1))
+    not_finite = np.flatnonzero(~np.concatenate(finite))
+    bad = {int(row): f"features of {path.name} are not finite" for row in not_finite}
     if bad:
-        matrix = matrix.copy()
+        matrix = np.array(matrix[:])
         matrix[list(bad)] = np.nan
-    matrix.flags.writeable = False
+    if isinstance(matrix, np.ndarray):
+        matrix.flags.writeable = False
     result = listed_or_stopped(spec, files, bad, on_bad_image, noun)
     return Features(matrix, result, digest.hexdigest()[:32], from_cache=True)
+
+
+def _in_order(matrix: NDArray[np.float32], listed: NDArray[np.int64]) -> Any:
+    """Rows of a matrix (N, d) in another order; those of a memory map are read when asked for."""
+    if isinstance(matrix, np.memmap):
+        return matrix if (np.diff(listed) == 1).all() else mapped.Stored(matrix, listed)
+    return matrix[listed]
 
 
 def _content(spec: str, files: Sequence[str]) -> tuple[Path, Content]:
@@ -91,7 +100,13 @@ def _checked(spec: str, raw: NDArray[Any], noun: str) -> NDArray[np.float32]:
             f"{spec} has shape {raw.shape}; features are ({noun}s, d): flatten what is behind"
         )
     with np.errstate(over="ignore"):  # becomes infinite, and is named with its row
-        return raw.astype(np.float32)
+        return raw if _mapped(raw) else np.asarray(raw).astype(np.float32)
+
+
+def _mapped(raw: NDArray[Any]) -> bool:
+    """Whether a matrix can be read from its file as it is: float32, row after row."""
+    plain = raw.dtype == np.float32 and raw.flags.c_contiguous
+    return isinstance(raw, np.memmap) and bool(plain)
 
 
 def _by_name(

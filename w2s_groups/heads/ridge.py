@@ -74,14 +74,14 @@ class Primal:
         self.rows = rows
         A = torch.addr(moment, rows.mean, rows.mean, beta=scale, alpha=-1)
         A.diagonal().add_(D)
-        self.root = _cholesky(A)
+        self.root = cholesky(A)
 
     def fit(self, Y: Tensor) -> Tensor:
         # The columns of the weighted targets sum to 0: x̄ drops out.
         return self.inverse(self.rows.X.T @ weighted(self.rows, Y))
 
     def inverse(self, G: Tensor) -> Tensor:
-        return _solve(self.root, G)
+        return cholesky_solve(self.root, G)
 
     def leverages(self) -> Tensor:
         centred = (self.rows.X - self.rows.mean).T
@@ -108,11 +108,11 @@ class Dual:
         K = (h * kernel).mul_(h.T)
         K.addmm_(torch.cat([u, h], dim=1), torch.cat([h, u], dim=1).T, alpha=-1)
         K.diagonal().add_(1)
-        self.root = _cholesky(K)
+        self.root = cholesky(K)
 
     def coefficients(self, Y: Tensor) -> Tensor:
         """(n, R) a for which θ is `from_coefficients`."""
-        return self.half * _solve(self.root, self.half * (Y - self.rows.w @ Y))
+        return self.half * cholesky_solve(self.root, self.half * (Y - self.rows.w @ Y))
 
     def fit(self, Y: Tensor) -> Tensor:
         a = self.coefficients(Y)
@@ -121,7 +121,7 @@ class Dual:
     def inverse(self, G: Tensor) -> Tensor:
         scaled = G / self.D[:, None]
         seen = self.half * (self.rows.X @ scaled - self.rows.mean @ scaled)
-        a = self.half * _solve(self.root, seen)
+        a = self.half * cholesky_solve(self.root, seen)
         return scaled - from_coefficients(self.rows.X.T @ a, a, self.rows, self.D)
 
     def leverages(self) -> Tensor:
@@ -161,7 +161,7 @@ def leave_one_out(factor: Factor, rows: RowSet, Y: Tensor, theta: Tensor, b: Ten
     return rows.w @ ((rows.X @ theta + b - Y) / room).square()
 
 
-def _cholesky(A: Tensor) -> Tensor:
+def cholesky(A: Tensor) -> Tensor:
     """Lower factor, of A some roundings further from singular where A itself has none."""
     root: Tensor
     root, failed = torch.linalg.cholesky_ex(A)
@@ -173,7 +173,7 @@ def _cholesky(A: Tensor) -> Tensor:
     return root
 
 
-def _solve(root: Tensor, B: Tensor) -> Tensor:
+def cholesky_solve(root: Tensor, B: Tensor) -> Tensor:
     """(root rootᵀ)⁻¹ B. Unlike torch.cholesky_solve it copies no factor."""
     half = torch.linalg.solve_triangular(root, B, upper=False)
     solution: Tensor = torch.linalg.solve_triangular(root.mT, half, upper=True)
