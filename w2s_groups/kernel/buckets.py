@@ -8,17 +8,17 @@ Farach-Colton, Finding Frequent Items in Data Streams, ICALP 2002.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from w2s_groups.core.seeds import stream
 
 BLOCK = 2**14  # entries added at a time: few steps, and their sums stay in a core's cache
 
 
-class Buckets:
+class Buckets(nn.Module):
     """P (D, d): row i holds one sign, in the bucket of entry i. The same on every device.
 
     Entries are taken in blocks of `length`, d times a power of 2; each block is turned round by a
@@ -34,41 +34,45 @@ class Buckets:
 
     def __init__(self, D: int, d: int, seed: int, unit: bool = False) -> None:
         """D, d: 1 or more."""
+        super().__init__()
         self.D, self.d = D, d
         self.length = d * 2 ** math.ceil(math.log2(max(1, min(D, BLOCK) / d)))
         name = f"kernel/buckets {D} {d}"
         draw = stream(seed, f"{name} signs").integers(0, 2, D, dtype="int8") * 2 - 1
-        self.signs = torch.from_numpy(draw)
+        self.register_buffer("signs", torch.from_numpy(draw), persistent=False)
         blocks = math.ceil(D / self.length)
         self.shifts = stream(seed, f"{name} shifts").integers(0, self.length, blocks).tolist()
-        self.order = torch.from_numpy(stream(seed, f"{name} order").permutation(self.length))
-        self.place = torch.argsort(self.order)
-        self.norms: Tensor | None = None
+        order = torch.from_numpy(stream(seed, f"{name} order").permutation(self.length))
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("place", torch.argsort(order), persistent=False)
+        self.register_buffer("norms", None, persistent=False)
         if unit:  # a bucket without entries has a column of zeros
-            self.norms = self.down(self.signs.float()).clamp(min=1).sqrt()
+            self.norms = self.down([self.signs.float()]).clamp(min=1).sqrt()
 
-    def to(self, device: str | torch.device) -> Buckets:
-        """Itself, moved there."""
-        self.signs, self.order = self.signs.to(device), self.order.to(device)
-        self.place = self.place.to(device)
-        self.norms = None if self.norms is None else self.norms.to(device)
-        return self
+    signs: Tensor
+    order: Tensor
+    place: Tensor
+    norms: Tensor | None
 
-    def down(self, *parts: Tensor) -> Tensor:
-        """Pᵀ g: (..., d) float32 of g (..., D), whole or as consecutive parts (..., n_i).
+    def down(self, parts: Iterable[Tensor]) -> Tensor:
+        """Pᵀ g: (..., d) float32 of g (..., D), given as consecutive parts (..., n_i).
 
-        As of `gradient.flatten(1)` of each tensor of parameters, which need not be joined.
+        Such as `gradient.flatten(1)` of each tensor of parameters: they are never joined.
         """
-        total = parts[0].new_zeros((*parts[0].shape[:-1], self.length), dtype=torch.float32)
-        begin = 0
+        total = self.signs.new_zeros(self.length, dtype=torch.float32)
+        begin = end = 0
         for part in parts:
+            if begin == 0:
+                total = total.repeat(*part.shape[:-1], 1)
             end = begin + part.shape[-1]
+            if end > self.D:
+                break
             for at, n, place in self._pieces(begin, end):
                 piece = part[..., at - begin : at - begin + n] * self.signs[at : at + n]
                 total[..., place : place + n] += piece
             begin = end
-        if begin != self.D:
-            raise ValueError(f"{begin} entries are given; this matrix has {self.D} rows")
+        if begin != self.D or end != self.D:
+            raise ValueError(f"{end} entries are given; this matrix has {self.D} rows")
         total = total[..., self.order]
         while (half := total.shape[-1] // 2) >= self.d:  # `sum` has an order of each device's own
             total = total[..., :half] + total[..., half:]
