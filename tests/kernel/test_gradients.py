@@ -1,4 +1,4 @@
-"""Sketched gradients of every sample against exact Jacobians, on networks small enough for these."""
+"""Sketched gradients of every sample against exact Jacobians, on networks that are small enough."""
 
 from __future__ import annotations
 
