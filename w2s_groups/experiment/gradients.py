@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 from w2s_groups.core.errors import InputError, MemoryLimitError
 from w2s_groups.core.machine import cores
-from w2s_groups.features.extraction import Features
 from w2s_groups.schema.config import Config
 
+T = TypeVar("T")
 GB = 2**30
 SHARE = 4  # the workers share so small a part of the limit, in addition to the heads' own memory
 
@@ -19,10 +20,10 @@ def limit(cfg: Config) -> int:
     return int(cfg.memory_limit_gb * GB) // SHARE // (cfg.workers or cores())
 
 
-def within_limit(cfg: Config, extract: Callable[[], Features]) -> Features:
-    """extract(); InputError for gradients that even of one sample are above the limit."""
+def within_limit(cfg: Config, work: Callable[[], T]) -> T:
+    """work(); InputError for gradients that even of one sample are above the limit."""
     try:
-        return extract()
+        return work()
     except MemoryLimitError as error:
         workers = cfg.workers or cores()
         need = math.ceil(100 * error.need * SHARE * workers / GB) / 100

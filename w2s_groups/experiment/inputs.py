@@ -142,7 +142,7 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     assert isinstance(dataset, Listed)
     sources = _sources(dataset, cfg)
     sentence = _shared(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
-    check(lambda side, name: sources.width(name))
+    check(lambda side, name: gradients.within_limit(cfg, lambda: sources.width(name)))
     usable = np.ones(len(dataset.y), dtype=bool)
     matrices, content = {}, {}
     for name in _names(cfg):
