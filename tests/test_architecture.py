@@ -32,6 +32,7 @@ ROOMS = (
     "theory",
     "heads",
     "backbones",
+    "kernel",
     "design",
     "core",
 )

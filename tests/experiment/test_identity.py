@@ -37,6 +37,9 @@ def quarters():
 
 def ninths():
     return pooled(3)
+
+def sums():
+    return nn.Sequential(*means(), nn.Linear(3, 4))
 """
 SMALL = (
     *("data=folder", "data.name=squares", "data.class_names=[low,high]", "image_size=32"),
@@ -112,6 +115,7 @@ CHANGED: dict[str, tuple[dict[str, Any], Any]] = {
 }
 COMPOSED = {"l2": "l2=0.1", "finetune": "finetune=full"}  # fields that other groups follow
 NUMERIC = {"task"}  # fields that need data with a numeric target
+GRADIENTS = {"ntk"}  # and those that need a network with parameters
 KEPT: dict[str, Any] = {
     "experiment_name": "other",
     "experiment": object(),
@@ -133,8 +137,8 @@ KEPT: dict[str, Any] = {
 
 
 def test_every_field_is_held_to_its_role_here() -> None:
-    assert {*CHANGED, *COMPOSED, *NUMERIC} == set(names(Config, *IN_KEY))
-    assert {*CHANGED, *COMPOSED, *NUMERIC, *KEPT} == {f.name for f in fields(Config)}
+    assert {*CHANGED, *COMPOSED, *NUMERIC, *GRADIENTS} == set(names(Config, *IN_KEY))
+    assert {*CHANGED, *COMPOSED, *NUMERIC, *GRADIENTS, *KEPT} == {f.name for f in fields(Config)}
 
 
 @pytest.mark.parametrize("name", CHANGED)
@@ -158,6 +162,18 @@ def test_the_task_changes_the_key_and_is_shown_only_where_it_is_regression(load:
     target = replace(classes, task=Task.regression)
     assert set(keys(classes)).isdisjoint(keys(target))
     assert {**shown(classes), "task": "regression"} == shown(target)
+
+
+def test_settings_of_gradients_change_the_key_where_some_are_taken(
+    load: Load, setting: tuple[str, ...], base: Config
+) -> None:
+    own = [f"teacher=ntk/{base.teacher[0].replace('means', 'sums')}", *setting[-1:]]
+    two = [load(*setting[:-2], *own, f"ntk.k={k}") for k in (5, 6)]
+    assert set(keys(two[0])).isdisjoint(keys(two[1]))
+    assert shown(two[0])["ntk"] == {**shown(two[1])["ntk"], "k": 5}
+    without = load(*setting, "ntk.k=5")
+    assert keys(without) == keys(base)
+    assert shown(without) == shown(base)
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -9,6 +9,7 @@ from w2s_groups.backbones import (
     hf_models,
     hf_texts,
     module_file,
+    ntk,
     open_clip_models,
     packaged,
     packaged_texts,
@@ -21,6 +22,7 @@ from w2s_groups.backbones.table_encoders import TableEncoder
 from w2s_groups.backbones.text import TextEncoder
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.plugins import Origin, Registry
+from w2s_groups.kernel.settings import PREFIX, Ntk
 
 __all__ = [
     "Backbone",
@@ -79,11 +81,22 @@ FORMS = (
     "hf/OWNER/NAME[@REVISION or @FOLDER]",
     "module/FILE.py:FACTORY[@WEIGHTS]",
     "file/FEATURES.npy",
+    "ntk/NETWORK",
 )
-TEXT_FORMS = ("hf/OWNER/NAME[@REVISION or @FOLDER]", "hf/FOLDER")
+TEXT_FORMS = ("hf/OWNER/NAME[@REVISION or @FOLDER]", "hf/FOLDER", "ntk/NETWORK")
 
 
-def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
+def library(spec: str) -> str:
+    """The library, or plug-in, of a network's name, of ntk/NETWORK too."""
+    return spec.removeprefix(PREFIX).partition("/")[0]
+
+
+def get_backbone(
+    spec: str,
+    image_size: int | None = None,
+    gradients: Ntk | None = None,
+    memory: int | None = None,
+) -> Backbone:
     """Backbone of `spec`, fed squares of `image_size` pixels (None: the size it was trained at).
 
     packaged/NAME: weights from a Python package. torchvision/NAME[@WEIGHTS], timm/NAME[@WEIGHTS],
@@ -92,8 +105,14 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     network that is the same every time. hf/OWNER/NAME[@WEIGHTS]: an image model of the Hugging Face
     hub; WEIGHTS is a revision, a folder with its files, or "none". module/FILE.py:FACTORY: a
     network of one's own. file/FEATURES holds features and no network: features/precomputed.py.
-    Raises InputError for an unknown name, a missing package or weights that can't be had.
+    ntk/NETWORK: sketched gradients of any of these, as `gradients` sets them; memory: bytes for
+    those of one batch. Raises InputError for an unknown name, a missing package or weights that
+    can't be had.
     """
+    if spec.startswith(PREFIX):
+        settings = _settings(spec, gradients)
+        base = get_backbone(spec.removeprefix(PREFIX), image_size)
+        return ntk.of_images(base, settings, memory)
     if image_size is not None and image_size < 1:
         raise InputError(f"image_size={image_size} must be 1 pixel or more; change it")
     source, slash, rest = spec.partition("/")
@@ -117,12 +136,23 @@ def get_backbone(spec: str, image_size: int | None = None) -> Backbone:
     return SOURCES[source](name, weights if at else None, image_size)
 
 
-def get_encoder(spec: str) -> TextEncoder:
-    """Text encoder of `spec`: packaged/NAME, hf/OWNER/NAME[@WEIGHTS] or hf/FOLDER.
+def _settings(spec: str, gradients: Ntk | None) -> Ntk:
+    """Settings of gradients. InputError for what has none, and where there are no settings."""
+    ntk.refuse_others(spec)
+    if gradients is None:
+        raise InputError(f"{spec} has no settings; give gradients=Ntk(k=..., heads=..., ...)")
+    return gradients
 
-    WEIGHTS: as for images. Raises InputError for networks of images, an unknown name, a missing
-    package or weights that can't be had.
+
+def get_encoder(spec: str, gradients: Ntk | None = None, memory: int | None = None) -> TextEncoder:
+    """Text encoder of `spec`: packaged/NAME, hf/OWNER/NAME[@WEIGHTS], hf/FOLDER, or ntk/ of one.
+
+    WEIGHTS, gradients, memory: as for images. Raises InputError for networks of images, an unknown
+    name, a missing package or weights that can't be had.
     """
+    if spec.startswith(PREFIX):
+        settings = _settings(spec, gradients)
+        return ntk.of_texts(get_encoder(spec.removeprefix(PREFIX)), settings, memory)
     source, slash, rest = spec.partition("/")
     name, at, weights = rest.partition("@")
     texts = [f"packaged/{known}" for known in packaged_texts.names()]
@@ -145,10 +175,11 @@ def get_table_encoder(spec: str) -> TableEncoder:
 
     Raises InputError for networks of images or texts, and for an unknown or incomplete name.
     """
+    ntk.refuse_others(spec)
     source, slash, rest = spec.partition("/")
     if slash and source == "table":
         return table_encoders.get(rest)
-    if slash and source in SOURCES:
+    if library(spec) in SOURCES:
         raise InputError(
             f"{spec} reads images or texts and the data set holds rows of a table; name encoders "
             "of tables as teacher and student, such as table/onehot:age+sex and table/onehot "
@@ -164,17 +195,26 @@ def _other(spec: str, reads: str, held: str) -> InputError:
     )
 
 
-def load(spec: str, image_size: int | None = None, *, reads: str = "") -> Encoder | TableEncoder:
+def load(
+    spec: str,
+    image_size: int | None = None,
+    *,
+    reads: str = "",
+    gradients: Ntk | None = None,
+) -> Encoder | TableEncoder:
     """A network by name, of images, texts or rows of tables: what `teacher` takes elsewhere.
 
     reads: "images", "texts" or "rows"; "" finds it by the name, where hf/... reads images.
-    Raises InputError as get_backbone, get_encoder and get_table_encoder do.
+    gradients: settings of ntk/NETWORK. Raises InputError as get_backbone, get_encoder and
+    get_table_encoder do.
     """
-    source, _, rest = spec.partition("/")
+    source, _, rest = spec.removeprefix(PREFIX).partition("/")
     texts = source == "packaged" and rest.partition("@")[0] in packaged_texts.names()
     found = reads or ("rows" if source == "table" else "texts" if texts else "images")
     if found not in ("images", "texts", "rows"):
         raise unknown_name("reads", found, ("images", "texts", "rows"))
     if found == "rows":
         return get_table_encoder(spec)
-    return get_encoder(spec) if found == "texts" else get_backbone(spec, image_size)
+    if found == "texts":
+        return get_encoder(spec, gradients)
+    return get_backbone(spec, image_size, gradients)

@@ -131,11 +131,15 @@ class Backbone(Encoder):
         return self.preprocessing.text
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> nn.Module:
         """The network on the CPU, tried on one image. InputError if it can't take the size."""
+        return self.made()
+
+    def made(self, frozen: bool = True) -> Network:
+        """A network of this kind, loaded anew. frozen: as of Network."""
         body = self.load()
         try:
-            network = Network(body, self.preprocessing)
+            network = Network(body, self.preprocessing, frozen)
             with torch.inference_mode():
                 network(self.blank())
         except (RuntimeError, AssertionError, ValueError) as error:

@@ -19,10 +19,11 @@ from torch.overrides import TorchFunctionMode
 def products(device: torch.device) -> AbstractContextManager[Any]:
     """Within this context, on this thread, linear layers on `device` are oneDNN's where it helps.
 
-    Nothing changes on other devices, at other precisions, or where torch has no oneDNN.
+    Nothing changes on other devices, at other precisions, where torch has no oneDNN, or where
+    gradients are taken, which the operator has none of.
     """
-    mixed = torch.is_autocast_enabled("cpu")
-    return Linear() if device.type == "cpu" and not mixed and available() else nullcontext()
+    other = torch.is_autocast_enabled("cpu") or torch.is_grad_enabled()
+    return Linear() if device.type == "cpu" and not other and available() else nullcontext()
 
 
 def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -157,6 +157,12 @@ class _Lite(nn.Module):
         features: torch.Tensor = self.pool(self.network.extract_features(batch))  # type: ignore[operator]
         return features.flatten(1)
 
+    @property
+    def class_weights(self) -> torch.Tensor:
+        """(1000, d): ImageNet's classes as sums of the features; no part of them."""
+        weights: torch.Tensor = self.network._fc.weight  # type: ignore[union-attr, assignment]
+        return weights
+
 
 def _lite(name: str, path: Path, image_size: int) -> nn.Module:
     try:

@@ -192,3 +192,9 @@ class Penultimate(nn.Module):
             self.network.forward_features(batch), pre_logits=True
         )
         return features.flatten(1)
+
+    @property
+    def class_weights(self) -> torch.Tensor | None:
+        """(classes, d): classes as sums of the features; no part of them."""
+        last = self.network.get_classifier()
+        return last.weight if isinstance(last, nn.Linear) else None

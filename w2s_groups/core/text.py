@@ -22,6 +22,11 @@ def wrapped(text: str, indent: str = "  ", width: int = WIDTH) -> str:
     return "\n".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def short(network: str) -> str:
+    """The last part of a network's name, in titles and folders; `ntk-` before it where it is so."""
+    return f"{'ntk-' * network.startswith('ntk/')}{network.rpartition('/')[2]}"
+
+
 def count(n: int, noun: str) -> str:
     """`1 seed`, `6 seeds`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from w2s_groups.backbones import SOURCES
+from w2s_groups.backbones import SOURCES, library
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.roles import HIDDEN, plain
 from w2s_groups.data import DATASETS
@@ -49,7 +49,7 @@ def planned(prepared: Prepared, pair: Pair, cells: Sequence[Cell]) -> dict[Cell,
 def _plugin_packages(cfg: Config) -> dict[str, str]:
     """Package -> version, of the plug-ins among the methods, of the dataset and networks."""
     origins = [METHODS.origin(name) for name, method in cfg.methods.items() if method.code]
-    libraries = {name.partition("/")[0] for name in (*cfg.teacher, *cfg.student)}
+    libraries = {library(name) for name in (*cfg.teacher, *cfg.student)}
     origins += [SOURCES.origin(name) for name in sorted(libraries & set(SOURCES.plugins()))]
     of_data = DATASETS.origin_of(type(cfg.data))
     origins += [] if of_data is None else [of_data]

@@ -35,6 +35,7 @@ from w2s_groups.data.base import (
 )
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
+from w2s_groups.experiment import gradients
 from w2s_groups.features import extraction, precomputed, rows, texts
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
@@ -142,12 +143,12 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     assert isinstance(dataset, Listed)
     sources = _sources(dataset, cfg)
     sentence = _shared(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
-    check(lambda side, name: sources.width(name))
+    check(lambda side, name: gradients.within_limit(cfg, lambda: sources.width(name)))
     usable = np.ones(len(dataset.y), dtype=bool)
     matrices, content = {}, {}
     for name in _names(cfg):
         with one_at_a_time(cfg, f"features {name} of {dataset.name}"):
-            features = sources.ready.get(name) or sources.extract[name]()
+            features = sources.ready.get(name) or gradients.within_limit(cfg, sources.extract[name])
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = features.matrix, features.key
         usable[[index for index, *_ in features.bad]] = False
@@ -223,9 +224,9 @@ def _sources(dataset: Listed, cfg: Config) -> _Sources:
         }
         return _Sources({**ready, **encoded}, {}, {}, list(dataset.sort_keys), _ROW, learnt)
     networks: dict[str, backbones.Backbone | backbones.TextEncoder] = {
-        name: backbones.get_encoder(name)
+        name: backbones.get_encoder(name, cfg.ntk, gradients.limit(cfg))
         if isinstance(dataset, TextDataset)
-        else backbones.get_backbone(name, cfg.image_size)
+        else backbones.get_backbone(name, cfg.image_size, cfg.ntk, gradients.limit(cfg))
         for name in wanted
     }
     if not networks:

@@ -15,7 +15,7 @@ from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.roles import plain
-from w2s_groups.core.text import wrapped
+from w2s_groups.core.text import short, wrapped
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.design.groups import Groups
 from w2s_groups.design.sampling import apportion, class_priors, group_counts
@@ -25,7 +25,7 @@ from w2s_groups.experiment.prepare import prepare
 from w2s_groups.prediction import ridge
 from w2s_groups.prediction.estimates import METRICS, interval_estimate, metric_values
 from w2s_groups.prediction.population import population
-from w2s_groups.prediction.storage import short, to_csv
+from w2s_groups.prediction.storage import to_csv
 from w2s_groups.reports import places
 from w2s_groups.results.risks import gain
 from w2s_groups.schema.cells import Cell

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import check_writable, write_atomic
 from w2s_groups.core.lazy import pandas as pd
+from w2s_groups.core.text import short
 from w2s_groups.data.base import TEST, Dataset
 from w2s_groups.experiment import measured
 from w2s_groups.experiment import settings as of_report
@@ -26,7 +27,7 @@ from w2s_groups.prediction import report
 from w2s_groups.prediction.logistic import check_two_classes
 from w2s_groups.prediction.population import Points
 from w2s_groups.prediction.ridge_retraining import Selection
-from w2s_groups.prediction.storage import PairPrediction, save, short, to_csv
+from w2s_groups.prediction.storage import PairPrediction, save, to_csv
 from w2s_groups.prediction.table import CELL
 from w2s_groups.reports import places
 from w2s_groups.results.committed import packed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from w2s_groups.core.lazy import stats
+from w2s_groups.core.text import short
 from w2s_groups.figures import style
 from w2s_groups.results import quantity
 from w2s_groups.results.grid import Grid
@@ -78,7 +79,7 @@ def draw(shown: Sequence[Dot]) -> Figure:
     for panel, (axis, label) in zip(axes, AXES.items(), strict=True):
         panel.axhline(0.0, color=style.MUTED, linewidth=1.0)
         for k, dot in enumerate(shown):
-            name = f"{_short(dot.teacher)} → {_short(dot.student)}"
+            name = f"{short(dot.teacher)} → {short(dot.student)}"
             mean = float(dot.gain.mean)
             error = np.nan_to_num(np.array([[mean - dot.gain.low], [dot.gain.high - mean]]))
             panel.errorbar(
@@ -96,7 +97,3 @@ def draw(shown: Sequence[Dot]) -> Figure:
     handles, names = axes[0].get_legend_handles_labels()
     style.legend_below(figure, handles, names, columns=3)
     return figure
-
-
-def _short(name: str) -> str:
-    return name.rpartition("/")[2]

@@ -70,7 +70,8 @@ def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Confi
     parts = [
         *(("", config), ("experiment.", config.experiment)),
         *([("data.", config.data)] if data is None else []),
-        *(("mlp.", config.mlp), ("finetune.", config.finetune), ("splits.", config.splits)),
+        *(("mlp.", config.mlp), ("ntk.", config.ntk)),
+        *(("finetune.", config.finetune), ("splits.", config.splits)),
     ]
     for owner, part in parts:
         _refuse_extra(owner, part)

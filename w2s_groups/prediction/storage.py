@@ -65,11 +65,6 @@ def load(folder: Path) -> PairPrediction:
     return PairPrediction(settings, **tables)  # type: ignore[arg-type]
 
 
-def short(network: str) -> str:
-    """The last part of a network's name, in folders and titles."""
-    return network.rpartition("/")[2]
-
-
 def to_csv(table: pd.DataFrame) -> str:
     """Text of a table, five decimals."""
     return spreadsheet.to_csv(table, "choose another name", "%.5f")

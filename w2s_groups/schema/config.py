@@ -17,10 +17,11 @@ from w2s_groups.core.roles import names as fields_of
 from w2s_groups.data.base import DatasetConfig
 from w2s_groups.finetuning import Frozen, Tuned
 from w2s_groups.heads.problem import Squared
+from w2s_groups.kernel.settings import Ntk
 from w2s_groups.methods.base import Method
 from w2s_groups.methods.variants import L2, Variant
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
-from w2s_groups.schema import regression, varied
+from w2s_groups.schema import gradients, regression, varied
 from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
 from w2s_groups.schema.fields import etas, folder_name, mapping, names, numbers
 from w2s_groups.schema.mlp import MLP
@@ -50,7 +51,8 @@ class Config:
     "original", which is eta_o, or that of the data's own train split where eta_o is null. `vary`:
     method -> field -> values, each combination of which is one more method, named such as
     `selective[keep=0.3,q=0.7]`. `trials`: the same, but a rule, `select`, chooses one of them in
-    the method's place. A field such as `l2_per_feature` gives l2 as a multiple of the number of
+    the method's place. ntk: settings of the networks ntk/NAME, None afterwards where there is none.
+    A field such as `l2_per_feature` gives l2 as a multiple of the number of
     features.
     """
 
@@ -83,6 +85,7 @@ class Config:
     splits: Any = role(Role.fit)
     tol: float = role(Role.fit)
     image_size: int | None = role(Role.features)
+    ntk: Ntk | None = role(Role.features, unused=None)
     batch_size: int = role(Role.machine)
     workers: int = role(Role.machine)
     threads: int | None = role(Role.machine)
@@ -106,6 +109,8 @@ class Config:
                 numbers(name, getattr(self, name), kind, low, high)
         self.l2_path = numbers("l2_path", self.l2_path, float, 1e-12, 1e6) if self.l2_path else []
         self._check_head()
+        networks = [*self.teacher, *self.student]
+        self.ntk = gradients.settings(self.ntk, networks, self.precision, self.tuned)
         if self.tuned:
             self._check_finetune()
         if not self.methods:

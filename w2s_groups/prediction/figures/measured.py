@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.lazy import ticker
+from w2s_groups.core.text import short
 from w2s_groups.figures import style
-from w2s_groups.prediction.storage import short
 from w2s_groups.prediction.table import agreement
 
 if TYPE_CHECKING:

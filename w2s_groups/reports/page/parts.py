@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from w2s_groups.core.text import short
 from w2s_groups.reports.page import gains, heat, mix
 from w2s_groups.reports.page.html import as_base64, render
 from w2s_groups.reports.page.tables import main_table, plain
@@ -39,7 +40,7 @@ class Part:
 def names(grids: Sequence[Grid]) -> list[str]:
     """Names of setups by what tells them apart: data set, else networks too, else sizes too."""
     each = [
-        (grid.data, f"{_short(grid.teacher)} → {_short(grid.student)}",
+        (grid.data, f"{short(grid.teacher)} → {short(grid.student)}",
          f"n_ℓ = {grid.n_l}", f"n_u = {grid.n_u}")
         for grid in grids
     ]  # fmt: skip
@@ -50,10 +51,6 @@ def names(grids: Sequence[Grid]) -> list[str]:
 
 def _apart(each: Sequence[Sequence[str]], kept: Sequence[int]) -> bool:
     return len({tuple(one[k] for k in kept) for one in each}) == len(each)
-
-
-def _short(network: str) -> str:
-    return network.rpartition("/")[2]
 
 
 def of_panel(grid: Grid, content: Sequence[Section], key: str) -> list[Part]:

@@ -1,0 +1,1 @@
+"""The kernel regime: gradients of every sample, and the random operator that both sides use."""
