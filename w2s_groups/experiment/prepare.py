@@ -20,7 +20,7 @@ from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.experiment import collapsed, inputs, memory_limit, prompts, solvers
 from w2s_groups.experiment.division import Division, by_part, divided
 from w2s_groups.experiment.inputs import Loaded, Memory
-from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool, width
+from w2s_groups.experiment.pool import Affine, Pair, Pool, affine, check_requests, make_pool
 from w2s_groups.features import extraction
 from w2s_groups.schema.cells import WHOLE, Cell, Part, cells
 from w2s_groups.schema.choices import Task
@@ -60,15 +60,16 @@ class Prepared:
         features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
         dataset, inside = self.division.rows(part)
         usable = inside & self.loaded.usable
-        facts: dict[Part, tuple[dict[str, int], str]]
+        facts: dict[Part, tuple[dict[str, Affine], str]]
         facts, pools = (
             self.memory.get([*self.question, networks, balance, task.value, what], dict)
             for what in ("facts", f"pools {self.blocks}")
         )
+        drawn = np.flatnonzero(usable & (dataset.split != TEST))
         if part not in facts:
-            drawn = np.flatnonzero(usable & (dataset.split != TEST))
-            widths = {side: width(matrix, drawn) for side, matrix in features.items()}
-            facts[part] = widths, make_pool(dataset, {}, usable, balance, None, numeric).digest()
+            maps = {side: affine(matrix, drawn, ordered=False) for side, matrix in features.items()}
+            facts[part] = maps, make_pool(dataset, {}, usable, balance, None, numeric).digest()
+        maps, rows = facts[part]
 
         def pool() -> Pool:
             of = part.fold, part.half
@@ -81,8 +82,12 @@ class Prepared:
                     for side, name in networks.items()
                 }
                 origin = self.division.origin if self.division.known else None
+                stored = {
+                    side: maps[side] if matrix is features[side] else affine(matrix, drawn)
+                    for side, matrix in (own.items() if self.blocks else ())
+                }
                 plain_pool = make_pool(
-                    dataset, own, usable, balance, origin, numeric, stored=self.blocks
+                    dataset, own, usable, balance, origin, numeric, stored or None
                 )
                 head = prompts.of_pool(self.cfg, student, own["student"], usable, plain_pool)
                 pools[of] = replace(plain_pool, prompted=head)
@@ -90,7 +95,8 @@ class Prepared:
             return made
 
         content = {side: self.loaded.content[side, name] for side, name in networks.items()}
-        widths, rows = facts[part]
+        # Features that vary over the rows that are drawn: standardised, the others are 0.
+        widths = {side: int(np.count_nonzero(scale)) for side, (_, scale) in maps.items()}
         return Pair(networks, features, content, widths, rows, usable, pool)
 
 
