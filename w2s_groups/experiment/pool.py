@@ -46,6 +46,7 @@ class Target(NamedTuple):
 
 Labels = NDArray[np.float64]
 Floats = NDArray[np.float64]
+Affine = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,18 +123,12 @@ def standardise(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> NDA
 
     One affine map for a whole pool: no label and no test image enters it, and all cells share it.
     """
-    return stored_rows(matrix, np.ones(len(matrix), dtype=bool), drawable, ordered=True)[:]
+    return stored_rows(matrix, np.arange(len(matrix)), affine(matrix, drawable))[:]
 
 
-def stored_rows(
-    matrix: Any, usable: NDArray[np.bool_], drawable: NDArray[np.int64], ordered: bool = False
-) -> mapped.Stored:
-    """Usable rows of (N, d), as `standardise` makes them, each when it is asked for.
-
-    drawable: among the usable ones. ordered: as in `affine`.
-    """
-    rows = np.flatnonzero(usable)
-    mean, scale = affine(matrix, rows[drawable], ordered)
+def stored_rows(matrix: Any, rows: NDArray[np.int64], standard: Affine) -> mapped.Stored:
+    """Rows of (N, d) under an affine map, each when it is asked for."""
+    mean, scale = standard
     if isinstance(matrix, mapped.Stored):
         return mapped.Stored(matrix.matrix, matrix.order[rows], mean, scale)
     return mapped.Stored(matrix, rows, mean, scale)
@@ -141,20 +136,16 @@ def stored_rows(
 
 def width(matrix: NDArray[np.float32], drawable: NDArray[np.int64]) -> int:
     """Features of (N, d) that vary over the drawable rows; `standardise` makes the others 0."""
-    size = mapped.rows_at_once(matrix.shape[1])
-    low, high = np.full((2, matrix.shape[1]), np.nan)
-    for _, raw in mapped.blocks(matrix, drawable, size):
-        part = raw.astype(np.float64)
-        low, high = np.fmin(low, part.min(axis=0)), np.fmax(high, part.max(axis=0))
+    shown = matrix[drawable]
+    low, high = (end.astype(np.float64) for end in (shown.min(axis=0), shown.max(axis=0)))
     # The variance of n numbers is at least range^2 / 2n. Whoever clears ten times the bound of
     # `affine` so needs no exact variance, which takes five times as long.
-    clear = high - low > 1e-5 * np.sqrt(2 * len(drawable)) * np.maximum(np.abs(low), np.abs(high))
-    if clear.all():
-        return len(clear)
-    return int(np.count_nonzero(affine(matrix, drawable, ordered=False)[1]))
+    clear = high - low > 1e-5 * np.sqrt(2 * len(shown)) * np.maximum(np.abs(low), np.abs(high))
+    scale = affine(shown[:, ~clear], np.arange(len(shown)))[1]
+    return int(np.count_nonzero(clear) + np.count_nonzero(scale))
 
 
-def affine(matrix: Any, drawable: NDArray[np.int64], ordered: bool = True) -> tuple[Floats, Floats]:
+def affine(matrix: Any, drawable: NDArray[np.int64], ordered: bool = True) -> Affine:
     """The (d,) mean and (d,) scale of `standardise`: (x - mean) * scale.
 
     Sums go row after row, as numpy's of the columns of a matrix do: the same bits in any blocks.
@@ -189,20 +180,22 @@ def make_pool(
     class_balance: str,
     origin: Origin | None = None,
     numeric: bool = False,
-    stored: bool = False,
+    stored: Mapping[str, Affine] | None = None,
 ) -> Pool:
     """The usable rows, features (N, d) per side standardised. origin: of all N samples.
 
-    numeric: heads learn the target. stored: features stay where they are and are read by rows.
+    numeric: heads learn the target. stored: side -> what `affine` gives, for features that stay
+    where they are and are read by rows; None for features in memory.
     """
     codes, split = dataset.codes[usable], dataset.split[usable]
     drawable = np.flatnonzero(split != TEST)
-    own: dict[str, Any] = {
-        side: stored_rows(matrix, usable, drawable, ordered=not stored)
-        for side, matrix in features.items()
-    }
-    if not stored:
-        own = {side: rows[:] for side, rows in own.items()}
+    rows = np.flatnonzero(usable)
+    own: dict[str, Any] = {}
+    for side, matrix in features.items():
+        if stored is None:
+            own[side] = stored_rows(matrix, rows, affine(matrix, rows[drawable]))[:]
+        else:
+            own[side] = stored_rows(matrix, rows, stored[side])
     return Pool(
         features=own,
         y=dataset.y[usable],

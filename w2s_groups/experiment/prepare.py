@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from w2s_groups.data.base import TEST, Dataset, original_eta
 from w2s_groups.experiment import collapsed, inputs, memory_limit, prompts, solvers
 from w2s_groups.experiment.division import Division, by_part, divided
 from w2s_groups.experiment.inputs import Loaded, Memory
-from w2s_groups.experiment.pool import Pair, Pool, check_requests, make_pool, width
+from w2s_groups.experiment.pool import Affine, Pair, Pool, affine, check_requests, make_pool, width
 from w2s_groups.features import extraction
 from w2s_groups.schema.cells import WHOLE, Cell, Part, cells
 from w2s_groups.schema.choices import Task
@@ -30,6 +30,16 @@ from w2s_groups.schema.fields import ORIGINAL
 Check = Callable[[Config, Dataset, NDArray[np.bool_], Sequence[Cell]], None]
 
 log = logging.getLogger("w2s_groups")
+
+
+class _Facts(NamedTuple):
+    """What is known of a pair on a part: as in Pair, and by which maps it is standardised."""
+
+    widths: dict[str, int]
+    rows: str
+    priors: list[float]
+    variance: float | None
+    maps: dict[str, Affine]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +70,24 @@ class Prepared:
         features = {side: self.loaded.matrices[side, name] for side, name in networks.items()}
         dataset, inside = self.division.rows(part)
         usable = inside & self.loaded.usable
-        facts: dict[Part, tuple[dict[str, int], str, list[float], float | None]]
+        facts: dict[Part, _Facts]
         facts, pools = (
             self.memory.get([*self.question, networks, balance, task.value, what], dict)
-            for what in ("facts", f"pools {self.blocks}")
+            for what in (f"facts {self.blocks}", f"pools {self.blocks}")
         )
+        drawn = np.flatnonzero(usable & (dataset.split != TEST))
         if part not in facts:
-            drawn = np.flatnonzero(usable & (dataset.split != TEST))
-            widths = {side: width(matrix, drawn) for side, matrix in features.items()}
+            maps: dict[str, Affine] = {}
+            if self.blocks:  # the pool is standardised by the same maps
+                maps = {side: affine(x, drawn, ordered=False) for side, x in features.items()}
+                widths = {side: int(np.count_nonzero(scale)) for side, (_, scale) in maps.items()}
+            else:
+                widths = {side: width(x, drawn) for side, x in features.items()}
             labels = make_pool(dataset, {}, usable, balance, None, numeric)
             variance = None if labels.target is None else labels.target.variance
-            facts[part] = widths, labels.digest(), labels.priors.tolist(), variance
+            priors = labels.priors.tolist()
+            facts[part] = _Facts(widths, labels.digest(), priors, variance, maps)
+        known = facts[part]
 
         def pool() -> Pool:
             of = part.fold, part.half
@@ -83,8 +100,12 @@ class Prepared:
                     for side, name in networks.items()
                 }
                 origin = self.division.origin if self.division.known else None
+                stored = {
+                    side: known.maps[side] if matrix is features[side] else affine(matrix, drawn)
+                    for side, matrix in (own.items() if self.blocks else ())
+                }
                 plain_pool = make_pool(
-                    dataset, own, usable, balance, origin, numeric, stored=self.blocks
+                    dataset, own, usable, balance, origin, numeric, stored or None
                 )
                 head = prompts.of_pool(self.cfg, student, own["student"], usable, plain_pool)
                 pools[of] = replace(plain_pool, prompted=head)
@@ -92,7 +113,8 @@ class Prepared:
             return made
 
         content = {side: self.loaded.content[side, name] for side, name in networks.items()}
-        return Pair(networks, features, content, *facts[part], usable, pool)
+        facts_of = known.widths, known.rows, known.priors, known.variance
+        return Pair(networks, features, content, *facts_of, usable, pool)
 
 
 def prepare(
