@@ -25,9 +25,14 @@ def is_formula(text: str) -> bool:
 
 def to_csv(table: pd.DataFrame, remedy: str, float_format: str | None = None) -> str:
     """Text of a table without its index; InputError with `remedy` for a text that is a formula."""
+    check(table, remedy)
+    return table.to_csv(index=False, lineterminator="\n", float_format=float_format)
+
+
+def check(table: pd.DataFrame, remedy: str) -> None:
+    """InputError with `remedy` for the first text of a table that is a formula."""
     for name in table.columns[[kind.kind not in "biuf" for kind in table.dtypes]]:
         refuse(str(name), table[name].unique(), remedy)
-    return table.to_csv(index=False, lineterminator="\n", float_format=float_format)
 
 
 def refuse(column: str, values: Iterable[object], remedy: str) -> None:

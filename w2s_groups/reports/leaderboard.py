@@ -17,7 +17,7 @@ from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.spreadsheet import to_csv
 from w2s_groups.data.base import ImageDataset, TableDataset, TextDataset
 from w2s_groups.figures import gain_vs_eta_u, samples, style
-from w2s_groups.methods.variants import by_name
+from w2s_groups.methods.variants import by_name, of_settings
 from w2s_groups.reports import (
     calibration,
     csv_rows,
@@ -119,7 +119,9 @@ def _tables(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None
 ) -> _Tables:
     shown, chosen = selected(table, settings, counts)
-    whole = grids_of(table, settings)
+    # Without variants both are the same: minutes, of 100,000 cells.
+    same = counts is None and not of_settings(settings)
+    whole = shown if same else grids_of(table, settings)
     return _Tables(shown, whole, chosen, trials.setups(table, settings, shown, whole))
 
 

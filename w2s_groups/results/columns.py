@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2s_groups.core import spreadsheet
 from w2s_groups.core.errors import InputError
@@ -62,6 +65,7 @@ SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]
 RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
+_ORDER = [*RECORD[:-1], "y", "a", "group"]
 # Of cells, files and tables that lack the column: those of one split, and of methods trained here.
 DEFAULTS: dict[str, Any] = {"fold": -1, "audit": "", "submitted": False}
 # Floats to the last bit: pandas 3.1 reads them so, and warns of the argument that asks others to.
@@ -83,15 +87,21 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     lacking = [name for name in COLUMNS if name not in table.columns]
     if lacking:
         raise InputError(f"the result table lacks the columns {', '.join(lacking)}: rebuild it")
-    if table["minority"].map(lambda flag: not isinstance(flag, bool | np.bool_)).any():
+    flags = table["minority"]
+    if flags.dtype != bool and not flags.map(lambda f: isinstance(f, bool | np.bool_)).all():
         raise InputError("the result table's minority column must hold True or False")
     try:
-        fixed = table[list(COLUMNS)].astype({name: kind for name, (kind, _) in COLUMNS.items()})
+        held = {name: _typed(table[name], kind) for name, (kind, _) in COLUMNS.items()}
     except (ValueError, TypeError) as error:
         raise InputError(f"the result table has a column of the wrong type: {error}") from error
-    fixed = fixed.sort_values(["data", *RECORD[1:-1], "y", "a", "group"], kind="stable")
-    fixed = fixed.reset_index(drop=True)
-    twice = fixed.duplicated(RECORD)
+    keys = {name: _ranks(column) for name, column in held.items() if name in _ORDER}
+    order = _joined([keys[name] for name in _ORDER])
+    if (order[1:] < order[:-1]).any():
+        first = np.argsort(order, kind="stable")
+        held = {name: column[first] for name, column in held.items()}
+        keys = {name: (codes[first], n) for name, (codes, n) in keys.items()}
+    fixed = pd.DataFrame(held, copy=False)
+    twice = pd.Series(_joined([keys[name] for name in RECORD])).duplicated()
     if twice.any():
         row = fixed.loc[twice].iloc[0]
         raise InputError(
@@ -102,6 +112,30 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     return fixed
 
 
+def _typed(column: pd.Series, kind: str) -> Any:
+    """The column with its type. Texts are few and long: each is converted once."""
+    if kind != "str":
+        return column.to_numpy(dtype=kind)
+    codes, texts = pd.factorize(column, use_na_sentinel=False)
+    return pd.Series(texts).astype("str").to_numpy(dtype=object)[codes]
+
+
+def _ranks(column: Any) -> tuple[NDArray[np.int64], int]:
+    """Position of each entry among the distinct ones in their order, and the number of these."""
+    codes, distinct = pd.factorize(column, sort=True, use_na_sentinel=False)
+    return codes.astype(np.int64), len(distinct)
+
+
+def _joined(keys: Sequence[tuple[NDArray[np.int64], int]]) -> NDArray[np.int64]:
+    """Numbers in the order of rows that are compared by one key after the other."""
+    joined, most = np.zeros(len(keys[0][0]), dtype=np.int64), 1
+    for codes, n in keys:
+        if most * n >= 2**63:
+            joined, most = _ranks(joined)
+        joined, most = joined * n + codes, most * n
+    return joined
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """Text of the table; from_csv gives back the same table, floats to the last bit.
 
@@ -109,7 +143,44 @@ def to_csv(table: pd.DataFrame) -> str:
     """
     whole = canonical(table)
     unused = [name for name, default in DEFAULTS.items() if (whole[name] == default).all()]
-    return spreadsheet.to_csv(whole.drop(columns=unused), "remove the cells that hold it")
+    shown = whole.drop(columns=unused)
+    spreadsheet.check(shown, "remove the cells that hold it")
+    return csv_text(shown)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """What pandas' to_csv gives, in a fifth of its time for columns with few distinct entries.
+
+    The text of neighbouring columns is made once for each of their distinct rows.
+    """
+    blocks: list[tuple[NDArray[np.int64], list[str]]] = []
+    for name in table:
+        codes, texts = _texts(table[name])
+        if blocks:
+            before, left = blocks[-1]
+            both, distinct = pd.factorize(before * max(len(texts), 1) + codes)
+            if len(distinct) <= max(len(table) // 16, 1):
+                one, two = np.divmod(distinct, len(texts)) if len(texts) else (distinct, distinct)
+                texts = [f"{left[a]},{texts[b]}" for a, b in zip(one, two, strict=True)]
+                blocks[-1] = both.astype(np.int64), texts
+                continue
+        blocks.append((codes, texts))
+    lines = zip(*(np.array(t, dtype=object)[codes].tolist() for codes, t in blocks), strict=True)
+    return "\n".join([",".join(map(str, table.columns)), *map(",".join, lines), ""])
+
+
+def _texts(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
+    """Position of each entry among the distinct ones, and the text of each of these in CSV."""
+    codes, distinct = pd.factorize(column, use_na_sentinel=False)
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n").writerow
+    texts = []
+    for entry in distinct.tolist():
+        out.seek(0)
+        out.truncate()
+        write(("" if entry != entry else entry, ""))  # the second: an empty line would be quoted
+        texts.append(out.getvalue()[:-2])
+    return codes.astype(np.int64), texts
 
 
 def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:

@@ -88,7 +88,13 @@ class Grid:
 
     def metric(self, name: str) -> Floats:
         """(P, M, S) score of each run, an aggregate over groups, by its name in METRICS."""
-        return METRICS[name](self)
+        if name not in self._metrics:
+            self._metrics[name] = METRICS[name](self)
+        return self._metrics[name]
+
+    @cached_property
+    def _metrics(self) -> dict[str, Floats]:
+        return {}
 
     @property
     def widening(self) -> float:

@@ -59,23 +59,19 @@ class _Axes(NamedTuple):
         out = np.full(tuple(map(len, self)), empty, dtype=np.float64)
         rows = rows[rows["method"].isin(self.methods)]
         method, group = self.positions(rows, "method", "group")
-        where = (self.point_of(rows), method, self.run_of(rows), group)
+        where = (rows["point"].to_numpy(), method, rows["run"].to_numpy(), group)
         out[where] = rows[column].to_numpy()
         return out
-
-    def point_of(self, rows: pd.DataFrame) -> Positions:
-        """Position of each row's point."""
-        points = pd.MultiIndex.from_tuples(self.points)
-        return np.asarray(points.get_indexer(pd.MultiIndex.from_frame(rows[POINT])))
-
-    def run_of(self, rows: pd.DataFrame) -> Positions:
-        """Position of each row's run."""
-        return run_positions(self.runs, rows)
 
     def positions(self, rows: pd.DataFrame, *columns: str) -> list[Positions]:
         """Position of each row on the axes that the columns name."""
         axes = {"method": self.methods, "group": self.groups}
-        return [pd.Index(axes[name]).get_indexer(pd.Index(rows[name])) for name in columns]
+        return [_positions(axes[name], rows[name]) for name in columns]
+
+
+def _positions(axis: Sequence[str], column: pd.Series) -> Positions:
+    """Position of each entry of a categorical column on an axis, -1 where it is not there."""
+    return np.asarray(pd.Index(axis).get_indexer(column.cat.categories))[column.cat.codes]
 
 
 def run_positions(runs: Sequence[tuple[int, int]], rows: pd.DataFrame) -> Positions:
@@ -84,8 +80,20 @@ def run_positions(runs: Sequence[tuple[int, int]], rows: pd.DataFrame) -> Positi
     return np.asarray(index.get_indexer(pd.MultiIndex.from_frame(rows[["seed", "fold"]])))
 
 
+def _distinct(rows: pd.DataFrame, columns: list[str]) -> tuple[list[tuple[Any, ...]], Positions]:
+    """The distinct rows of two columns in their order, and the position of each row's own."""
+    (one, ones), (two, twos) = (pd.factorize(rows[name], sort=True) for name in columns)
+    pairs, at = np.unique(one.astype(np.int64) * len(twos) + two, return_inverse=True)
+    a, b = np.divmod(pairs, max(len(twos), 1))
+    return list(zip(ones[a].tolist(), twos[b].tolist(), strict=True)), at.reshape(-1)
+
+
 def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     """The grid of one setup. part: its rows of the canonical table."""
+    points, point = _distinct(part, POINT)
+    runs, run = _distinct(part, ["seed", "fold"])
+    texts = ("method", "split", "metric", "group")
+    part = part.assign(point=point, run=run, **{n: part[n].astype("category") for n in texts})
 
     def records(split: str, metric: str) -> pd.DataFrame:
         return part[(part["split"] == split) & (part["metric"] == metric)]
@@ -95,10 +103,10 @@ def _grid(part: pd.DataFrame, prior: Floats | None) -> Grid:
     test, kept = records("test", measure.metric), records("kept", "fraction")
     coding = part[part["y"] >= 0].drop_duplicates("group").sort_values(["y", "a", "group"])
     axes = _Axes(
-        tuple(sorted(set(zip(part["eta_l"], part["eta_u"], strict=True)))),
-        method_order(test["method"]),
-        tuple(sorted(set(zip(part["seed"], part["fold"], strict=True)))),
-        tuple(coding["group"]),
+        tuple(points),
+        method_order(test["method"].unique()),
+        tuple(runs),
+        tuple(coding["group"].astype(str)),
     )
     n = axes.place(test, "n", 0).astype(np.int64)
     accuracy, failed = _without_failed(measure.scores(axes.place(test, "value")), n)
@@ -157,8 +165,8 @@ def _agreement(rows: pd.DataFrame, axes: _Axes) -> Floats:
     methods = axes.methods
     out = np.full((len(axes.points), len(methods), len(methods), len(axes.runs)), np.nan)
     rows = rows[rows["method"].isin(methods) & rows["group"].isin(methods)]
-    p, seed, (one,) = axes.point_of(rows), axes.run_of(rows), axes.positions(rows, "method")
-    two = pd.Index(methods).get_indexer(pd.Index(rows["group"]))
+    p, seed, (one,) = rows["point"], rows["run"], axes.positions(rows, "method")
+    two = _positions(methods, rows["group"])
     out[p, one, two, seed] = out[p, two, one, seed] = rows["value"].to_numpy()
     return out
 
@@ -182,8 +190,7 @@ def _missing(
                 ("not in the table", ~stored[p, m]),
                 ("no number", failed[p, m] & stored[p, m]),
             ):
-                runs = zip(axes.runs, lost, strict=True)
-                seeds = tuple(int(seed) for (seed, _), gone in runs if gone)
+                seeds = tuple(int(axes.runs[k][0]) for k in np.flatnonzero(lost))
                 if seeds:
                     missing.append(Missing(eta_l, eta_u, method, seeds, reason))
     return tuple(missing)

@@ -51,7 +51,8 @@ def order(table: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
         of_base.setdefault(variant.base, []).append(variant)
     methods = settings.get("methods") or {}
     rows = []
-    for setup in table[SETUP].drop_duplicates().itertuples(index=False):
+    setups = table[SETUP].drop_duplicates() if of_base else table[SETUP].iloc[:0]
+    for setup in setups.itertuples(index=False):
         for base, variants in of_base.items():
             width, published = width_of(settings, setup, base), methods.get(base) or {}
             for rank, one in enumerate(nearest_first(variants, published, width)):
@@ -120,7 +121,9 @@ def apply(
     table = filled(table)
     ordered = order(table, settings)
     trials = ordered[ordered["trial"]]
-    if rule is Rule.fixed or ordered.empty:
+    if ordered.empty:
+        return table, ordered
+    if rule is Rule.fixed:
         plain = table[~table["method"].isin(trials["method"])]
         return plain.reset_index(drop=True), ordered.iloc[:0]
     chosen = choose(table, rule, ordered)
