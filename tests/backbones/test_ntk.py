@@ -17,7 +17,7 @@ from w2s_groups.backbones.base import Backbone, Network
 from w2s_groups.core.errors import InputError, MemoryLimitError
 from w2s_groups.core.seeds import stream
 from w2s_groups.features import extraction
-from w2s_groups.kernel.gradients import Gradients
+from w2s_groups.kernel.gradients import ONE, Gradients
 from w2s_groups.kernel.settings import HeadVector, Ntk, Parameters, RowScale
 
 SQUEEZENET, LITE = "packaged/squeezenet1_1", "packaged/efficientnet_lite0"
@@ -31,17 +31,25 @@ from torch import nn
 class Branch(nn.Module):  # on a value, which vmap cannot
     def __init__(self):
         super().__init__()
-        self.layer = nn.Linear(3, 4)
+        self.weight, self.bias = nn.Parameter(torch.ones(4, 3)), nn.Parameter(torch.ones(4))
 
     def forward(self, batch):
         means = batch.mean((2, 3))
-        return self.layer(means) if (means < 9).all() else means
+        return means @ self.weight.T + self.bias if (means < 9).all() else means
 
 def branch():
     return Branch()
 
 def means():
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+class Changed(Branch):  # what a derivative needs is changed
+    def forward(self, batch):
+        means = batch.mean((2, 3)) @ self.weight.T
+        return (means.exp().add_(1) * means).exp().mul_(2) * self.bias
+
+def changed():
+    return Changed()
 
 def unbiased():
     return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 4, bias=False))
@@ -90,6 +98,7 @@ def test_features_are_gradients_of_the_weights_as_they_come(
     module = backbone.network
     assert isinstance(module, Gradients)
     assert 2 * parameters == module.buckets.D
+    assert module.way == "layers"
     assert backbone.width == 32
     found = extraction.extract(root, FILES, backbone, tmp_path, batch_size=4, workers=2)
 
@@ -179,8 +188,8 @@ def test_networks_of_other_libraries(spec: str) -> None:
     assert isinstance(module, Gradients)
     assert together.shape == (3, 32)
     assert torch.isfinite(together).all()
-    assert module.at_once
-    module.one_by_one()
+    assert module.way == ("layers" if "18" in spec or "resnet" in spec else "vmap")
+    module.way = ONE
     assert apart(backbone.forward(batch).numpy(), together.numpy()) < 1e-2
 
 
@@ -201,7 +210,7 @@ def test_a_network_that_vmap_cannot_run_is_run_by_single_images(tmp_path: Path) 
     backbone = ntk(own(tmp_path, "branch"), k=10**5, heads=1)
     module = backbone.network
     assert isinstance(module, Gradients)
-    assert not module.at_once
+    assert module.way == ONE
     batch = torch.full((2, *backbone.preprocessing.shape), 130, dtype=torch.uint8)
     batch[1] += 9
     rows = backbone.forward(batch)
@@ -240,6 +249,11 @@ def test_what_has_no_parameters_is_refused(spec: str) -> None:
 def test_other_refusals(tmp_path: Path) -> None:
     for name, changes, message in (
         ("means", {}, "no parameter has a part in the network's features, so that there is no gr"),
+        (
+            "changed",
+            {},
+            r"no gradient can be taken \(one of the variables needed for gradient comp",
+        ),
         ("unbiased", {"parameters": Parameters.biases}, "has no parameter of that name; set ntk.p"),
     ):
         backbone = ntk(own(tmp_path, name), **changes)  # type: ignore[arg-type]

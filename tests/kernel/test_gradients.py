@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from w2s_groups.core.seeds import stream
-from w2s_groups.kernel.gradients import Gradients, used
+from w2s_groups.kernel.gradients import ONE, WAYS, Gradients, used
 
 WIDTH = 12
 
@@ -71,13 +71,11 @@ def close(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize("m", [1, 3])
-@pytest.mark.parametrize("singly", [False, True])
-def test_with_as_many_features_as_gradients_the_kernel_is_exact(m: int, singly: bool) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_with_as_many_features_as_gradients_the_kernel_is_exact(m: int, way: str) -> None:
     network, batch = convolutions(), normal(7, 3, 10, 10)
     names = used(network, batch[:1])
-    found = Gradients(network, names, heads(m), 10**6, 0)
-    if singly:
-        found.one_by_one()
+    found = Gradients(network, names, heads(m), 10**6, 0, way=way)
     J = jacobian(convolutions(nn.ReLU()), names, heads(m), batch)
     assert found(batch).shape == J.shape
     close(found(batch) @ found(batch).T, J @ J.T)
@@ -145,8 +143,62 @@ def test_chunks_and_batches_change_rounding_only() -> None:
         close(Gradients(network, names, heads(2), 64, 0, chunk=chunk)(batch), whole, 1e-6)
     made = Gradients(network, names, heads(2), 64, 0)
     close(torch.cat([made(part) for part in torch.split(batch, 3)]), whole, 1e-6)
-    made.one_by_one()
-    close(made(batch), whole, 1e-6)
+    for way in WAYS:
+        made.way = way
+        close(made(batch), whole, 1e-6)
+
+
+def changed(layer: nn.Module) -> nn.Module:
+    network = convolutions()
+    network.body[3] = layer
+    return network.eval()
+
+
+class Twice(nn.Module):
+    """A layer that is called twice, or whose output a later step changes in place."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.layer = kind, nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.layer(x)
+        return self.layer(out) if self.kind == "twice" else nn.functional.relu_(out)
+
+
+PLAIN = [
+    nn.Conv2d(8, 8, (3, 5), padding=(2, 1), dilation=(2, 1), bias=False),
+    nn.Conv2d(8, 8, (5, 3), stride=(2, 1), padding=(2, 0), dilation=(1, 2), groups=8),
+    nn.Conv2d(8, 8, 1, stride=2), nn.Conv2d(8, 8, 3, padding="valid", groups=8), Twice("output"),
+]  # fmt: skip
+OTHER = [
+    nn.Conv2d(8, 8, 3, groups=2), nn.Conv2d(8, 8, 3, padding="same"), Twice("twice"),
+    nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"),
+    nn.BatchNorm2d(8, track_running_stats=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", [*PLAIN, *OTHER], ids=str)
+def test_the_quickest_way_is_that_of_the_layers_and_exact_for_each_of_them(
+    layer: nn.Module,
+) -> None:
+    network, batch = changed(layer), normal(5, 3, 12, 12)
+    names = used(network, batch[:1])
+    made = Gradients(network, names, heads(2), 64, 0)
+    made.settle(batch[:1])
+    assert (made.way == "layers") == (layer in PLAIN)
+    found, made.way = made(batch), ONE
+    close(found, made(batch), 1e-5)
+
+
+def test_a_linear_layer_on_several_places_is_plain_too() -> None:
+    network = nn.Sequential(nn.Linear(5, 6), nn.GELU(), nn.Linear(6, WIDTH), nn.Flatten())
+    batch = normal(4, 3, 5)
+    made = Gradients(network, used(network, batch), heads(2, 3 * WIDTH), 64, 0)
+    made.settle(batch[:1])
+    assert made.way == "layers"
+    found, made.way = made(batch), ONE
+    close(found, made(batch))
 
 
 def test_a_seed_gives_the_same_bits_and_another_others() -> None:

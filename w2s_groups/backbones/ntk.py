@@ -36,7 +36,7 @@ class NtkBackbone(Backbone):
     @cached_property
     def network(self) -> Gradients:
         """The network's gradients on the CPU, tried; its weights are those that tuning trains."""
-        return _gradients(self, self.made(frozen=False))
+        return _tried(self, self.made(frozen=False))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,7 +55,7 @@ class NtkTextEncoder(TextEncoder):
     @cached_property
     def network(self) -> Gradients:
         """The network's gradients on the CPU, tried."""
-        return _gradients(self, self.base.network)
+        return _tried(self, self.base.network)
 
 
 def of_images(base: Backbone, settings: Ntk, memory: int | None) -> NtkBackbone:
@@ -84,6 +84,17 @@ def refuse_others(spec: str) -> None:
         )
 
 
+def _tried(encoder: NtkBackbone | NtkTextEncoder, network: nn.Module) -> Gradients:
+    """_gradients; InputError where torch cannot take any."""
+    try:
+        return _gradients(encoder, network)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{encoder.name}: no gradient can be taken ({reason}); name another network"
+        ) from error
+
+
 def _gradients(encoder: NtkBackbone | NtkTextEncoder, network: nn.Module) -> Gradients:
     """The module of gradients that an encoder's settings ask for, tried on a blank sample.
 
@@ -103,11 +114,7 @@ def _gradients(encoder: NtkBackbone | NtkTextEncoder, network: nn.Module) -> Gra
     chunk = CHUNK if encoder.memory is None else min(CHUNK, encoder.memory // need)
     cosine = settings.scale is RowScale.cosine
     made = Gradients(network, names, heads, settings.k, settings.seed, cosine=cosine, chunk=chunk)
-    try:
-        made(blank)
-    except RuntimeError:  # such as a branch that depends on a value
-        made.one_by_one()
-        made(blank)
+    made.settle(blank)
     return made
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Set
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from w2s_groups.kernel import layers
 from w2s_groups.kernel.buckets import Buckets
 
 CHUNK = 16  # samples whose gradients are held at once: more are slower on a CPU (its cache)
 COPIES = 2  # of a gradient, while it is made
+AGREE = 1e-3  # of a row: rounding is far below
 SLOW = "There is a performance drop because we have not yet implemented the batching rule"
 
 
@@ -40,28 +42,28 @@ class Gradients(nn.Module):
     error of the matrix, relative by Frobenius norm, is sqrt(r / k), r = (tr K)² / |K|_F².
 
     network: in evaluation mode, from a batch to (B, width). names: of the parameters that are
-    differentiated by. heads: (m, width). cosine: rows of length 1. chunk: samples at once.
-    Several threads may use it at a time.
+    differentiated by. heads: (m, width). cosine: rows of length 1. chunk: samples at once. way: one
+    of WAYS, which `settle` chooses. Several threads may use it at a time.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        names: Sequence[str],
+        names: Collection[str],
         heads: Tensor,
         k: int,
         seed: int,
         *,
         cosine: bool = False,
         chunk: int = CHUNK,
+        way: str = "vmap",
     ) -> None:
         super().__init__()
         self.network = network
-        self.names, self.cosine, self.chunk = set(names), cosine, chunk
+        self.names, self.cosine, self.chunk, self.way = set(names), cosine, chunk, way
         self.register_buffer("heads", heads, persistent=False)
         D = sum(p.numel() for name, p in network.named_parameters() if name in self.names)
         self.buckets = Buckets(D * len(heads), min(k, D * len(heads)), seed)
-        self.at_once = True
 
     heads: Tensor
 
@@ -73,39 +75,59 @@ class Gradients(nn.Module):
         with torch.inference_mode(False), torch.enable_grad():
             # A call puts other tensors in the place of the parameters: each thread has its own.
             own = _copy(self.network, self.names.__contains__)
-            chunks = torch.split(batch.clone(), self.chunk)
-            parts = self._of_chunk if self.at_once else self._of_one
-            found = torch.cat([self.buckets.down(parts(own, chunk)) for chunk in chunks])
-        found = found / len(self.heads) ** 0.5
-        return nn.functional.normalize(found) if self.cosine else found
+            parts = WAYS[self.way]
+            found = [
+                self.buckets.down(parts(own, self.names, self.heads, chunk))
+                for chunk in torch.split(batch.clone(), 1 if self.way == ONE else self.chunk)
+            ]
+        rows = torch.cat(found).detach() / len(self.heads) ** 0.5
+        return nn.functional.normalize(rows) if self.cosine else rows
 
-    def one_by_one(self) -> None:
-        """From now on without vmap, which not every network allows: one sample at a time."""
-        self.chunk, self.at_once = 1, False
+    def settle(self, batch: Tensor) -> None:
+        """Choose the quickest way that the network allows. batch: of one sample."""
+        self.way = ONE
+        exact = self(batch)
+        for self.way in WAYS:
+            try:
+                found = self(batch)
+            except (layers.NotPlain, RuntimeError):  # such as a branch that depends on a value
+                continue
+            if self.way != "layers" or (found - exact).norm() <= AGREE * exact.norm():
+                return
 
-    def _of_chunk(self, own: nn.Module, batch: Tensor) -> Iterator[Tensor]:
-        """(B, n) gradients by each parameter, head by head."""
-        chosen = {n: p.detach() for n, p in own.named_parameters() if n in self.names}
 
-        def output(parameters: dict[str, Tensor], sample: Tensor, head: Tensor) -> Tensor:
-            features: Tensor = functional_call(own, parameters, (sample[None],))
-            return features[0] @ head
+def _by_vmap(own: nn.Module, names: Set[str], heads: Tensor, batch: Tensor) -> Iterator[Tensor]:
+    """(B, n) gradients by each parameter, head by head, as layers.gradients; of most networks."""
+    chosen = {name: p.detach() for name, p in own.named_parameters() if name in names}
 
-        of_batch: Callable[..., dict[str, Tensor]] = vmap(grad(output), in_dims=(None, 0, None))
-        for head in self.heads:
-            for gradient in of_batch(chosen, batch, head).values():
-                yield gradient.flatten(1)
+    def output(parameters: dict[str, Tensor], sample: Tensor, head: Tensor) -> Tensor:
+        features: Tensor = functional_call(own, parameters, (sample[None],))
+        return features[0] @ head
 
-    def _of_one(self, own: nn.Module, sample: Tensor) -> Iterator[Tensor]:
-        """The same of one sample: one forward pass, and one backward for each head."""
-        chosen = [p for name, p in own.named_parameters() if name in self.names]
-        features = own(sample)[0]
-        for head in self.heads:
-            found = torch.autograd.grad(
-                features @ head, chosen, retain_graph=True, materialize_grads=True
-            )
-            for gradient in found:
-                yield gradient.flatten()[None]
+    of_batch: Callable[..., dict[str, Tensor]] = vmap(grad(output), in_dims=(None, 0, None))
+    for head in heads:
+        for gradient in of_batch(chosen, batch, head).values():
+            yield gradient.flatten(1)
+
+
+def _one_by_one(own: nn.Module, names: Set[str], heads: Tensor, batch: Tensor) -> Iterator[Tensor]:
+    """The same of a batch of one sample, of every network."""
+    chosen = [p for name, p in own.named_parameters() if name in names]
+    features = own(batch)[0]
+    for head in heads:
+        found = torch.autograd.grad(
+            features @ head, chosen, retain_graph=True, materialize_grads=True
+        )
+        for gradient in found:
+            yield gradient.flatten()[None]
+
+
+ONE = "one by one"
+WAYS: dict[str, Callable[[nn.Module, Set[str], Tensor, Tensor], Iterator[Tensor]]] = {
+    "layers": layers.gradients,
+    "vmap": _by_vmap,
+    ONE: _one_by_one,
+}
 
 
 def _copy(network: nn.Module, differentiated: Callable[[str], bool]) -> nn.Module:
