@@ -145,8 +145,7 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     usable = np.ones(len(dataset.y), dtype=bool)
     matrices, content = {}, {}
     for name in _names(cfg):
-        with one_at_a_time(cfg, f"features {name} of {dataset.name}"):
-            features = sources.ready.get(name) or sources.extract[name]()
+        features = sources.ready.get(name) or sources.extract[name]()
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = features.matrix, features.key
         usable[[index for index, *_ in features.bad]] = False
