@@ -34,7 +34,7 @@ from w2s_groups.data.base import (
 )
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
-from w2s_groups.features import extraction, precomputed, rows, texts
+from w2s_groups.features import extraction, hashes, precomputed, rows, texts
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
@@ -278,7 +278,8 @@ def _extractors(
         )
     assert isinstance(dataset, ImageDataset)
     files = dataset.root, dataset.files
-    content = extraction.contents(*files, cfg.workers)
+    index = Path(cfg.cache_dir).absolute() / "hashes"
+    content = hashes.contents(*files, cfg.workers, index, cfg.verify.value)
     extract = partial(extraction.extract, *files, content=content, **how)
     return {name: partial(extract, net) for name, net in networks.items()}, _known(content)
 

@@ -148,7 +148,7 @@ def write_parts(
     digest = hashlib.sha256()
     with whole(folder / f"{key}.npy") as new:
         for part in parts:
-            own: list[bytes | memoryview] = [memoryview(np.ascontiguousarray(part))]
+            own: list[bytes | memoryview] = [np.ascontiguousarray(part).data]
             for data in own if new.file.tell() else [_header(rows, part.shape[1]), *own]:
                 new.file.write(data)
                 digest.update(data)

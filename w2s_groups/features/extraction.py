@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from w2s_groups.backbones.base import Backbone, Encoder
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.machine import cores
 from w2s_groups.features import assembled, cache, shards
-from w2s_groups.features.compute import UNREADABLE, Items, Run
+from w2s_groups.features.compute import Items, Run
+from w2s_groups.features.hashes import contents
 
 # How far the features of one image may lie apart in batches of different sizes, relative to its
 # largest. Sums in another order in float32; 64 roundings of a product (2^-9, 2^-12) otherwise.
@@ -158,22 +158,3 @@ def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
         raise ValueError("changed while it was being read")
     with Image.open(io.BytesIO(data)) as image:
         return backbone.preprocess(image)
-
-
-def contents(root: Path, files: Sequence[str], workers: int = 0) -> list[str]:
-    """sha256 of each file's bytes, or UNREADABLE and why it can't be read.
-
-    Every byte is read each time: file times can lie, and 10,000 small photographs take a second.
-    """
-
-    def content(file: str) -> str:
-        try:
-            data = (root / file).read_bytes()
-        except FileNotFoundError:
-            return f"{UNREADABLE}missing"
-        except OSError as error:
-            return f"{UNREADABLE}{error.strerror}"
-        return hashlib.sha256(data).hexdigest() if data else f"{UNREADABLE}empty file"
-
-    with ThreadPoolExecutor(workers or cores()) as pool:
-        return list(pool.map(content, files))
