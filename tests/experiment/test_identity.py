@@ -18,7 +18,7 @@ from w2s_groups.experiment.identity import planned
 from w2s_groups.experiment.inputs import Memory
 from w2s_groups.experiment.prepare import prepare
 from w2s_groups.results.select import Rule
-from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
+from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task, Verify
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.splits import Random
 
@@ -126,6 +126,7 @@ KEPT: dict[str, Any] = {
     "threads": 1,
     "device": "auto",
     "on_bad_image": OnBadImage.skip,
+    "verify": Verify.full,
     "memory_limit_gb": 8.0,
     "fail_fast": True,
     "store_outputs": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,22 @@ def test_the_order_of_a_table_changes_nothing(
     )
     assert len(before) == 2
     assert after == before
+
+
+def test_verify_full_reads_images_whose_time_was_restored(
+    load: Load, folder: Path, tmp_path: Path
+) -> None:
+    own = overrides(folder, tmp_path)
+    files = listed(folder)
+    np.save(tmp_path / "x.npy", means(folder, files))
+    image = folder / files[0]
+    image.write_bytes(image.read_bytes() + b"0")  # after the end of the picture
+    os.utime(image, (1, 1))
+    keys = [prepare(load(*own)).loaded.content]
+    image.write_bytes(image.read_bytes()[:-1] + b"1")
+    os.utime(image, (1, 1))
+    keys += [prepare(load(*own, f"verify={how}")).loaded.content for how in ("changed", "full")]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_test_images_that_are_in_the_pool_are_counted_or_refused(

@@ -8,8 +8,11 @@ import json
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from w2s_groups.core.errors import InputError
 
@@ -47,10 +50,20 @@ def user_path(field: str, text: str) -> Path:
         raise InputError(f"{field}={text}: {error}; write the path in full") from error
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader, or a kill at any moment, sees the old file or the new one.
+@dataclass
+class NewFile:
+    """A file that is being written, and the path that it gets once it is whole."""
 
-    Raises InputError that names the file when the disk is full or the folder can't be written to.
+    file: IO[bytes]
+    path: Path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[NewFile]:
+    """A file to write to: a reader, or a kill at any moment, sees the old file or the new one.
+
+    The body may change the path within its folder, to a name that follows from the content. Raises
+    InputError that names the file when the disk is full or the folder can't be written to.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +72,23 @@ def write_atomic(path: Path, data: bytes) -> None:
         )
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                new = NewFile(file, path)
+                yield new
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)  # mkstemp's files are private
-            Path(temporary).replace(path)
+            Path(temporary).replace(new.path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to a `whole` file."""
+    with whole(path) as new:
+        new.file.write(data)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

@@ -36,7 +36,7 @@ from w2s_groups.data.base import (
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
 from w2s_groups.experiment import gradients
-from w2s_groups.features import extraction, precomputed, rows, texts
+from w2s_groups.features import extraction, hashes, precomputed, rows, texts
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
@@ -147,8 +147,7 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     usable = np.ones(len(dataset.y), dtype=bool)
     matrices, content = {}, {}
     for name in _names(cfg):
-        with one_at_a_time(cfg, f"features {name} of {dataset.name}"):
-            features = sources.ready.get(name) or gradients.within_limit(cfg, sources.extract[name])
+        features = sources.ready.get(name) or gradients.within_limit(cfg, sources.extract[name])
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = features.matrix, features.key
         usable[[index for index, *_ in features.bad]] = False
@@ -284,7 +283,8 @@ def _extractors(
         )
     assert isinstance(dataset, ImageDataset)
     files = dataset.root, dataset.files
-    content = extraction.contents(*files, cfg.workers)
+    index = Path(cfg.cache_dir).absolute() / "hashes"
+    content = hashes.contents(*files, cfg.workers, index, cfg.verify.value)
     extract = partial(extraction.extract, *files, content=content, **how)
     return {name: partial(extract, net) for name, net in networks.items()}, _known(content)
 

@@ -10,6 +10,7 @@ import logging
 import shutil
 import stat
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.core.errors import InputError
-from w2s_groups.core.files import check_writable, content_hash, write_atomic
+from w2s_groups.core.files import check_writable, content_hash, whole, write_atomic
 
 log = logging.getLogger(__name__)
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError)
 STALE = 24 * 3600  # seconds after which a temporary file belongs to no running process
 
 
@@ -63,7 +65,7 @@ def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
             f"cached features {error.filename or path} cannot be read ({error.strerror}); they "
             "were left as they are: try again, or remove them to have them built again"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError) as error:
+    except DAMAGED as error:
         reason = str(error)
     log.warning("cached features %s are not used and built again: %s", path, reason)
     for broken in own:
@@ -73,7 +75,7 @@ def read(folder: Path, key: str) -> tuple[NDArray[np.float32], Sidecar] | None:
 
 
 def _sidecar(path: Path, key: str) -> Sidecar:
-    _refuse_odd(path)
+    refuse_odd(path)
     stored = json.loads(path.read_bytes())
     if stored["sha256"] != _hash(_json(stored["sidecar"])):
         raise ValueError("the sidecar was altered")
@@ -87,7 +89,7 @@ def _sidecar(path: Path, key: str) -> Sidecar:
 
 
 def _matrix(payload: Path, sidecar: Sidecar) -> NDArray[np.float32]:
-    _refuse_odd(payload)
+    refuse_odd(payload)
     if content_hash(payload) != sidecar.sha256:
         raise ValueError("the matrix was cut short or altered")
     matrix: NDArray[np.float32] = np.load(payload, mmap_mode="r", allow_pickle=False)
@@ -96,7 +98,15 @@ def _matrix(payload: Path, sidecar: Sidecar) -> NDArray[np.float32]:
     return matrix
 
 
-def _refuse_odd(path: Path) -> None:
+def images(path: Path) -> list[str]:
+    """Content hashes of the rows of the matrix with that sidecar; none where it is damaged."""
+    try:
+        return _sidecar(path, path.stem).images
+    except DAMAGED:
+        return []
+
+
+def refuse_odd(path: Path) -> None:
     """ValueError for a link, which may lead out of the folder, and for what is not a file."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise ValueError(f"{path.name} is a link, a folder or a pipe")
@@ -118,17 +128,50 @@ def write(
 
     Two processes may write the same key: each payload has a name of its own, the last sidecar wins.
     """
+    write_parts(folder, key, len(matrix), [matrix], images, bad, made_with)
+
+
+def write_parts(
+    folder: Path,
+    key: str,
+    rows: int,
+    parts: Iterable[NDArray[np.float32]],
+    images: list[str],
+    bad: Mapping[int, str],
+    made_with: dict[str, str],
+) -> None:
+    """As `write`, of a matrix that comes in parts (R, d), which memory holds one at a time.
+
+    bad is read after the last part. All is on disk, under a name that nothing reads, before the
+    payload gets its own.
+    """
+    digest = hashlib.sha256()
+    with whole(folder / f"{key}.npy") as new:
+        for part in parts:
+            own: list[bytes | memoryview] = [np.ascontiguousarray(part).data]
+            for data in own if new.file.tell() else [_header(rows, part.shape[1]), *own]:
+                new.file.write(data)
+                digest.update(data)
+        new.path = folder / _payload(key, digest.hexdigest())
+    named = {str(row): why for row, why in bad.items()}
+    sidecar = _json(asdict(Sidecar(new.path.name, digest.hexdigest(), images, named, made_with)))
+    text = b'{"sha256": "%s", "sidecar": %s}' % (_hash(sidecar).encode(), sidecar)
+    write_atomic(folder / f"{key}.json", text)
+
+
+def _header(rows: int, width: int) -> bytes:
+    """The beginning of a .npy file of a matrix (rows, width)."""
     buffer = io.BytesIO()
-    np.save(buffer, matrix, allow_pickle=False)
-    data = buffer.getvalue()
-    digest = _hash(data)
-    payload = _payload(key, digest)
-    sidecar = asdict(
-        Sidecar(payload, digest, images, {str(row): why for row, why in bad.items()}, made_with)
-    )
-    write_atomic(folder / payload, data)
-    text = json.dumps({"sha256": _hash(_json(sidecar)), "sidecar": sidecar})
-    write_atomic(folder / f"{key}.json", text.encode())
+    shape = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+    np.lib.format.write_array_header_1_0(buffer, shape)
+    return buffer.getvalue()
+
+
+def discard(folder: Path, key: str, sidecar: Sidecar) -> None:
+    """Take away the two files of a matrix that `read` has given."""
+    for path in (folder / f"{key}.json", folder / sidecar.payload):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def prepare(folder: Path, need: int) -> None:
@@ -140,29 +183,9 @@ def prepare(folder: Path, need: int) -> None:
             f"cache_dir={folder} has {free / 1e6:.0f} MB free and the features take "
             f"{need / 1e6:.0f} MB; free some space or name another folder"
         )
-    for left_over in folder.glob(".*.tmp"):  # by a process that was killed
+    for left_over in folder.rglob(".*.tmp"):  # by a process that was killed
         if left_over.stat().st_mtime < time.time() - STALE:
             left_over.unlink(missing_ok=True)
-
-
-def rows(folder: Path, wanted: set[str]) -> dict[str, NDArray[np.float32]]:
-    """Content hash -> row, for those wanted images that any matrix in `folder` has already."""
-    known: dict[str, NDArray[np.float32]] = {}
-    for path in sorted(folder.glob("*.json")):
-        if len(known) == len(wanted):
-            break
-        try:
-            stored = read(folder, path.stem)
-        except InputError as error:
-            log.warning("%s; its rows are computed", error)
-            continue
-        if stored is None:
-            continue
-        matrix, sidecar = stored
-        for row, image in enumerate(sidecar.images):
-            if image in wanted and str(row) not in sidecar.bad:
-                known[image] = matrix[row]
-    return known
 
 
 def _json(value: object) -> bytes:

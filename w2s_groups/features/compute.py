@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from torch import nn
 
 from w2s_groups.backbones.base import Encoder
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.progress import bar
-from w2s_groups.features import cache
 
 UNREADABLE = "unreadable: "  # stands where a content hash would, so that a repair changes the key
 REMEDY = {
@@ -57,72 +55,124 @@ class Run:
     progress: bool | Callable[[int, int], None]
 
 
-def compute(items: Items, folder: Path, run: Run) -> tuple[NDArray[np.float32], dict[int, str]]:
-    """(N, d) features and the bad rows with their reasons.
+def compute(
+    items: Items,
+    rows: Sequence[int],
+    run: Run,
+    known: Mapping[str, NDArray[np.float32]],
+    shown: Progress,
+) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """(R, d) features of R rows of the items, and place among them -> reason of the bad ones.
 
-    folder: of cached matrices; what is known there is copied. Raises InputError for features that
-    are not finite.
+    known: content hash -> features, which are copied. Raises InputError for features that are not
+    finite.
+
+    A row's bits depend on its batch's size, and not on its place or on the others in it. So every
+    batch has the same size, which a row that is repeated fills up.
     """
-    content = items.content
-    matrix = np.full((len(content), run.encoder.width), np.nan, dtype=np.float32)
+    content = [items.content[row] for row in rows]
+    matrix = np.full((len(rows), run.encoder.width), np.nan, dtype=np.float32)
     bad = {
-        row: text.removeprefix(UNREADABLE)
-        for row, text in enumerate(content)
+        place: text.removeprefix(UNREADABLE)
+        for place, text in enumerate(content)
         if text.startswith(UNREADABLE)
     }
-    known = cache.rows(folder, {text for row, text in enumerate(content) if row not in bad})
-    for row, text in enumerate(content):
+    for place, text in enumerate(content):
         if text in known:
-            matrix[row] = known[text]
-    todo = [row for row, text in enumerate(content) if row not in bad and text not in known]
+            matrix[place] = known[text]
+    todo = [k for k, text in enumerate(content) if k not in bad and text not in known]
+    shown.spared(len(rows) - len(todo))
     if items.length is not None:
-        todo.sort(key=items.length)
-    batches = [todo[i : i + run.batch_size] for i in range(0, len(todo), run.batch_size)]
+        lengths = {place: items.length(rows[place]) for place in todo}
+        todo.sort(key=lengths.__getitem__)
+    size = min(run.batch_size, len(items.content))
+    batches = [todo[i : i + size] for i in range(0, len(todo), size)]
+
     # On the CPU, every thread takes whole batches through decoding and network on one core. Against
     # a network spread over all cores, fed by loader processes, nothing waits for the slowest core
     # at each layer, no decoder takes a core from the network, nothing is copied between processes,
     # and a batch's sums don't depend on the number of cores. Pillow and torch release the GIL.
-    network = run.encoder.network.to(run.device)
-
     def task(batch: list[int]) -> tuple[int, dict[int, str]]:
-        rows, tensors, faults = _loaded(items, batch)
-        if rows:
-            matrix[rows] = _features(items, run, network, rows, tensors)
+        read, tensors, faults = _loaded(items, rows, batch)
+        if read:
+            tensors += tensors[-1:] * (size - len(read))
+            features = _features(items, run, items.names[rows[read[0]]], tensors)
+            matrix[read] = features[: len(read)]
         return len(batch), faults
 
-    try:
-        with _threads(run.workers) as pool:
-            for faults in _finished(pool, task, batches, len(todo), items.noun, run):
-                bad.update(faults)
-    finally:
-        run.encoder.network.to("cpu")
+    with _threads(run.workers) as pool:
+        for future in as_completed([pool.submit(task, batch) for batch in batches]):
+            n, faults = future.result()
+            bad.update(faults)
+            shown.done(n)
     return matrix, bad
 
 
-def _loaded(items: Items, batch: list[int]) -> tuple[list[int], list[torch.Tensor], dict[int, str]]:
-    """Rows of a batch that can be read, as tensors, and row -> reason of the others."""
-    rows, tensors, faults = [], [], {}
-    for row in batch:
+@contextmanager
+def on_device(run: Run) -> Iterator[None]:
+    """The network on the device of the run, and on the CPU afterwards."""
+    run.encoder.network.to(run.device)
+    try:
+        yield
+    finally:
+        run.encoder.network.to("cpu")
+
+
+class Progress:
+    """A bar, or calls of the run with (done, total), over rows that go through the network."""
+
+    def __init__(self, run: Run, total: int, noun: str) -> None:
+        self.run, self.ended = run, 0
+        self.bar = bar(run.encoder.name, total, noun, quiet=run.progress is not True)
+        self.total = total
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def done(self, n: int) -> None:
+        """The network has ended n more rows."""
+        self.ended += n
+        self.bar.update(n)
+        if callable(self.run.progress):
+            self.run.progress(self.ended, self.total)
+
+    def spared(self, n: int) -> None:
+        """The network has n rows less to do: they are known, bad, or another process's."""
+        self.total -= n
+        self.bar.total = self.total
+        self.bar.refresh()
+
+
+def _loaded(
+    items: Items, rows: Sequence[int], batch: list[int]
+) -> tuple[list[int], list[torch.Tensor], dict[int, str]]:
+    """Places of a batch that can be read, as tensors, and place -> reason of the others."""
+    read, tensors, faults = [], [], {}
+    for place in batch:
         try:
-            tensors.append(items.load(row, items.content[row]))
-            rows.append(row)
+            tensors.append(items.load(rows[place], items.content[rows[place]]))
+            read.append(place)
         except MemoryError:
             raise
         except Exception as error:  # a decoder given arbitrary bytes can fail in any way
-            faults[row] = _reason(error)
-    return rows, tensors, faults
+            faults[place] = _reason(error)
+    return read, tensors, faults
 
 
 def _features(
-    items: Items, run: Run, network: nn.Module, rows: list[int], tensors: list[torch.Tensor]
+    items: Items, run: Run, first: str, tensors: list[torch.Tensor]
 ) -> NDArray[np.float32]:
     """(B, d) of one batch. InputError unless they are finite."""
     # Autocast is a thread's own setting.
     with torch.inference_mode(), mixed(run.device, run.precision):
-        features: torch.Tensor = network(run.encoder.batch(tensors).to(run.device)).cpu()
+        batch = run.encoder.batch(tensors).to(run.device)
+        features: torch.Tensor = run.encoder.network(batch).cpu()
     if not torch.isfinite(features).all():
         raise InputError(
-            f"{run.encoder.name} gives features that are not finite for {items.names[rows[0]]} or "
+            f"{run.encoder.name} gives features that are not finite for {first} or "
             f"another {items.noun} of its batch at precision={run.precision}; "
             + REMEDY[run.precision]
         )
@@ -143,26 +193,6 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)  # also what later threads start with
-
-
-def _finished(
-    pool: ThreadPoolExecutor,
-    task: Callable[[list[int]], tuple[int, dict[int, str]]],
-    batches: Sequence[list[int]],
-    total: int,
-    noun: str,
-    run: Run,
-) -> Iterator[dict[int, str]]:
-    """Faults of each batch as it ends, with progress of the `total` samples."""
-    done = 0
-    with bar(run.encoder.name, total, noun, quiet=run.progress is not True) as shown:
-        for future in as_completed([pool.submit(task, batch) for batch in batches]):
-            n, faults = future.result()
-            done += n
-            shown.update(n)
-            if callable(run.progress):
-                run.progress(done, total)
-            yield faults
 
 
 def mixed(device: str, precision: str) -> torch.autocast:

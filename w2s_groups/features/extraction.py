@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,10 +16,9 @@ from PIL import Image
 from w2s_groups.backbones.base import Backbone, Encoder
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.machine import cores
-from w2s_groups.features import cache
-from w2s_groups.features.compute import UNREADABLE, Items, Run, compute
-
-FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
+from w2s_groups.features import assembled, cache, shards
+from w2s_groups.features.compute import Items, Run
+from w2s_groups.features.hashes import contents
 
 # How far the features of one image may lie apart in batches of different sizes, relative to its
 # largest. Sums in another order in float32; 64 roundings of a product (2^-9, 2^-12) otherwise.
@@ -74,35 +71,27 @@ def extract(
     if not files:
         raise InputError("files is empty; name at least one image to extract features from")
     run = run_of(backbone, device, precision, batch_size, workers, progress, on_bad_image)
+    if content is None:
+        content = contents(root, files, run.workers)
+    return extracted(images(root, files, backbone, content), run, Path(cache_dir), on_bad_image)
+
+
+def images(root: Path, files: Sequence[str], backbone: Backbone, content: list[str]) -> Items:
+    """Image files below `root`, with what `contents` gives, for a network."""
 
     def load(row: int, sha256: str) -> torch.Tensor:
         return _pixels(root / files[row], backbone, sha256)
 
-    if content is None:
-        content = contents(root, files, run.workers)
-    images = Items("image", str(root), files, content, load)
-    return extracted(images, run, Path(cache_dir), on_bad_image)
+    return Items("image", str(root), files, content, load)
 
 
 def extracted(items: Items, run: Run, cache_dir: Path, on_bad: str) -> Features:
     """What `extract` promises, of items."""
-    net = run.encoder
-    scope = _digest(FORMAT, net.name, net.weights_hash, net.transform, run.precision)
-    key = _digest(scope, *items.content)[:32]
-    folder = cache_dir / "features" / f"{_slug(net.name)}-{scope[:12]}"
+    folder, key = shards.place(items, run, cache_dir)
     stored = cache.read(folder, key)
     from_cache = stored is not None
     if stored is None:
-        need = (net.width * 4 + 80) * len(items.names)
-        cache.prepare(folder, need)
-        matrix, bad = compute(items, folder, run)
-        made_with = {"torch": torch.__version__, "pillow": PIL.__version__, "device": run.device}
-        cache.write(folder, key, matrix, items.content, bad, made_with)
-        stored = cache.read(folder, key)
-        if stored is None:
-            raise InputError(
-                f"cache_dir={cache_dir} does not keep what is written to it; name another folder"
-            )
+        stored = assembled.matrix(items, run, cache_dir)
     result, sidecar = stored
     bad_rows = {int(row): why for row, why in sidecar.bad.items()}
     listed = listed_or_stopped(items.where, items.names, bad_rows, on_bad, items.noun)
@@ -169,30 +158,3 @@ def _pixels(path: Path, backbone: Backbone, sha256: str) -> torch.Tensor:
         raise ValueError("changed while it was being read")
     with Image.open(io.BytesIO(data)) as image:
         return backbone.preprocess(image)
-
-
-def contents(root: Path, files: Sequence[str], workers: int = 0) -> list[str]:
-    """sha256 of each file's bytes, or UNREADABLE and why it can't be read.
-
-    Every byte is read each time: file times can lie, and 10,000 small photographs take a second.
-    """
-
-    def content(file: str) -> str:
-        try:
-            data = (root / file).read_bytes()
-        except FileNotFoundError:
-            return f"{UNREADABLE}missing"
-        except OSError as error:
-            return f"{UNREADABLE}{error.strerror}"
-        return hashlib.sha256(data).hexdigest() if data else f"{UNREADABLE}empty file"
-
-    with ThreadPoolExecutor(workers or cores()) as pool:
-        return list(pool.map(content, files))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:60]

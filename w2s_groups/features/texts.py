@@ -32,10 +32,14 @@ def extract_texts(
     padding (texts of as many characters: a third more).
     """
     run = run_of(encoder, device, precision, batch_size, workers, progress, on_bad_image)
-    seconds = dataset.second or ("",) * len(dataset.texts)
+    return extracted(items(dataset, encoder), run, Path(cache_dir), on_bad_image)
+
+
+def items(dataset: TextDataset, encoder: TextEncoder) -> Items:
+    """The texts of a dataset for a network."""
 
     def load(row: int, sha256: str) -> torch.Tensor:
-        second = None if dataset.second is None else seconds[row]
+        second = None if dataset.second is None else dataset.second[row]
         return encoder.tokens(dataset.texts[row], second)
 
     def length(row: int) -> int:
@@ -44,8 +48,7 @@ def extract_texts(
         except Exception:  # of a text that cannot be read: its batch says so
             return 0
 
-    texts = Items("text", dataset.name, dataset.files, contents(dataset), load, length)
-    return extracted(texts, run, Path(cache_dir), on_bad_image)
+    return Items("text", dataset.name, dataset.files, contents(dataset), load, length)
 
 
 def contents(dataset: TextDataset) -> list[str]:

@@ -44,6 +44,13 @@ class OnBadImage(Enum):
     skip = "skip"
 
 
+class Verify(Enum):
+    """Images that are read to know their content: those that have changed, or all."""
+
+    changed = "changed"
+    full = "full"
+
+
 class ReadFrom(Enum):
     """Images that accuracies are predicted for: the pool's own, each as if not drawn, or test.
 

@@ -22,7 +22,7 @@ from w2s_groups.methods.base import Method
 from w2s_groups.methods.variants import L2, Variant
 from w2s_groups.results.select import NEEDS_VALIDATION, Rule
 from w2s_groups.schema import gradients, regression, varied
-from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task
+from w2s_groups.schema.choices import ClassBalance, HeadKind, OnBadImage, Precision, Task, Verify
 from w2s_groups.schema.fields import etas, folder_name, mapping, names, numbers
 from w2s_groups.schema.mlp import MLP
 from w2s_groups.schema.splits import Given, Several
@@ -92,6 +92,7 @@ class Config:
     device: str = role(Role.machine)
     precision: Precision = role(Role.features)
     on_bad_image: OnBadImage = role(Role.conduct)
+    verify: Verify = role(Role.machine)
     memory_limit_gb: float = role(Role.machine)
     fail_fast: bool = role(Role.conduct)
     store_outputs: bool = role(Role.outputs)
