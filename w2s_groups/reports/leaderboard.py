@@ -20,6 +20,7 @@ from w2s_groups.methods.variants import by_name
 from w2s_groups.reports import (
     calibration,
     csv_rows,
+    laziness,
     markdown,
     page,
     places,
@@ -89,6 +90,8 @@ def build(
     if tables.trials:
         own = [tuning.inserted(*pair) for pair in zip(own, tables.trials, strict=True)]
     between, further = across(tables.shown, tables.whole, settings)
+    measured = [laziness.of_grid(grid, table) for grid in tables.shown]
+    own = [[*s[:-1], *added, s[-1]] for s, added in zip(own, measured, strict=True)]
     if scores is not None:
         pairs = zip(tables.shown, own, strict=True)
         own = [[*s[:-1], *calibration.of_grid(grid, scores), s[-1]] for grid, s in pairs]
