@@ -12,11 +12,14 @@ import torch
 from numpy.typing import NDArray
 from small_network import N, features_of, logits, make_side, problem, tuner
 
+from w2s_groups.backbones import get_backbone
 from w2s_groups.core.errors import InputError
 from w2s_groups.finetuning import Full, HeadPlace, Lora, Subspace, Tuned
 from w2s_groups.finetuning.laziness import agreement, alignment, movement
+from w2s_groups.finetuning.network import Tunable
 from w2s_groups.finetuning.side import Side
 from w2s_groups.finetuning.solver import Scored
+from w2s_groups.finetuning.trainings import Start
 from w2s_groups.heads.problem import one_hot
 from w2s_groups.heads.solve import solve
 
@@ -174,3 +177,19 @@ def test_measures_of_arrays() -> None:
     assert alignment(features, 3 * features @ rotation) == pytest.approx(1)
     assert alignment(features, rng.normal(size=(20, 50))) < 0.9
     assert np.isnan(alignment(features, np.ones((20, 50))))
+
+
+@pytest.mark.parametrize(
+    ("name", "D"), [("squeezenet1_1", 722_496), ("efficientnet_lite0", 3_371_008)]
+)
+def test_weights_of_packaged_networks_that_act(name: str, D: int) -> None:
+    """EfficientNet-lite0 keeps the 1,281,000 weights of a class layer that features do not use."""
+    backbone = get_backbone(f"packaged/{name}", 32)
+    zeros = np.zeros((backbone.width, 1), np.float32), np.zeros(1, np.float32)
+    standard = np.zeros(backbone.width), np.ones(backbone.width)
+    module = Tunable(
+        backbone.load(), backbone.preprocessing, *standard, (zeros,), INSIDE, seed=0
+    )  # fmt: skip
+    start = Start(module, backbone.blank())
+    assert sum(p.numel() for p in start.body) == D
+    assert len(start.live) == len(start.body) + 2

@@ -14,11 +14,12 @@ from w2s_groups.results.method_facts import method_label
 from w2s_groups.results.resampled import corrected_interval
 from w2s_groups.results.stats import Floats, Interval, mean_interval
 
+_UNIT = {"movement": 1e-3}  # which three decimals would show as 0
 _TEXT = (
-    "Movement is ‖θ − θ0‖ / ‖θ0‖ of the network's weights. Agreement is the share of test {noun}s "
-    "that the linearised network decides alike after the same steps. Alignment is the CKA of "
-    "tangent features with those before the first step. Lazy training has movement near 0 and the "
-    "other two near 1 (docs/finetuning.md).",
+    "Movement is ‖θ − θ0‖ / ‖θ0‖ of the network's weights, in thousandths. Agreement is the share "
+    "of test {noun}s that the linearised network decides alike after the same steps. Alignment is "
+    "the CKA of tangent features with those before the first step. Lazy training has movement near "
+    "0 and the other two near 1 (docs/finetuning.md).",
     "Mean over {runs} ± half the width of its 95 % interval. Heads that were not trained by steps "
     "are absent.",
 )
@@ -40,22 +41,20 @@ def of_grid(grid: Grid, table: pd.DataFrame) -> list[Section]:
             of = at[at["method"] == method]
             for step in sorted(of["step"].unique()):
                 there = of[of["step"] == step]
-                cells = [
-                    _cell(grid, there[there["metric"] == name]["value"], most)
-                    for name, most in LAZINESS.items()
-                ]
+                cells = [_cell(grid, there, name) for name in LAZINESS]
                 rows.append((f"{eta_l:g}", f"{eta_u:g}", method_label(method), str(step), *cells))
     text = tuple(sentence.format(noun=grid.noun, runs=runs(grid)) for sentence in _TEXT)
-    header = ("η_ℓ", "η_u", "method", "step", *LAZINESS)
+    header = ("η_ℓ", "η_u", "method", "step", *(f"{n}, ‰" * (n in _UNIT) or n for n in LAZINESS))
     return [Section("Is training lazy?", text, header=header, rows=tuple(rows), keys=2)]
 
 
-def _cell(grid: Grid, values: pd.Series, most: float) -> str:
-    """A mean with its interval, cut to [0, most]."""
-    value: Floats = values.to_numpy(dtype=np.float64)
+def _cell(grid: Grid, there: pd.DataFrame, name: str) -> str:
+    """The mean of a measure with its interval, cut to what it can be."""
+    own = there[there["metric"] == name]["value"]
+    value: Floats = own.to_numpy(dtype=np.float64) / _UNIT.get(name, 1.0)
     if not np.isfinite(value).any():
         return BLANK
     share = grid.test_share
     whole = mean_interval(value) if share is None else corrected_interval(value, share)
-    low, high = np.maximum(whole.low, 0.0), np.minimum(whole.high, most)
+    low, high = np.maximum(whole.low, 0.0), np.minimum(whole.high, LAZINESS[name])
     return plus_minus(Interval(whole.mean, low, high, whole.n))
