@@ -199,6 +199,11 @@ def test_the_place_of_data_and_the_pace_of_fine_tuning_change_nothing(
     often = replace(tuned, finetune=replace(tuned.finetune, checkpoint_minutes=0.5))
     assert keys(often) == keys(tuned)
     assert shown(often) == shown(tuned)
+    for name, value in (("scale", 2.0), ("diagnostics", 3)):  # later fields, where they are set
+        assert name not in shown(tuned)["finetune"]
+        changed = replace(tuned, finetune=replace(tuned.finetune, **{name: value}))
+        assert set(keys(changed)).isdisjoint(keys(tuned))
+        assert shown(changed)["finetune"][name] == value
 
 
 def test_a_column_of_identities_matters_where_it_is_set(base: Config) -> None:

@@ -127,6 +127,30 @@ def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
     assert path.read_bytes() == before
 
 
+def test_a_subspace_is_measured_and_the_report_says_how_lazy_it_was(
+    load: Load, setting: tuple[str, ...], tmp_path: Path
+) -> None:
+    *_, student = (key.partition("=")[2] for key in setting if key.startswith("student="))
+    asked = ("finetune=subspace", "finetune.d=8", "finetune.epochs=4", "finetune.diagnostics=2")
+    tuned = (*setting, f"teacher={student}", *asked)
+    assert not run.run(load(*out(tuned, tmp_path))).failed
+    (cell,) = cells(tmp_path)
+    assert cell["identity"]["finetune"] == {
+        "name": "subspace", "epochs": 4, "batch_size": 32, "lr": 1.0, "d": 8, "head": "inside",
+        "search": True, "diagnostics": 2,
+    }  # fmt: skip
+    report = tmp_path / "reports/leaderboard/squares"
+    table = committed.read(report)
+    measured = table[(table.split == "fit") & (table.method == "w2s")]
+    assert set(measured.metric) == {"movement", "agreement", "alignment"}
+    assert measured.group.nunique() == 2
+    assert measured.value.between(0, 2).all()
+    text = (report / "leaderboard.md").read_text()
+    assert "finetune = subspace, d = 8, head inside" in text
+    assert "## Is training lazy?" in text
+    assert "a head of zeros" in text
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -135,6 +159,10 @@ def test_a_tuned_pair_runs_end_to_end_and_is_a_cell_of_its_own(
         (["student=file/x.npy"], ["student=file/x.npy", "finetune=none"]),
         (["methods=[teacher,jtt,afr]"], ["jtt and afr", "methods=[teacher]"]),
         (["finetune.lr=2"], ["full.lr=2", "[0, 1]"]),
+        (["finetune.scale=0"], ["full.scale=0", "[0.001, 10000]"]),
+        (["finetune.diagnostics=-1"], ["full.diagnostics=-1"]),
+        (["finetune=subspace", "finetune.d=0"], ["finetune.d=0", "finetune.head=outside"]),
+        (["finetune=anchored", "finetune.anchor=-1"], ["anchored.anchor=-1"]),
         (["+finetune.rank=2"], ["finetune.rank"]),
     ],
 )

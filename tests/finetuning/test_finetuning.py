@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,89 +13,42 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from small_network import (
+    PREPROCESSING,
+    ROWS,
+    N,
+    Net,
+    features_of,
+    logits,
+    make_side,
+    problem,
+    tuner,
+)
 from torch import nn
 
-from w2s_groups.backbones.base import Backbone
-from w2s_groups.backbones.preprocessing import Preprocessing
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.experiment.pool import affine, standardise
 from w2s_groups.finetuning import Full, Lora, Tuned
 from w2s_groups.finetuning.network import Tunable, adapted, layers
-from w2s_groups.finetuning.pixels import Pixels
-from w2s_groups.finetuning.solver import Scored, Side, Tuner
+from w2s_groups.finetuning.side import Side
+from w2s_groups.finetuning.solver import Scored
 from w2s_groups.heads import mlp
-from w2s_groups.heads.problem import CrossEntropy, Predictor, Problem, one_hot
+from w2s_groups.heads.problem import Predictor, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule, Training
 
-PREPROCESSING = Preprocessing(8, 8, "bilinear", (120.0,) * 3, (60.0,) * 3)
-N, ROWS = 48, np.arange(24)
 FULL = Full("full", 2, 8, 1e-2, 1e6)
 LORA = Lora("lora", 2, 8, 1e-2, 1e6, rank=2, alpha=4.0)
 
 
-class Net(nn.Module):
-    """A convolution, normalisation, one split into groups, and a linear layer; one unused."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.norm = nn.BatchNorm2d(4)
-        self.split = nn.Conv2d(4, 4, 3, groups=4)
-        self.linear = nn.Linear(4, 5)
-        self.unused = nn.Linear(2, 2)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.tanh(self.split(torch.tanh(self.norm(self.conv(x)))))
-        out: torch.Tensor = torch.tanh(self.linear(x.mean((2, 3))))
-        return out
-
-
 @pytest.fixture(scope="module")
 def side(tmp_path_factory: pytest.TempPathFactory) -> Side:
-    root = tmp_path_factory.mktemp("images")
-    rng = stream(0, "test/tuning")
-    for i in range(N):
-        pixels = rng.integers(0, 120, (8, 8, 3)) + 80 * (i % 2)
-        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{i}.png")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = Net()
-        net.norm.running_mean += 0.1
-    backbone = Backbone("module/net", "hash", lambda: net, PREPROCESSING)
-    pixels = Pixels(root, [f"{i}.png" for i in range(N)], backbone, 2, 10 * 8 * 8 * 3)
-    features = backbone.forward(pixels(np.arange(N))).numpy()
-    return Side(backbone, pixels, *affine(features, np.arange(N)), "content")
+    return make_side(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
 def features(side: Side) -> dict[str, NDArray[np.float32]]:
-    matrix = side.backbone.forward(side.pixels(np.arange(N))).numpy()
-    return {"student": standardise(matrix, np.arange(N))}
-
-
-def problem(**changes: Any) -> Problem:
-    rng = stream(1, "test/tuning/labels")
-    labels = ROWS % 2
-    labels[rng.permutation(24)[:6]] ^= 1
-    asked = Problem(
-        "student", ROWS, one_hot(labels, 2), CrossEntropy(), 0.05,
-        rng.uniform(0.5, 1.5, 24), seed=3, asked=np.arange(N),
-    )  # fmt: skip
-    return replace(asked, **changes)
-
-
-def tuner(side: Side, folder: Path, settings: Tuned, **changes: Any) -> Tuner:
-    given = {"frozen": partial(solve, tol=1e-8), "head": "logistic"} | changes
-    return Tuner(
-        sides={"student": side}, settings=settings, folder=folder,
-        exclusive=lambda name: nullcontext(), **given,
-    )  # fmt: skip
-
-
-def logits(predictor: Predictor, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    return predictor.logits(X, np.arange(N))
+    return features_of(side)
 
 
 @pytest.mark.parametrize("settings", [FULL, LORA])

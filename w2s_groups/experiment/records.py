@@ -13,10 +13,11 @@ from w2s_groups.design import sampling
 from w2s_groups.design.groups import Groups
 from w2s_groups.experiment.lockstep import Solved
 from w2s_groups.experiment.pool import Pool
+from w2s_groups.finetuning.solver import Scored
 from w2s_groups.heads.problem import Head, Problem, Squared, choose
 from w2s_groups.methods import METHODS
 from w2s_groups.methods.base import Fitted
-from w2s_groups.results.columns import ACCURACY, RISK, RISK_ERROR
+from w2s_groups.results.columns import ACCURACY, LAZINESS, RISK, RISK_ERROR, STEP
 from w2s_groups.results.risks import accuracy_by_group, risk_by_group
 from w2s_groups.results.tested import Counts
 
@@ -58,6 +59,7 @@ def of_cell(
             right = _quality(pool, draw.validation, fitted.proba(draw.validation))
             records += by_group(pool.groups, name, "validation", metric, *right)
         records += _of_problem(pool, draw, name, problem, fitted, name in upweighting)
+        records += _of_steps(name, problem, fitted)
     return records + _agreements(solved, tested)
 
 
@@ -168,6 +170,18 @@ def _of_problem(
         records += by_group(pool.groups, name, "kept", "fraction", counts / counts.sum(), counts)
         records += by_group(pool.groups, name, "kept", "accuracy", *right)
     return records
+
+
+def _of_steps(name: str, problem: Problem, fitted: Fitted) -> list[Record]:
+    """What a fine-tuned fit measured on its way; a measure that is not defined has no row."""
+    if not isinstance(fitted.head, Scored):
+        return []
+    return [
+        one(name, "fit", metric, float(value), len(problem.rows), f"{STEP}{int(step)}")
+        for step, *values in fitted.head.measured
+        for metric, value in zip(LAZINESS, values, strict=True)
+        if np.isfinite(value)
+    ]
 
 
 def _agreements(solved: Mapping[str, Solved], tested: Mapping[int, Tested]) -> list[Record]:

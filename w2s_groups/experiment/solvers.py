@@ -20,7 +20,8 @@ from w2s_groups.experiment import inputs, memory_limit
 from w2s_groups.experiment.fit import Solver
 from w2s_groups.experiment.pool import Pair, affine
 from w2s_groups.finetuning.pixels import Pixels
-from w2s_groups.finetuning.solver import Side, Tuner
+from w2s_groups.finetuning.side import Side
+from w2s_groups.finetuning.solver import Tuner
 from w2s_groups.heads import mlp, solve, streamed
 from w2s_groups.heads.kernels import Kernels
 from w2s_groups.heads.problem import Predictor, Problem
@@ -74,7 +75,7 @@ def sides(cfg: Config, dataset: Dataset, pair: Pair) -> dict[str, Side]:
         backbone = backbones.get_backbone(name, cfg.image_size)
         pixels = Pixels(dataset.root, files, backbone, cfg.workers or cores(), limit)
         standard = affine(pair.features[side][pair.usable], pair.pool.drawable)
-        tuned[side] = Side(backbone, pixels, *standard, pair.content[side])
+        tuned[side] = Side(backbone, pixels, *standard, pair.content[side], test=pair.pool.test)
     return tuned
 
 

@@ -15,7 +15,7 @@ from w2s_groups.backbones.base import Network
 from w2s_groups.backbones.preprocessing import Preprocessing
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.seeds import stream
-from w2s_groups.finetuning import Full, Lora, Tuned
+from w2s_groups.finetuning import Lora, Tuned
 from w2s_groups.heads.mlp import Layer, Layers
 
 
@@ -38,7 +38,7 @@ class Tunable(nn.Module):
         seed: int,
     ) -> None:
         super().__init__()
-        body = copy.deepcopy(body).requires_grad_(isinstance(settings, Full))
+        body = copy.deepcopy(body).requires_grad_(not isinstance(settings, Lora))
         if isinstance(settings, Lora):
             body = adapted(body, settings, seed)
         self.network = Network(body, preprocessing, frozen=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,19 +20,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from w2s_groups.backbones.base import Backbone
 from w2s_groups.core.files import write_atomic
 from w2s_groups.core.roles import HIDDEN, plain
-from w2s_groups.features.compute import mixed
-from w2s_groups.finetuning import Tuned
-from w2s_groups.finetuning.network import Tunable
-from w2s_groups.finetuning.pixels import Pixels
+from w2s_groups.finetuning import Subspace, Tuned
+from w2s_groups.finetuning.fit import Fit, How
+from w2s_groups.finetuning.side import Side
 from w2s_groups.heads.mlp import Layer, Mlp, spread
 from w2s_groups.heads.problem import Head, Predictor, Problem, identity, present_classes
-from w2s_groups.heads.training import Schedule, Training, logit_columns
+from w2s_groups.heads.training import logit_columns
 
+Answer = tuple[NDArray[np.float32], NDArray[np.float64]]  # of Fit.answer
+UNWATCHED = np.empty((0, 4))
 FORMAT = "1"  # a change of what is stored, or of how it is computed, is a new key
 
 log = logging.getLogger("w2s_groups")
@@ -44,11 +42,13 @@ class Scored:
     """A tuned network by what it says: logits (m, K) of rows (m,), ascending.
 
     start: the head on frozen features that it started from; where another fit starts too.
+    measured: (p, 4) of its way, as laziness.Watch.found; p = 0 where nothing was measured.
     """
 
     rows: NDArray[np.int64]
     values: NDArray[np.float64]
     start: Predictor
+    measured: NDArray[np.float64]
 
     @property
     def scores(self) -> bool:
@@ -64,24 +64,6 @@ class Scored:
     def arrays(self) -> Sequence[NDArray[np.floating]]:
         """See Predictor."""
         return self.start.arrays()
-
-
-@dataclass(eq=False)
-class Side:
-    """A network to tune. mean, scale: pool.affine of its features; content: key of the features."""
-
-    backbone: Backbone
-    pixels: Pixels
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    content: str
-    body: nn.Module | None = None
-
-    def network(self) -> nn.Module:
-        """The network as it comes, loaded when first needed."""
-        if self.body is None:
-            self.body = self.backbone.load()
-        return self.body
 
 
 @dataclass(eq=False)
@@ -121,6 +103,8 @@ class Tuner:
         """One fit: a stored one, or a new one that is stored."""
         if len(present_classes(problem)) == 1:
             return start  # only one class is named: no network could say it better
+        if isinstance(self.settings, Subspace) and self.settings.d == 0:
+            return start
         assert problem.asked is not None
         side = self.sides[problem.side]
         digest = hashlib.sha256(repr((FORMAT, side.content, self.head, self.shown)).encode())
@@ -130,81 +114,30 @@ class Tuner:
         with self.exclusive(f"finetuned {path.stem}"):
             stored = _read(path, problem.asked)
             if stored is None:
-                stored = self._fit(problem, start, side, path, name)
+                stored = self._fit(problem, start, side, path.with_suffix(".pt"), name)
                 buffer = io.BytesIO()
-                np.savez(buffer, rows=problem.asked, logits=stored)
+                arrays: dict[str, Any] = {"rows": problem.asked, "logits": stored[0]}
+                if self.settings.diagnostics:
+                    arrays["measured"] = stored[1]
+                np.savez(buffer, **arrays)
                 write_atomic(path, buffer.getvalue())
                 path.with_suffix(".pt").unlink(missing_ok=True)
         columns, n_classes = logit_columns(problem), problem.targets.shape[1]
-        return Scored(problem.asked, spread(stored, columns, n_classes), start)
+        logits, measured_on_the_way = stored
+        values = spread(logits, columns, n_classes)
+        return Scored(problem.asked, values, start, measured_on_the_way)
+
+    def _fit(
+        self, problem: Problem, start: Predictor, side: Side, checkpoint: Path, name: str
+    ) -> Answer:
+        how = How(self.settings, self.device, self.precision, self.progress)
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            return Fit(problem, _layers(start, problem), side, how, name, checkpoint).answer()
 
     @property
     def shown(self) -> dict[str, Any]:
         """Settings that a result depends on."""
         return dict(plain(self.settings, HIDDEN))
-
-    def _fit(
-        self, problem: Problem, start: Predictor, side: Side, path: Path, name: str
-    ) -> NDArray[np.float32]:
-        """(m, K) logits of the rows that will be asked about."""
-        assert problem.asked is not None
-        began = time.monotonic()
-        exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-        with exact:
-            module = Tunable(
-                side.network(), side.backbone.preprocessing, side.mean, side.scale,
-                _layers(start, problem), self.settings, problem.seed,
-            ).to(self.device)  # fmt: skip
-
-            def logits(positions: NDArray[np.int64]) -> torch.Tensor:
-                return self._forward(module, side, problem.rows[positions])
-
-            schedule = Schedule(self.settings.epochs, self.settings.batch_size, self.settings.lr)
-            training = Training(
-                problem, logits, module.trained, list(module.head.weights), schedule
-            )
-            values = self._steps(training, path.with_suffix(".pt"), name)
-            found = self._score(module, side, problem.asked, name)
-        if values:
-            log.info(
-                "%s: %s on %d images, %d steps in %.0f s, objective of a batch %.4g -> %.4g",
-                name, side.backbone.name, training.n, len(values),
-                time.monotonic() - began, values[0], values[-1],
-            )  # fmt: skip
-        return found
-
-    def _steps(self, training: Training, checkpoint: Path, name: str) -> list[float]:
-        """Run what is left; the objectives of its batches."""
-        state = _checkpoint(checkpoint)
-        if state is not None:
-            training.restore(state)
-            log.info("%s: goes on at step %d of %d", name, training.done, training.total)
-        values, saved = [], time.monotonic()
-        for value in training.run():
-            values.append(value)
-            self.progress(f"{name}: steps", training.done, training.total)
-            due = time.monotonic() - saved >= 60 * self.settings.checkpoint_minutes
-            if due and training.done < training.total:
-                buffer = io.BytesIO()
-                torch.save(training.state(), buffer)
-                write_atomic(checkpoint, buffer.getvalue())
-                saved = time.monotonic()
-        return values
-
-    def _score(
-        self, module: Tunable, side: Side, rows: NDArray[np.int64], name: str
-    ) -> NDArray[np.float32]:
-        size, parts = self.settings.batch_size, []
-        with torch.inference_mode():
-            for i in range(0, len(rows), size):
-                parts.append(self._forward(module, side, rows[i : i + size]).cpu().numpy())
-                self.progress(f"{name}: images", min(i + size, len(rows)), len(rows))
-        return np.concatenate(parts)
-
-    def _forward(self, module: Tunable, side: Side, rows: NDArray[np.int64]) -> torch.Tensor:
-        with mixed(self.device, self.precision):
-            logits: torch.Tensor = module(side.pixels(rows).to(self.device))
-        return logits.float()
 
 
 def _layers(start: Predictor, problem: Problem) -> tuple[Layer, ...]:
@@ -217,11 +150,12 @@ def _layers(start: Predictor, problem: Problem) -> tuple[Layer, ...]:
     return ((coef, start.intercept[columns].astype(np.float32)),)
 
 
-def _read(path: Path, asked: NDArray[np.int64]) -> NDArray[np.float32] | None:
-    """Stored logits of the rows asked about; None where there are none, not whole or not of all."""
+def _read(path: Path, asked: NDArray[np.int64]) -> Answer | None:
+    """A stored answer on the rows asked about; None where none is whole and of all of them."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             rows, logits = stored["rows"], stored["logits"]
+            measured = stored.get("measured", UNWATCHED)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
@@ -230,16 +164,4 @@ def _read(path: Path, asked: NDArray[np.int64]) -> NDArray[np.float32] | None:
     where = np.searchsorted(rows, asked)
     if len(rows) == 0 or not np.array_equal(rows[np.minimum(where, len(rows) - 1)], asked):
         return None
-    return np.asarray(logits[where], dtype=np.float32)
-
-
-def _checkpoint(path: Path) -> dict[str, Any] | None:
-    """The state in a checkpoint; None where there is none or it is not whole."""
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # pickle, zip and torch each have their own for a broken file
-        log.warning("%s is damaged (%s): the fit begins again", path, type(error).__name__)
-        return None
-    return state
+    return np.asarray(logits[where], dtype=np.float32), measured

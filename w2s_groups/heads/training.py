@@ -51,12 +51,18 @@ class Schedule:
         return self.lr * rise * (1 + math.cos(math.pi * step / total)) / 2
 
 
+class Diverged(InputError):
+    """An objective that is no finite number any more."""
+
+
 class Training:
     """A fit on its way. Everything that its next steps depend on is in `state`.
 
     logits: positions (b,) among the problem's rows -> (b, K), with gradients; K as the problem's
-    `columns`. trained: what the steps change; penalised: those of it that l2 holds back.
-    The order of an epoch is drawn from the problem's seed and the epoch.
+    `columns`. trained: what the steps change; penalised: those of it that l2 holds back; anchored:
+    those of it whose distance from where they start costs (anchor/2) ‖θ − θ0‖². among: positions
+    that are trained on; None: all. The order of an epoch is drawn from the problem's seed and the
+    epoch.
     """
 
     def __init__(
@@ -66,19 +72,31 @@ class Training:
         trained: Sequence[nn.Parameter],
         penalised: Sequence[nn.Parameter],
         schedule: Schedule,
+        *,
+        anchored: Sequence[nn.Parameter] = (),
+        anchor: float = 0.0,
+        among: NDArray[np.int64] | None = None,
     ) -> None:
         self.problem, self.logits, self.schedule = problem, logits, schedule
-        self.trained: list[Tensor] = list(trained)
+        self.parameters = list(trained)
         self.penalised = list(penalised)
-        self.n = len(problem.rows)
+        self.anchored = [(p, p.detach().clone()) for p in anchored]
+        self.anchor = anchor
+        self.positions = np.arange(len(problem.rows)) if among is None else among
+        self.n = len(self.positions)
         self.done = 0
-        self.means = [torch.zeros_like(p) for p in self.trained]  # of gradients, decaying
-        self.squares = [torch.zeros_like(p) for p in self.trained]
-        device = self.trained[0].device
+        self._move(list(trained))
+        device = self.parameters[0].device
         targets = normalised_targets(problem)[:, target_columns(problem)]
         self.targets = torch.as_tensor(targets, dtype=torch.float32, device=device)
         weights = normalised_weights(problem) * self.n
         self.weights = torch.as_tensor(weights, dtype=torch.float32, device=device)
+
+    def _move(self, trained: list[Tensor]) -> None:
+        """Begin: what Adam moves, with its moments at 0."""
+        self.trained = trained
+        self.means = [torch.zeros_like(p) for p in trained]  # of gradients, decaying
+        self.squares = [torch.zeros_like(p) for p in trained]
 
     @property
     def total(self) -> int:
@@ -87,23 +105,43 @@ class Training:
 
     def objective(self, positions: NDArray[np.int64]) -> float:
         """Its value on a batch, an unbiased estimate; the gradient is left in the parameters."""
-        for parameter in self.trained:
+        for parameter in self.parameters:
             parameter.grad = None
         logits = self.logits(positions)
-        where = torch.as_tensor(positions, device=logits.device)
-        targets, weights = self.targets[where], self.weights[where]
-        values, slopes = value_and_gradient(
-            self.problem.loss, logits.detach().float().T[None], targets.T[None]
-        )
-        slopes = slopes[0].T * (weights / len(positions))[:, None]
+        losses, slopes, weights = self._loss(positions, logits.detach())
+        slopes = slopes * (weights / len(positions))[:, None]
         # The gradient of a sum is that of backward(slopes), which would first import sympy.
         (logits * slopes).sum().backward()  # type: ignore[no-untyped-call]
-        value = (values[0] * weights).mean()
-        for parameter in self.penalised:
+        value = (losses * weights).mean()
+        pulls = [(p, self.problem.l2, self._value(p)) for p in self.penalised]
+        pulls += [(p, self.anchor, self._value(p) - start) for p, start in self.anchored]
+        for parameter, strength, away in pulls:
             assert parameter.grad is not None
-            parameter.grad.add_(parameter.detach(), alpha=self.problem.l2)
-            value = value + self.problem.l2 / 2 * parameter.detach().square().sum()
+            parameter.grad.add_(away, alpha=strength)
+            value = value + strength / 2 * away.square().sum()
         return float(value)
+
+    def loss(self, positions: NDArray[np.int64], logits: Tensor) -> float:
+        """Mean loss of logits (b, K) at positions (b,), without penalties."""
+        losses, _, weights = self._loss(positions, logits)
+        return float((losses * weights).mean())
+
+    def _loss(self, positions: NDArray[np.int64], logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(b,) losses, their slopes (b, K) in the logits, and weights (b,) of mean near 1."""
+        where = torch.as_tensor(positions, device=logits.device)
+        targets, weights = self.targets[where], self.weights[where]
+        losses, slopes = value_and_gradient(
+            self.problem.loss, logits.float().T[None], targets.T[None]
+        )
+        return losses[0], slopes[0].T, weights
+
+    def _value(self, parameter: nn.Parameter) -> Tensor:
+        """What penalties read of a parameter."""
+        return parameter.detach()
+
+    def _gradients(self) -> list[Tensor]:
+        """By what Adam moves; a layer that the output does not depend on has none."""
+        return [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
 
     def run(self) -> Iterator[float]:
         """The steps that are left, each with the objective on its batch before the step."""
@@ -113,10 +151,10 @@ class Training:
             epoch, place = divmod(self.done, per_epoch)
             if epoch != of_epoch:
                 rng = stream(self.problem.seed, f"training/order/{epoch}")
-                order, of_epoch = rng.permutation(self.n), epoch
+                order, of_epoch = self.positions[rng.permutation(self.n)], epoch
             value = self.objective(order[place * batch : (place + 1) * batch])
             if not math.isfinite(value):
-                raise InputError(
+                raise Diverged(
                     f"lr={self.schedule.lr:g} is too high: the {self.problem.side}'s objective is "
                     f"{value} at step {self.done} of {self.total}; lower it"
                 )
@@ -125,20 +163,26 @@ class Training:
 
     def _step(self) -> None:
         """One step of Adam by the gradients that are there, without weight decay."""
-        gradients = [  # a layer that the output does not depend on has none
-            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            for parameter in self.trained
-        ]
-        count = [torch.tensor(float(self.done)) for _ in self.trained]
+        rate = self.schedule.rate(self.done, self.n)
+        self._adam(self.trained, self._gradients(), self.means, self.squares, rate)
+        self.done += 1
+
+    def _adam(
+        self,
+        trained: list[Tensor],
+        gradients: list[Tensor],
+        means: list[Tensor],
+        squares: list[Tensor],
+        rate: float,
+    ) -> None:
+        count = [torch.tensor(float(self.done)) for _ in trained]
         with torch.no_grad():
             # The class around this function imports a compiler on its way, for seconds.
             adam(
-                self.trained, gradients, self.means, self.squares, [], count,
+                trained, gradients, means, squares, [], count,
                 foreach=None, capturable=False, differentiable=False, fused=None, amsgrad=False,
-                beta1=0.9, beta2=0.999, lr=self.schedule.rate(self.done, self.n), weight_decay=0.0,
-                eps=1e-8, maximize=False,
+                beta1=0.9, beta2=0.999, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
             )  # fmt: skip
-        self.done += 1
 
     def state(self) -> dict[str, Any]:
         """What `restore` goes on from: only tensors and numbers."""

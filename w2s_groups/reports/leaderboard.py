@@ -21,6 +21,7 @@ from w2s_groups.methods.variants import by_name, of_settings
 from w2s_groups.reports import (
     calibration,
     csv_rows,
+    laziness,
     markdown,
     page,
     places,
@@ -95,6 +96,8 @@ def _files(
     if tables.trials:
         own = [tuning.inserted(*pair) for pair in zip(own, tables.trials, strict=True)]
     between, further = across(tables.shown, tables.whole, settings)
+    measured = [laziness.of_grid(grid, table) for grid in tables.shown]
+    own = [[*s[:-1], *added, s[-1]] for s, added in zip(own, measured, strict=True)]
     if scores is not None:
         pairs = zip(tables.shown, own, strict=True)
         own = [[*s[:-1], *calibration.of_grid(grid, scores), s[-1]] for grid, s in pairs]

@@ -71,11 +71,23 @@ def _explanation(known: Mapping[str, Facts], settings: Mapping[str, Any]) -> str
     if settings.get("head") == "mlp":
         text += " Every head is a network of two layers, trained by Adam (head = mlp)."
     if finetune := settings.get("finetune"):
+        inside = finetune.get("head") == "inside"
+        start = "a head of zeros" if inside else "the head on its frozen features"
         text += (
-            " Every network was trained with its head, starting from the head on its frozen "
-            f"features (finetune = {finetune['name']})."
+            f" Every network was trained with its head, starting from {start} "
+            f"({_tuning(finetune)})."
         )
     return text
+
+
+def _tuning(settings: Mapping[str, Any]) -> str:
+    """`finetune = subspace, d = 100, head inside`: its name, and what sets its result apart."""
+    parts = [f"finetune = {settings['name']}"]
+    if "d" in settings:
+        parts.append(f"d = {settings['d']}, head {settings['head']} of θ0 + P z")
+    if "scale" in settings:
+        parts.append(f"α = {settings['scale']:g}")
+    return ", ".join(parts)
 
 
 def _trials(trials: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -36,11 +36,12 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "str",
         "test; validation; unlabelled, kept: pseudolabels and the truth; labelled: counts, and "
         "accuracy of variants; upweighted: rows of the unlabelled set that weigh more; agreement: "
-        "of decisions on the test set; fit",
+        "of decisions on the test set; fit: what was chosen or measured on its way",
     ),
     "group": (
         "str",
-        "such as bird-on-water; of no group, y = a = -1: all, or the other method of an agreement",
+        "such as bird-on-water; of no group, y = a = -1: all, the other method of an agreement, or "
+        "a step of a fit, such as step 40",
     ),
     "y": ("int64", "the group's class"),
     "a": ("int64", "the group's attribute"),
@@ -49,7 +50,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "str",
         "accuracy; risk: mean squared error of a numeric target, in its unit squared; risk_error: "
         "standard error of that mean over the rows; fraction: "
-        "share of the kept set, or of test rows decided alike; count: images; l2: as chosen",
+        "share of the kept set, or of test rows decided alike; count: images; l2: as chosen; "
+        "movement, agreement, alignment: of a step with the start of its fit",
     ),
     "value": ("float64", "NaN with n = 0: the group is absent; NaN with n > 0: the run failed"),
     "n": ("int64", "images of the group"),
@@ -60,7 +62,10 @@ SPLITS = frozenset(
 )
 ACCURACY, RISK = "accuracy", "risk"  # of a class, of a numeric target: a run has one of the two
 RISK_ERROR = "risk_error"
-METRICS = frozenset((ACCURACY, RISK, RISK_ERROR, "fraction", "count", "l2"))
+# At a step of a fine-tuned fit -> the largest value (finetuning.laziness).
+LAZINESS = {"movement": float("inf"), "agreement": 1.0, "alignment": 1.0}
+STEP = "step "  # begins the group of these records
+METRICS = frozenset((ACCURACY, RISK, RISK_ERROR, "fraction", "count", "l2", *LAZINESS))
 SETUP = ["data", "teacher", "student", "n_l", "n_u"]
 POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]
