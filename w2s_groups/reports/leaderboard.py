@@ -31,6 +31,7 @@ from w2s_groups.reports import (
     tuning,
 )
 from w2s_groups.reports.across import across
+from w2s_groups.reports.section import Section
 from w2s_groups.reports.sections import of_setup
 from w2s_groups.reports.shared import of_all
 from w2s_groups.reports.terminal import terminal
@@ -54,13 +55,15 @@ class _Tables:
     """The grids of a report.
 
     shown: a grid a setup, variants chosen by the rule. whole: the same with every variant as a
-    method. chosen: as of select.counted. trials: a Setup a grid for a run with trials, else empty.
+    method. chosen: as of select.counted. trials: a Setup a grid, if a run has trials. lazy: what
+    `laziness.of_grid` makes of each grid.
     """
 
     shown: list[Grid]
     whole: list[Grid]
     chosen: list[dict[str, Any]]
     trials: list[Setup]
+    lazy: list[list[Section]]
 
 
 @with_plugins
@@ -96,11 +99,10 @@ def _files(
     if tables.trials:
         own = [tuning.inserted(*pair) for pair in zip(own, tables.trials, strict=True)]
     between, further = across(tables.shown, tables.whole, settings)
-    measured = [laziness.of_grid(grid, table) for grid in tables.shown]
-    own = [[*s[:-1], *added, s[-1]] for s, added in zip(own, measured, strict=True)]
+    own = [[*s[:-1], *lazy, s[-1]] for s, lazy in zip(own, tables.lazy, strict=True)]
     if scores is not None:
-        pairs = zip(tables.shown, own, strict=True)
-        own = [[*s[:-1], *calibration.of_grid(grid, scores), s[-1]] for grid, s in pairs]
+        cal = [calibration.of_grid(grid, scores) for grid in tables.shown]
+        own = [[*s[:-1], *added, s[-1]] for s, added in zip(own, cal, strict=True)]
         stems = _stems(tables.shown, "reliability")
         setups = dict(zip(stems, tables.shown, strict=True))
         between += calibration.diagrams(setups, scores, further)
@@ -125,7 +127,8 @@ def _tables(
     # Without variants both are the same: minutes, of 100,000 cells.
     same = counts is None and not of_settings(settings)
     whole = shown if same else grids_of(table, settings)
-    return _Tables(shown, whole, chosen, trials.setups(table, settings, shown, whole))
+    lazy = [laziness.of_grid(grid, table) for grid in shown]
+    return _Tables(shown, whole, chosen, trials.setups(table, settings, shown, whole), lazy)
 
 
 def selected(

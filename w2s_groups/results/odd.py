@@ -14,11 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2s_groups.core.lazy import pyarrow as pa
-from w2s_groups.results.columns import ACCURACY, COLUMNS, DEFAULTS, METRICS, POINT, RUN, SETUP
+from w2s_groups.results.columns import (
+    ACCURACY,
+    COLUMNS,
+    DEFAULTS,
+    LAZINESS,
+    METRICS,
+    POINT,
+    RUN,
+    SETUP,
+)
 from w2s_groups.results.columns import SPLITS as _SPLITS
 
 FIELDS = (*SETUP, *POINT, *RUN)
-_SHARES = frozenset((ACCURACY, "fraction"))
+_SHARES = {ACCURACY, "fraction", *(name for name, most in LAZINESS.items() if most == 1.0)}
 _TYPES = {"str": (str,), "int64": (int,), "bool": (bool,), "float64": (float, int)}
 _RECORD = [name for name in COLUMNS if name not in ("cell", *FIELDS, *DEFAULTS)]
 _WITHIN = ("method", "split", "metric", "group")  # what no cell has twice
