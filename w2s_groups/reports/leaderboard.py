@@ -124,8 +124,7 @@ def _tables(
     table: pd.DataFrame, settings: Mapping[str, Any], counts: pd.DataFrame | None
 ) -> _Tables:
     shown, chosen = selected(table, settings, counts)
-    # Without variants both are the same: minutes, of 100,000 cells.
-    same = counts is None and not of_settings(settings)
+    same = counts is None and not of_settings(settings)  # no variants: minutes, of 100,000 cells
     whole = shown if same else grids_of(table, settings)
     lazy = [laziness.of_grid(grid, table) for grid in shown]
     return _Tables(shown, whole, chosen, trials.setups(table, settings, shown, whole), lazy)
