@@ -74,6 +74,7 @@ WRITERS = {
     "data/folder.py": "names through slug(), behind a folder",
     "reports/page/downloads.py": "methods of results.csv.gz, which was checked when it was written",
     "experiment/exported.py": "calls refuse()",
+    "results/columns.py": "calls check()",
 }
 
 
