@@ -7,7 +7,7 @@ from collections.abc import Iterable
 HASH = 68  # bytes of a sample in the list of a matrix: 64 digits in quotes, a comma and a space
 FILE = 1024  # bytes of a matrix or a shard beyond its rows: header, versions, own hash
 SAMPLE = 900  # bytes of memory for a sample: its name, hashes and labels, while lists are sorted
-PROCESS = 700 * 2**20  # bytes of memory of Python, its libraries and a small network
+PROCESS = 900 * 2**20  # bytes of memory of Python, its libraries, a small network on two threads
 
 
 def stored(n: int, width: int, files: int = 1) -> int:

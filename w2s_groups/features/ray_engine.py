@@ -18,8 +18,6 @@ from w2s_groups.features import shards
 from w2s_groups.features.compute import Items, Progress, Run
 from w2s_groups.features.shards import Shard
 
-TRIES = 3  # of a shard whose actor's process is killed, after the first
-
 Work = Callable[[], tuple[Items, Run]]  # what an actor calls on its own machine
 
 
@@ -65,7 +63,7 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
     Raises InputError where Ray is not installed or does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it writes to the user's terminal
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # to the user's terminal
     try:
         import ray
         import ray.data
@@ -83,7 +81,8 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
     # What Ray prints, such as a line on a process that was killed, is no output of the command.
     with redirect_stdout(sys.stderr):
         try:
-            ray.init(**{**quiet, "ignore_reinit_error": True, **init})
+            with _no_stderr():
+                ray.init(**{**quiet, "ignore_reinit_error": True, **init})
         except (OSError, ValueError, TypeError, RuntimeError, AssertionError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
@@ -96,6 +95,19 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
         finally:
             if own:
                 ray.shutdown()
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Nothing on the descriptor of stderr, to which Ray's C++ says what level it logs at."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _silence(context: Any) -> None:
@@ -112,8 +124,8 @@ def make(
 ) -> None:
     """Have actors make shards that are missing. Call it within `cluster`.
 
-    An actor whose process is killed is started again and its shard made anew. Raises InputError for
-    what a shard is refused for, and for a cluster that lacks the cores or the GPU of an actor.
+    An actor whose process is killed is started again, and makes its shard anew. Raises InputError
+    for what a shard is refused for, and for a cluster that lacks the cores or the GPU of an actor.
     """
     import ray
     from ray.exceptions import RayError
@@ -129,7 +141,6 @@ def make(
         fn_constructor_args=(work, cache_dir, Path.cwd()),
         num_cpus=actors.cpus,
         num_gpus=gpus,
-        ray_remote_args_fn=_remote_args,
     )
     rows = {shard.number: len(shard.rows) for shard in missing}
     try:
@@ -144,10 +155,6 @@ def make(
             "Ray's logs, in session_latest/logs of its folder, say more; run the same command "
             "to go on, or set engine=local"
         ) from error
-
-
-def _remote_args() -> dict[str, Any]:
-    return {"max_task_retries": TRIES}
 
 
 def _fitting(ray: Any, actors: Actors) -> tuple[int, int]:

@@ -44,11 +44,6 @@ class FeaturesConfig(Config):
             self.teacher = self.student = names("backbone", self.backbone)
             self.backbone = None
         super().__post_init__()
-        if self.experiment is not None:
-            raise InputError(
-                f"experiment_name={self.experiment_name} is a figure of the theory, which reads no "
-                "features; choose an experiment that trains heads"
-            )
         if self.part is not None:
             self.part = part_of(self.part)
         if self.ray.concurrency is not None:
