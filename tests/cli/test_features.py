@@ -112,7 +112,7 @@ def test_the_array_of_the_page_side_by_side(
 ) -> None:
     """The line of the sbatch script in a shell, with the variables that Slurm sets; one shard."""
     page = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^w2s-groups (features .*\$SLURM_ARRAY_TASK_ID.*)$", page, re.M)
+    (line,) = re.findall(r"^srun w2s-groups (features .*\$SLURM_ARRAY_TASK_ID.*)$", page, re.M)
     words = line.replace("data=birds_mammals", " ".join(asked)).replace("workers=4", "")
     words = words.replace("[", "\\[").replace("]", "\\]")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",

@@ -76,7 +76,8 @@ def test_an_actor_that_is_killed_costs_its_shard_only(data: Path, tmp_path: Path
     for name in ("local", "ray"):
         (tmp_path / name).mkdir()
     whole = started(data, tmp_path / "local")
-    assert whole.wait(300) == 0, whole.communicate()
+    assert whole.communicate(timeout=300)
+    assert whole.returncode == 0
     for _ in range(3):
         process = started(data, tmp_path / "ray", "engine=ray", "+ray.init.num_cpus=1")
         here = tmp_path / "ray/cache/features"

@@ -53,7 +53,7 @@ COMMANDS = {
         "every shard that was finished is kept: run the same command to go on",
         "features",
         (
-            "data=birds_mammals backbone='[packaged/squeezenet1_1,packaged/efficientnet_lite0]'",
+            "data=birds_mammals backbone=packaged/squeezenet1_1",
             "data=birds_mammals engine=ray ray.concurrency=2",
             "data=birds_mammals part=1/8",
         ),

@@ -78,23 +78,21 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
             raise unknown_name("ray.init", str(name), known)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     own = not ray.is_initialized()
-    # What Ray prints, such as a line on a process that was killed, is no output of the command.
-    with redirect_stdout(sys.stderr):
-        try:
-            with _no_stderr():
-                ray.init(**{**quiet, "ignore_reinit_error": True, **init})
-        except (OSError, ValueError, TypeError, RuntimeError, AssertionError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(
-                f"ray.init={dict(init)}: Ray does not start ({reason}); change ray.init, or set "
-                "engine=local"
-            ) from error
-        try:
-            _silence(ray.data.DataContext.get_current())
-            yield
-        finally:
-            if own:
-                ray.shutdown()
+    try:
+        with _no_stderr():
+            ray.init(**{**quiet, "ignore_reinit_error": True, **init})
+    except (OSError, ValueError, TypeError, RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"ray.init={dict(init)}: Ray does not start ({reason}); change ray.init, or set "
+            "engine=local"
+        ) from error
+    try:
+        _silence(ray.data.DataContext.get_current())
+        yield
+    finally:
+        if own:
+            ray.shutdown()
 
 
 @contextmanager
@@ -144,10 +142,12 @@ def make(
     )
     rows = {shard.number: len(shard.rows) for shard in missing}
     try:
-        for row in made.iter_rows():
-            if row["mistake"]:
-                raise InputError(row["mistake"])
-            shown.done(rows[row["shard"]])
+        # What Ray prints, such as a line on a process that was killed, is no output of the command.
+        with redirect_stdout(sys.stderr):
+            for row in made.iter_rows():
+                if row["mistake"]:
+                    raise InputError(row["mistake"])
+                shown.done(rows[row["shard"]])
     except RayError as error:
         last = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         raise InputError(
