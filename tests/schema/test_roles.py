@@ -12,10 +12,11 @@ from w2s_groups.data import DATASETS
 from w2s_groups.finetuning import TUNINGS
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.draws import DrawsConfig
+from w2s_groups.schema.features import FeaturesConfig
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
 
 
-@pytest.mark.parametrize("schema", [Config, PredictConfig, PlanConfig, DrawsConfig])
+@pytest.mark.parametrize("schema", [Config, PredictConfig, PlanConfig, DrawsConfig, FeaturesConfig])
 def test_every_field_has_a_role(schema: type[Config]) -> None:
     lacking = [f.name for f in fields(schema) if not isinstance(f.metadata.get("role"), Role)]
     assert lacking == []

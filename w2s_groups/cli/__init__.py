@@ -47,6 +47,17 @@ COMMANDS = {
             "'options={new: {labelled_minority: 100, unlabelled: 1000}}'",
         ),
     ),
+    "features": Command(
+        "compute features of every image or text into the cache, on one machine or many",
+        "data= backbone= teacher= student= engine= part= batch_size= workers= device=",
+        "every shard that was finished is kept: run the same command to go on",
+        "features",
+        (
+            "data=birds_mammals backbone=packaged/squeezenet1_1",
+            "data=birds_mammals engine=ray ray.concurrency=2",
+            "data=birds_mammals part=1/8",
+        ),
+    ),
     "draws": Command(
         "export the samples that each cell of a run draws, to train a method elsewhere",
         "export data= experiment= eta_l= eta_u= n_l= n_u= n_seeds= to= format=",

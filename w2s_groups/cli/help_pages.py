@@ -19,6 +19,7 @@ WIDTH = 80
 _SHARED = ("data", "experiment", "methods", "finetune", "trials")
 _OF_RUNS = ("splits", "suite", "hydra/launcher", "hydra/callbacks")
 _GROUPS = (*_SHARED, *_OF_RUNS)
+SWEPT = ("config", "draws", "features")  # files of conf/ whose commands take --multirun
 _LINE = re.compile(
     r"(?P<indent> *)(?P<key>[^\s#:-][^:#]*):(?: (?P<value>.*?))?(?:\s*# (?P<note>.*))?"
 )
@@ -82,7 +83,7 @@ def overview(commands: Mapping[str, Command]) -> str:
 
 def page(name: str, command: Command, words: Sequence[str]) -> str:
     """The page of a configured command; for each group=NAME in words, the keys of that file too."""
-    runs, sweeps = command.config == "config", command.config in ("config", "draws")
+    runs, sweeps = command.config == "config", command.config in SWEPT
     options = [o for o in _OPTIONS if sweeps or not o.startswith("--multirun")]
     own = _keys(_conf(f"{command.config}.yaml"))
     shared = [] if runs else _keys(_conf("config.yaml"))

@@ -16,6 +16,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from w2s_groups.cli.errors import refuse_unknown
+from w2s_groups.cli.help_pages import SWEPT
 from w2s_groups.core.errors import InputError, unknown_name
 from w2s_groups.core.roles import CROSSED, names
 from w2s_groups.interface.hydra_config import conf_dir
@@ -28,7 +29,7 @@ _FOLDERS = ("experiment_name", "data.name")
 _SINGLE = ("data", "finetune", "splits")  # groups of which a run has one
 _MODES = ("run", "multirun", "cfg", "info", "shell_completion")  # of which Hydra takes one
 _PARTS = (list, tuple)
-SWEPT = ("config", "draws")  # files of conf/ whose commands take --multirun
+_ONE = ("engine", "part")  # of a job, where those that Config lacks take lists
 
 
 def check(arguments: Sequence[str], config_name: str = "config") -> argparse.Namespace:
@@ -200,7 +201,7 @@ def _several(override: Override, is_group: bool, config_name: str) -> InputError
     value = text.partition("=")[2]
     in_one_job = {f.name for f in fields(Config) if f.type == "Any"} | {"methods"}
     takes_list = "." in key or key not in {f.name for f in fields(Config)} or key in in_one_job
-    if config_name == "plan" and key in names(Config, *CROSSED):
+    if (config_name == "plan" and key in names(Config, *CROSSED)) or key in _ONE:
         takes_list = False
     also = ""
     if takes_list and not is_group and isinstance(override.value(), ChoiceSweep):

@@ -28,15 +28,13 @@ from w2s_groups.data.base import (
     TEST,
     Dataset,
     FeatureDataset,
-    ImageDataset,
     Listed,
     TableDataset,
-    TextDataset,
 )
 from w2s_groups.data.ondisk import OnDisk, Shared
 from w2s_groups.data.shared import sentences
 from w2s_groups.experiment import gradients
-from w2s_groups.features import extraction, hashes, precomputed, rows, texts
+from w2s_groups.features import extraction, precomputed, rows, work
 from w2s_groups.features.compute import UNREADABLE
 from w2s_groups.schema.config import Config
 
@@ -141,12 +139,12 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     if isinstance(dataset, FeatureDataset):
         return _own_features(dataset, cfg, check)
     assert isinstance(dataset, Listed)
-    sources = _sources(dataset, cfg)
-    sentence = _shared(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
+    sources = sources_of(dataset, cfg)
+    sentence = shared_of(dataset, cfg, sources, np.ones(len(dataset.y), dtype=bool))
     check(lambda side, name: gradients.within_limit(cfg, lambda: sources.width(name)))
     usable = np.ones(len(dataset.y), dtype=bool)
     matrices, content = {}, {}
-    for name in _names(cfg):
+    for name in names_of(cfg):
         features = sources.ready.get(name) or gradients.within_limit(cfg, sources.extract[name])
         for side in ("teacher", "student"):
             matrices[side, name], content[side, name] = features.matrix, features.key
@@ -154,14 +152,14 @@ def load_features(dataset: Dataset, cfg: Config, check: Check = lambda width: No
     if not usable.all():
         left_out = (~usable).sum()
         log.warning("%d unreadable %ss are left out of every draw", left_out, dataset.NOUN)
-        sentence = _shared(dataset, cfg, sources, usable)
+        sentence = shared_of(dataset, cfg, sources, usable)
     if sentence:
         log.warning("%s, %s", *sentence)
     said = sentence[0] if sentence else ""
     return Loaded(matrices, usable, content, said, sources.learnt)
 
 
-def _names(cfg: Config) -> list[str]:
+def names_of(cfg: Config) -> list[str]:
     """Every network of a pair, once."""
     return list(dict.fromkeys(name for pair in cfg.pairs for name in pair))
 
@@ -183,19 +181,21 @@ def _own_features(dataset: FeatureDataset, cfg: Config, check: Check) -> Loaded:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sources:
+class Sources:
     """Where the features of each network come from. ready: read from a file, or of a table.
 
     networks: those that compute them, by `extract`. hashes: of the samples, None of one that
     cannot be read; of: which those are, in the sentence on shared samples. learnt: as in Loaded.
+    content: of images or texts, what `work.contents` gives; None where no network reads them.
     """
 
     ready: dict[str, extraction.Features]
-    networks: Mapping[str, backbones.Backbone | backbones.TextEncoder]
+    networks: Mapping[str, work.Network]
     extract: Mapping[str, Extract]
     hashes: list[str | None]
     of: str
     learnt: Mapping[str, Callable[[Any], extraction.Features]] = field(default_factory=dict)
+    content: list[str] | None = None
 
     def width(self, name: str) -> int:
         """Features of a network. Loads it, unless they come from a file."""
@@ -203,16 +203,16 @@ class _Sources:
         return self.networks[name].width if ready is None else ready.matrix.shape[1]
 
 
-def _sources(dataset: Listed, cfg: Config) -> _Sources:
+def sources_of(dataset: Listed, cfg: Config) -> Sources:
     """All are looked up before any is used: a wrong name must not wait for the others' features."""
     ready = {
         name: precomputed.read(
             name, dataset.files, cfg.on_bad_image.value, noun=dataset.NOUN, listed=dataset.listed
         )
-        for name in _names(cfg)
+        for name in names_of(cfg)
         if precomputed.is_features(name)
     }
-    wanted = [name for name in _names(cfg) if name not in ready]
+    wanted = [name for name in names_of(cfg) if name not in ready]
     if isinstance(dataset, TableDataset):
         encoders = {name: backbones.get_table_encoder(name) for name in wanted}
         encoded = {name: rows.extract_rows(dataset, encoder) for name, encoder in encoders.items()}
@@ -221,20 +221,19 @@ def _sources(dataset: Listed, cfg: Config) -> _Sources:
             for name, encoder in encoders.items()
             if rows.learns(dataset, encoder)
         }
-        return _Sources({**ready, **encoded}, {}, {}, list(dataset.sort_keys), _ROW, learnt)
-    networks: dict[str, backbones.Backbone | backbones.TextEncoder] = {
-        name: backbones.get_encoder(name, cfg.ntk, gradients.limit(cfg))
-        if isinstance(dataset, TextDataset)
-        else backbones.get_backbone(name, cfg.image_size, cfg.ntk, gradients.limit(cfg))
-        for name in wanted
-    }
+        return Sources({**ready, **encoded}, {}, {}, list(dataset.sort_keys), _ROW, learnt)
+    how = how_of(cfg)
+    networks = {name: work.encoder(dataset, name, how) for name in wanted}
     if not networks:
-        return _Sources(ready, {}, {}, _row_hashes(next(iter(ready.values())).matrix), _FILE)
-    return _Sources(ready, networks, *_extractors(dataset, cfg, networks), "")
+        return Sources(ready, {}, {}, _row_hashes(next(iter(ready.values())).matrix), _FILE)
+    index = Path(cfg.cache_dir).absolute() / "hashes"
+    content = work.contents(dataset, cfg.workers, index, cfg.verify.value)
+    extract = _extractors(dataset, cfg, networks, content)
+    return Sources(ready, networks, extract, _known(content), "", content=content)
 
 
-def _shared(
-    dataset: Listed, cfg: Config, sources: _Sources, usable: NDArray[np.bool_]
+def shared_of(
+    dataset: Listed, cfg: Config, sources: Sources, usable: NDArray[np.bool_]
 ) -> tuple[str, str] | None:
     """Two parts of a sentence on the usable test samples that are also in the pool, if any are.
 
@@ -262,31 +261,24 @@ def _row_hashes(matrix: NDArray[np.float32]) -> list[str | None]:
 
 
 def _extractors(
-    dataset: Listed,
-    cfg: Config,
-    networks: Mapping[str, backbones.Backbone | backbones.TextEncoder],
-) -> tuple[dict[str, Extract], list[str | None]]:
-    """What computes the features of each network, and hashes of the images or texts."""
-    how: dict[str, Any] = {
-        "cache_dir": Path(cfg.cache_dir).absolute(),
-        "batch_size": cfg.batch_size,
-        "workers": cfg.workers,
-        "device": cfg.device,
-        "precision": cfg.precision.value,
-        "on_bad_image": cfg.on_bad_image.value,
-        "progress": True,
-    }
-    if isinstance(dataset, TextDataset):
-        extract: Callable[..., extraction.Features] = partial(texts.extract_texts, dataset, **how)
-        return {name: partial(extract, net) for name, net in networks.items()}, _known(
-            texts.contents(dataset)
-        )
-    assert isinstance(dataset, ImageDataset)
-    files = dataset.root, dataset.files
-    index = Path(cfg.cache_dir).absolute() / "hashes"
-    content = hashes.contents(*files, cfg.workers, index, cfg.verify.value)
-    extract = partial(extraction.extract, *files, content=content, **how)
-    return {name: partial(extract, net) for name, net in networks.items()}, _known(content)
+    dataset: Listed, cfg: Config, networks: Mapping[str, work.Network], content: list[str]
+) -> dict[str, Extract]:
+    """What computes the features of each network. content: as in Sources."""
+    how, cache_dir = how_of(cfg), Path(cfg.cache_dir).absolute()
+
+    def extract(network: work.Network) -> extraction.Features:
+        items, run = work.prepared(dataset, network, content, how, progress=True)
+        return extraction.extracted(items, run, cache_dir, how.on_bad_image)
+
+    return {name: partial(extract, network) for name, network in networks.items()}
+
+
+def how_of(cfg: Config) -> work.How:
+    """The settings of networks and of their extraction."""
+    return work.How(
+        cfg.image_size, cfg.ntk, gradients.limit(cfg), cfg.batch_size, cfg.workers, cfg.device,
+        cfg.precision.value, cfg.on_bad_image.value,
+    )  # fmt: skip
 
 
 def _known(content: Sequence[str]) -> list[str | None]:

@@ -72,6 +72,11 @@ def missing(shards: Sequence[Shard]) -> list[Shard]:
     return [shard for shard in shards if not shard.is_there]
 
 
+def of_part(shards: Sequence[Shard], part: tuple[int, int] | None) -> list[Shard]:
+    """Those of the k-th of n parts, part = (k, n): each n-th, by number; None: all of them."""
+    return [s for s in shards if part is None or s.number % part[1] == part[0] - 1]
+
+
 def make(items: Items, run: Run, shard: Shard) -> dict[int, str]:
     """Compute a shard and write it. Row of the items -> why it could not be read, of the bad ones.
 
@@ -87,12 +92,11 @@ def take(
 ) -> None:
     """Make all that are missing, side by side with whoever else does.
 
-    part: (k, n) for those whose number % n is k - 1. Each process begins at another place, and
-    leaves a shard to the process that is making it; at the end it waits for the others' shards, and
-    takes over those of a process that has died. Raises what `make` raises.
+    part: as of `of_part`. Each process begins at another place, and leaves a shard to the process
+    that is making it; at the end it waits for the others' shards, and takes over those of a process
+    that has died. Raises what `make` raises.
     """
-    own = [s for s in shards if part is None or s.number % part[1] == part[0] - 1]
-    left = missing(own)
+    left = missing(of_part(shards, part))
     if not left:
         return
     start = secrets.randbelow(len(left))

@@ -19,6 +19,7 @@ from w2s_groups.interface import plugin_configs
 from w2s_groups.methods import METHODS
 from w2s_groups.schema.config import Config
 from w2s_groups.schema.draws import DrawsConfig
+from w2s_groups.schema.features import FeaturesConfig
 from w2s_groups.schema.prediction import PlanConfig, PredictConfig
 from w2s_groups.schema.splits import SPLITS
 from w2s_groups.theory_figures import EXPERIMENTS
@@ -31,6 +32,7 @@ def register() -> None:
     store.store(group="schema", name="predict", node=PredictConfig)
     store.store(group="schema", name="plan", node=PlanConfig)
     store.store(group="schema", name="draws", node=DrawsConfig)
+    store.store(group="schema", name="features", node=FeaturesConfig)
     for name, dataset in DATASETS.built_in.items():
         store.store(group="schema/data", name=name, node=dataset)
     for name, method in METHODS.built_in.items():
@@ -70,7 +72,7 @@ def from_hydra(composed: DictConfig, data: DatasetConfig | None = None) -> Confi
     parts = [
         *(("", config), ("experiment.", config.experiment)),
         *([("data.", config.data)] if data is None else []),
-        *(("mlp.", config.mlp), ("ntk.", config.ntk)),
+        *(("mlp.", config.mlp), ("ntk.", config.ntk), ("ray.", getattr(config, "ray", None))),
         *(("finetune.", config.finetune), ("splits.", config.splits)),
     ]
     for owner, part in parts:

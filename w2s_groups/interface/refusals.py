@@ -94,6 +94,8 @@ def _wrong_value(cause: ValidationError) -> str:
     rule = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}.get(kind)
     if rule is None and isinstance(kind, type) and issubclass(kind, Enum):
         rule = f"one of {', '.join(kind.__members__)}"
+    if get_origin(kind) is dict:
+        rule = "a mapping"
     null = ", or null" if optional else ""
     if isinstance(value, list | tuple):
         each = ",".join(str(one) for one in value)

@@ -75,3 +75,10 @@ class TableFormat(Enum):
 
     parquet = "parquet"
     csv = "csv"
+
+
+class Engine(Enum):
+    """What runs an extraction: this process, or actors of a Ray cluster."""
+
+    local = "local"
+    ray = "ray"

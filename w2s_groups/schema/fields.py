@@ -51,7 +51,7 @@ def mapping(name: str, value: Any, kind: Any) -> Any:
 
 def names(name: str, value: Any) -> list[str]:
     """One network or several, each once."""
-    values = [value] if isinstance(value, str) else list(value)
+    values = list(value) if isinstance(value, list | tuple) else [value]
     if not values or not all(isinstance(v, str) for v in values):
         raise InputError(f"{name}={value} must be the name of a network or a list of names")
     for v in values:

@@ -1,0 +1,17 @@
+"""`w2s-groups features`: features into the cache, ahead of the runs that use them."""
+
+from __future__ import annotations
+
+from w2s_groups.core.text import wrapped
+from w2s_groups.schema.features import FeaturesConfig
+
+
+def run(cfg: FeaturesConfig) -> None:
+    """Say what there is to do, do it, and say how to go on."""
+    from w2s_groups.experiment import extract  # torch, which a refusal need not wait for
+
+    planned = extract.plan(cfg)
+    for line in extract.described(cfg, planned):
+        print(wrapped(line), flush=True)
+    for done in extract.run(cfg, planned):
+        print(wrapped(extract.ended(cfg, done)), flush=True)
