@@ -71,6 +71,7 @@ POINT = ["eta_l", "eta_u"]
 RUN = ["seed", "fold", "audit"]
 RECORD = [*SETUP, *POINT, *RUN, "method", "split", "metric", "group"]
 _ORDER = [*RECORD[:-1], "y", "a", "group"]
+_Key = tuple[NDArray[np.int64], int]  # ranks of the rows by one column, and their number
 # Of cells, files and tables that lack the column: those of one split, and of methods trained here.
 DEFAULTS: dict[str, Any] = {"fold": -1, "audit": "", "submitted": False}
 # Floats to the last bit: pandas 3.1 reads them so, and warns of the argument that asks others to.
@@ -80,7 +81,8 @@ EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS < (3, 1) el
 
 def filled(table: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns that a table of one split, or of no submitted method, may lack."""
-    return table.assign(**{name: v for name, v in DEFAULTS.items() if name not in table})
+    lacking = {name: value for name, value in DEFAULTS.items() if name not in table}
+    return table.assign(**lacking) if lacking else table
 
 
 def canonical(table: pd.DataFrame) -> pd.DataFrame:
@@ -96,10 +98,11 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     if flags.dtype != bool and not flags.map(lambda f: isinstance(f, bool | np.bool_)).all():
         raise InputError("the result table's minority column must hold True or False")
     try:
-        held = {name: _typed(table[name], kind) for name, (kind, _) in COLUMNS.items()}
+        typed = {name: _typed(table[name], kind) for name, (kind, _) in COLUMNS.items()}
     except (ValueError, TypeError) as error:
         raise InputError(f"the result table has a column of the wrong type: {error}") from error
-    keys = {name: _ranks(column) for name, column in held.items() if name in _ORDER}
+    held = {name: values for name, (values, _) in typed.items()}
+    keys = {name: typed[name][1] or _ranks(held[name]) for name in _ORDER}
     order = _joined([keys[name] for name in _ORDER])
     if (order[1:] < order[:-1]).any():
         first = np.argsort(order, kind="stable")
@@ -117,21 +120,31 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     return fixed
 
 
-def _typed(column: pd.Series, kind: str) -> Any:
-    """The column with its type. Texts are few and long: each is converted once."""
+def _typed(column: pd.Series, kind: str) -> tuple[NDArray[Any], _Key | None]:
+    """The column with its type, and of texts, each of which is converted once, their key."""
     if kind != "str":
-        return column.to_numpy(dtype=kind)
-    codes, texts = pd.factorize(column, use_na_sentinel=False)
-    return pd.Series(texts).astype("str").to_numpy(dtype=object)[codes]
+        return column.to_numpy(dtype=kind), None
+    codes, distinct = _coded(column)
+    texts = pd.Series(distinct).astype("str").to_numpy(dtype=object)
+    ranks, n = _ranks(texts)
+    return texts[codes], (ranks[codes], n)
 
 
-def _ranks(column: Any) -> tuple[NDArray[np.int64], int]:
+def _ranks(column: NDArray[Any]) -> _Key:
     """Position of each entry among the distinct ones in their order, and the number of these."""
     codes, distinct = pd.factorize(column, sort=True, use_na_sentinel=False)
     return codes.astype(np.int64), len(distinct)
 
 
-def _joined(keys: Sequence[tuple[NDArray[np.int64], int]]) -> NDArray[np.int64]:
+def _coded(column: pd.Series) -> tuple[NDArray[np.int64], Any]:
+    """Position of each entry among the distinct ones, and these, NaN among them."""
+    codes, distinct = pd.factorize(column)  # seconds faster where nothing is missing
+    if len(codes) and codes.min() < 0:
+        codes, distinct = pd.factorize(column, use_na_sentinel=False)
+    return codes.astype(np.int64), distinct
+
+
+def _joined(keys: Sequence[_Key]) -> NDArray[np.int64]:
     """Numbers in the order of rows that are compared by one key after the other."""
     joined, most = np.zeros(len(keys[0][0]), dtype=np.int64), 1
     for codes, n in keys:
@@ -176,7 +189,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def _texts(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
     """Position of each entry among the distinct ones, and the text of each of these in CSV."""
-    codes, distinct = pd.factorize(column, use_na_sentinel=False)
+    codes, distinct = _coded(column)
     out = io.StringIO()
     write = csv.writer(out, lineterminator="\n").writerow
     texts = []
@@ -185,7 +198,7 @@ def _texts(column: pd.Series) -> tuple[NDArray[np.int64], list[str]]:
         out.truncate()
         write(("" if entry != entry else entry, ""))  # the second: an empty line would be quoted
         texts.append(out.getvalue()[:-2])
-    return codes.astype(np.int64), texts
+    return codes, texts
 
 
 def from_csv(text: str, name: str = "results.csv") -> pd.DataFrame:

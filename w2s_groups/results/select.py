@@ -122,7 +122,7 @@ def apply(
     ordered = order(table, settings)
     trials = ordered[ordered["trial"]]
     if ordered.empty:
-        return table, ordered
+        return table.reset_index(drop=True), ordered
     if rule is Rule.fixed:
         plain = table[~table["method"].isin(trials["method"])]
         return plain.reset_index(drop=True), ordered.iloc[:0]
