@@ -71,10 +71,7 @@ def encoded(one: Submission) -> bytes:
 
 
 def read(path: Path) -> Submission:
-    """The submission in a file. Raises FileNotFoundError, or Damaged with the reason.
-
-    InputError for a file that cannot be read, as store.read.
-    """
+    """The submission in a file. Raises FileNotFoundError, InputError or Damaged, as store.read."""
     data = read_file(path)
     try:
         content = json.loads(data)
