@@ -143,7 +143,7 @@ def parsed(text: str | bytes) -> Any:
 
 
 def listed(folder: Path) -> list[str]:
-    """Names of what a folder holds, sorted; none without the folder.
+    """Names of what a folder holds, sorted; none where the folder is missing.
 
     InputError where the system does not let us look: the folder may hold much.
     """

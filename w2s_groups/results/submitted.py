@@ -71,7 +71,7 @@ def encoded(one: Submission) -> bytes:
 
 
 def read(path: Path) -> Submission:
-    """The submission in a file. Raises what store.read raises: here Damaged for a submission."""
+    """The submission in a file. Raises FileNotFoundError, InputError or Damaged, as store.read."""
     data = read_file(path)
     try:
         content = json.loads(data)
