@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from w2s_groups.core.files import write_atomic
+from w2s_groups.core.files import read_file, write_atomic
 from w2s_groups.core.lazy import pandas as pd
 from w2s_groups.core.lazy import parquet as pq
 from w2s_groups.core.lazy import pyarrow as pa
@@ -236,13 +236,13 @@ def _checksum(data: bytes) -> str:
 
 
 def _whole(path: Path) -> bool:
-    return path.stem.rpartition("-")[2] == _checksum(path.read_bytes())
+    return path.stem.rpartition("-")[2] == _checksum(read_file(path))
 
 
 def _read(path: Path) -> bytes | None:
     """The content of a file; None, with a warning, where it is not there or not whole."""
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except FileNotFoundError:
         log.warning("%s is not there: outputs of its cells are made again", path)
         return None
