@@ -17,7 +17,7 @@ from w2s_groups.similarity import leading
 from w2s_groups.similarity.group_dimensions import pair_report
 n, *widths = map(int, sys.argv[1:])
 rng = np.random.default_rng(0)
-deviations = [1 / np.sqrt(np.arange(1, d + 1)) for d in widths]
+deviations = [1 / np.arange(1, d + 1) for d in widths]
 one, two = ((rng.standard_normal((n, len(s))) * s).astype(np.float32) for s in deviations)
 codes = np.arange(n) % 4
 leading.seconds(n, *widths)

@@ -34,7 +34,9 @@ from w2s_groups.interface import compose, hydra_config, refusals
 from w2s_groups.interface.compose import configuration
 from w2s_groups.methods import METHODS
 
-COMMANDS = {"run": "config", "predict": "predict", "plan": "plan", "draws": "draws"}
+COMMANDS = {
+    "run": "config", "predict": "predict", "plan": "plan", "draws": "draws", "features": "features",
+}  # fmt: skip
 SMALL = ("data.n_pool=600", "data.n_test=200", "data.d_z=4", "n_l=20", "n_u=40", "seeds=[0]")
 OVERRIDES = (
     "", "''", "null", "true", "false", "nan", "inf", "-inf", "0", "-1", "1", "3", "0.5",
@@ -94,7 +96,7 @@ def own_keys(command: str, data: str) -> tuple[str, ...]:
 @st.composite
 def lines(draw: st.DrawFn, every: bool = False) -> tuple[str, str, list[str]]:
     """A command, its data and one to three overrides."""
-    command = draw(st.sampled_from(["run", "run", "predict", "plan", "draws"]))
+    command = draw(st.sampled_from(["run", *COMMANDS]))
     few = ["gaussian", "metadata_csv", "huggingface", "composite"] if command == "run" else []
     data = draw(st.sampled_from(sorted(DATASETS) if every else few or ["gaussian"]))
     value = st.sampled_from(OVERRIDES) | st.floats().map(repr) | st.integers().map(str)
