@@ -190,6 +190,7 @@ def test_full_sharing_is_feasible_where_the_teacher_sees_more() -> None:
         ({"cos": [1.2]}, "cosine lies in"),
         ({"cos": [0.5, 0.5], "p_w": 2}, "must be 0"),
         ({"p_w": 0}, "p_w=0 is not a feature dimension"),
+        ({"p_w": 2**31}, "p_w=2147483648 is not a feature dimension"),
         ({"p_w": 1, "cos": [0.0]}, "mu_w=1.0 needs p_w >= 2"),
         ({"cos": []}, "mu_s=0.5 needs p_s >= 2"),
         ({"alignment": 2.0}, "alignment=2.0 is not a cosine"),

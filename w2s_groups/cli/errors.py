@@ -13,9 +13,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from w2s_groups.core.errors import InputError, unknown_name
+from w2s_groups.core.files import check_path
 
 MISTAKE = 2  # exit status
 CLOSED = 141  # exit status of a command whose pipe was closed, as by `| head`: 128 + SIGPIPE
@@ -102,7 +104,10 @@ def _refused(sentence: str) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose refusals are an InputError, with near matches for options and choices."""
+    """argparse whose refusals are an InputError, with near matches for options and choices.
+
+    What no path can be is refused too.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
@@ -118,7 +123,14 @@ class Parser(argparse.ArgumentParser):
         words = sys.argv[1:] if args is None else list(args)
         if self._subparsers is None:  # else the parser of the command knows its options
             refuse_unknown(words, self._option_string_actions)
+        for word in words:
+            if word.startswith("--") and word.endswith("=--"):  # argparse would make it a list
+                self.error(f"{word.partition('=')[0]} needs a value in place of --")
         parsed, rest = super().parse_known_args(words, namespace)
+        for name, value in vars(parsed).items():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path):
+                    check_path(name, str(path))
         if rest:
             option = rest[0].startswith("-")
             self.error(f"{rest[0]!r} is {'not an option' if option else 'one word too many'}")

@@ -124,7 +124,11 @@ def _loaded(path: Path) -> dict[Any, Any]:
         loaded = OmegaConf.load(path)
     except FileNotFoundError:
         raise InputError(f"--card={path} names a file that is missing; correct the path") from None
-    except Exception as error:  # of the YAML reader, which has many, and of the disk
+    except OSError as error:
+        raise InputError(
+            f"--card={path} cannot be read ({error.strerror}); correct the path"
+        ) from None
+    except Exception as error:  # of the YAML reader, which has many
         raise InputError(
             f"{path} is not a YAML file ({' '.join(str(error).split())[:200]}); correct it"
         ) from error

@@ -19,6 +19,8 @@ from w2s_groups.core.errors import InputError, unknown_name
 Array = NDArray[np.float64]
 Side = Literal["teacher", "student"]
 Law = Literal["mixture", "location"]
+LARGEST = 1e50  # of norms and penalties, whose fourth powers and ratios are computed
+LARGEST_P = 5000  # a model's matrices have (p_w + p_s)^2 numbers: 0.8 GB
 Task = Literal["regression", "classification"]
 
 ORTHONORMAL_TOL = 1e-8
@@ -32,10 +34,17 @@ def check_eta(field: str, eta: float) -> float:
 
 
 def check_range(field: str, value: float, *, above: float, closed: bool = True) -> float:
-    """`value` if it is finite and >= `above` (> `above` unless `closed`); InputError otherwise."""
-    if not (np.isfinite(value) and (value >= above if closed else value > above)):
+    """`value` if it is >= `above` (> `above` unless `closed`); InputError otherwise.
+
+    InputError too for a value above LARGEST or within 1 / LARGEST of 0, except 0 itself.
+    """
+    tiny = value != 0 and abs(value) < 1 / LARGEST
+    if tiny or not ((value >= above if closed else value > above) and value <= LARGEST):
         sign = ">=" if closed else ">"
-        raise InputError(f"{field}={value} is out of range: give a finite number {sign} {above:g}")
+        raise InputError(
+            f"{field}={value} is out of range: give a number {sign} {above:g}, of a size between "
+            f"{1 / LARGEST:g} and {LARGEST:g}"
+        )
     return float(value)
 
 
@@ -230,9 +239,11 @@ class GroupModel:
 
 
 def check_p(field: str, value: int) -> int:
-    """`value` if it is an integer >= 1 (the constant feature counts); InputError otherwise."""
-    if int(value) != value or value < 1:
-        raise InputError(f"{field}={value} is not a feature dimension: give an integer >= 1")
+    """`value` if it is an integer in 1..LARGEST_P (the constant counts); InputError otherwise."""
+    if int(value) != value or not 1 <= value <= LARGEST_P:
+        raise InputError(
+            f"{field}={value} is not a feature dimension: give an integer >= 1, at most {LARGEST_P}"
+        )
     return int(value)
 
 
