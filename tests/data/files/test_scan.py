@@ -45,3 +45,18 @@ def test_a_folder_of_images_holds_regular_files(folder: Path, name: str) -> None
         images_below(folder.parent, "set")
     (folder / name).unlink()
     assert images_below(folder.parent, "set") == ["set/file.png", "set/link.png"]
+
+
+def test_a_link_to_a_folder_above_is_refused_and_to_another_is_followed(tmp_path: Path) -> None:
+    own, other = tmp_path / "data/set", tmp_path / "disk"
+    own.mkdir(parents=True)
+    other.mkdir()
+    for folder in (own, other):
+        (folder / "a.png").write_bytes(b"x")
+    (own / "more").symlink_to(other)
+    assert images_below(own.parent, "set") == ["set/a.png", "set/more/a.png"]
+    for above in (own, own.parent):
+        (own / "loop").symlink_to(above)
+        with pytest.raises(InputError, match="loop is a link to a folder that it lies in"):
+            images_below(own.parent, "set")
+        (own / "loop").unlink()

@@ -51,6 +51,10 @@ def images_below(root: Path, folder: str) -> list[str]:
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir():
+                        if entry.is_symlink() and _leads_back(Path(entry.path)):
+                            raise InputError(
+                                f"{entry.path} is a link to a folder that it lies in; remove it"
+                            )
                         pending.append(f"{inside}/{entry.name}")
                     elif entry.name.lower().endswith(SUFFIXES):
                         if not entry.is_file():
@@ -64,6 +68,11 @@ def images_below(root: Path, folder: str) -> list[str]:
                 f"{root / inside} can't be read ({error.strerror}); make it a readable directory"
             ) from None
     return sorted(images)
+
+
+def _leads_back(link: Path) -> bool:
+    """Whether a link to a folder would be followed for ever."""
+    return link.resolve() in (link.parent.resolve() / link.name).parents
 
 
 def _names(folder: Path) -> frozenset[str]:
