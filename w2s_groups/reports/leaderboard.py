@@ -21,6 +21,7 @@ from w2s_groups.methods.variants import by_name, of_settings
 from w2s_groups.reports import (
     calibration,
     csv_rows,
+    folderless,
     laziness,
     markdown,
     page,
@@ -79,8 +80,7 @@ def build(
     differs between machines; `class_priors` (C,), if there, weighs the classes in every mix.
     counts: tested samples by identity and place, of a run over several splits. scores: measures of
     the outputs of a run that stored them.
-    A table with several setups gets a numbered figure for each, one with variants or many pairs
-    the figures of `across`.
+    Several setups get a numbered figure each; variants, or many pairs, the figures of `across`.
     """
     return _files(_tables(table, settings, counts), settings, scores)
 
@@ -240,11 +240,11 @@ def write(
     counts: pd.DataFrame | None = None,
     scores: Scores | None = None,
 ) -> str:
-    """Write results.csv.gz and settings.json and everything that `build` makes of them.
+    """Write results.csv.gz, settings.json and all that `build` makes of them; give summary_text.
 
-    Figures of an earlier report in the folder that this one does not have are removed. Returns
-    summary_text.
+    Figures of an earlier report in the folder are removed.
     """
+    table, settings, counts, scores = folderless.report(table, settings, counts, scores)
     tables = _tables(table, settings, counts)
     files, old = _files(tables, settings, scores), places.figures(folder)
     write_atomic(folder / places.SETTINGS, places.as_json(settings))

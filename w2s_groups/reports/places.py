@@ -14,6 +14,7 @@ from typing import Any
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.core.files import read_json, unwritable, write_atomic
+from w2s_groups.reports import folderless
 from w2s_groups.results import store
 from w2s_groups.results.method_facts import method_order
 
@@ -35,7 +36,7 @@ def question(settings: Mapping[str, Any]) -> dict[str, Any]:
     A method's field that only repeats the setting of that name for all methods is left out.
     """
     asked = {key: value for key, value in settings.items() if key not in _ANSWERS}
-    flat = _flat(json.loads(json.dumps(asked)))
+    flat = _flat(json.loads(json.dumps(folderless.of(asked, folderless.names(asked)))))
     if "data.table" in flat:  # older reports have the whole path
         flat["data.table"] = without_folder(flat["data.table"])
     answered: dict[str, Any] = {"methods": list(method_order(settings.get("methods") or ()))}
