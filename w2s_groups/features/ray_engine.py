@@ -60,6 +60,8 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
     """A Ray cluster: the one that `init` (keywords of ray.init) names or that runs here, or a new
     one of this machine, which ends with the context. Nothing is reported to anybody.
 
+    Within it sys.stdout is stderr: Ray prints at any time, such as that a process was killed.
+
     Raises InputError where Ray is not installed or does not start.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -89,7 +91,8 @@ def cluster(init: Mapping[str, Any]) -> Iterator[None]:
         ) from error
     try:
         _silence(ray.data.DataContext.get_current())
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         if own:
             ray.shutdown()
@@ -142,12 +145,10 @@ def make(
     )
     rows = {shard.number: len(shard.rows) for shard in missing}
     try:
-        # What Ray prints, such as a line on a process that was killed, is no output of the command.
-        with redirect_stdout(sys.stderr):
-            for row in made.iter_rows():
-                if row["mistake"]:
-                    raise InputError(row["mistake"])
-                shown.done(rows[row["shard"]])
+        for row in made.iter_rows():
+            if row["mistake"]:
+                raise InputError(row["mistake"])
+            shown.done(rows[row["shard"]])
     except RayError as error:
         last = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
         raise InputError(
