@@ -191,7 +191,8 @@ def _refused(
                     _rehearse(cfg, pool, cells, widths, divide)
                     break
                 except MemoryLimitError as error:
-                    largest, need = error, error.need
+                    # Its traceback would hold the draws of this rehearsal through the next.
+                    largest, need = error.with_traceback(None), error.need
     return largest
 
 
