@@ -144,7 +144,7 @@ def test_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
 def test_a_report_over_a_hundred_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
     """Two data sets, 10 x 10 mixes, 500 seeds; against pandas writing the bare table.
 
-    One cell was run; every other cell is a copy of it with accuracies drawn at random.
+    One cell was run; the others are copies of it with accuracies drawn at random.
     """
     seconds(tmp_path, 1, "-m", "w2s_groups")
     made = tmp_path / "results/leaderboard"

@@ -1,4 +1,4 @@
-"""Heads while other processes run: the threads that a run chooses against one thread and against all.
+"""Heads while other processes run: the threads that a run chooses, against one and against all.
 
 A block of one cell and one of a 3 x 3 grid, five methods, while 0, 1 or 3 other processes are busy.
 """

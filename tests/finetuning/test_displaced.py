@@ -13,12 +13,13 @@ from small_network import ROWS, N, features_of, logits, make_side, problem, tune
 from torch import Tensor, nn
 
 from w2s_groups.finetuning import Anchored, Full, Subspace
-from w2s_groups.finetuning.displaced import Displaced, Tangent, used, valued
+from w2s_groups.finetuning.displaced import Displaced, Tangent, valued
 from w2s_groups.finetuning.side import Side
 from w2s_groups.heads.problem import CrossEntropy, Head, Problem, one_hot
 from w2s_groups.heads.solve import solve
 from w2s_groups.heads.training import Schedule
 from w2s_groups.kernel.buckets import Buckets
+from w2s_groups.kernel.gradients import used_among
 
 # As many steps as it takes to get to the minimum, all rows in each.
 WHOLE = Anchored("anchored", 500, 24, 0.03, 1e6, anchor=0.5)
@@ -170,7 +171,7 @@ def test_steps_within_a_subspace_are_those_of_a_plain_loop(
 
 def test_weights_that_no_output_reads_are_left_out(side: Side) -> None:
     body = side.network()
-    found = used(body, torch.zeros(1, 3, 8, 8), list(body.parameters()))
+    found = used_among(body, torch.zeros(1, 3, 8, 8), list(body.parameters()))
     assert len(found) == len(list(body.parameters())) - 2
     assert not {id(p) for p in found} & {id(p) for p in body.unused.parameters()}  # type: ignore[union-attr]
 

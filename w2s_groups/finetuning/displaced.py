@@ -123,16 +123,6 @@ class Tangent:
         return moved
 
 
-def used(network: nn.Module, batch: Tensor, among: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Those parameters that the outputs of a batch are computed from.
-
-    Such as all but the weights of a class layer that is not called.
-    """
-    outputs = network(batch).sum()
-    found = torch.autograd.grad(outputs, list(among), allow_unused=True)
-    return [p for p, gradient in zip(among, found, strict=True) if gradient is not None]
-
-
 def valued(outputs: Tensor, value: Callable[[Tensor], Tensor]) -> Tensor:
     """value(outputs), with the gradient of the outputs themselves."""
     plain = outputs.detach()

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from w2s_groups.finetuning.displaced import used
 from w2s_groups.heads.problem import choose
 from w2s_groups.heads.training import Training
+from w2s_groups.kernel.gradients import used_among
 from w2s_groups.results.columns import LAZINESS
 from w2s_groups.similarity import dimensions
 
@@ -131,7 +131,7 @@ def unmoved(module: nn.Module, blank: Tensor) -> list[Tensor]:
     plain = [p for p in module.parameters() if not p.requires_grad]
     for parameter in plain:
         parameter.requires_grad_(True)
-    found = used(module, blank, plain) if plain else []
+    found = used_among(module, blank, plain) if plain else []
     for parameter in plain:
         parameter.requires_grad_(False)
     return [p.detach() for p in found]

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from w2s_groups.core.errors import InputError
 from w2s_groups.finetuning import Anchored, HeadPlace, Subspace, Tuned
-from w2s_groups.finetuning.displaced import Displaced, Tangent, used, valued
+from w2s_groups.finetuning.displaced import Displaced, Tangent, valued
 from w2s_groups.finetuning.network import Tunable
 from w2s_groups.heads.problem import Problem
 from w2s_groups.heads.training import Schedule, Training
 from w2s_groups.kernel.buckets import Buckets
+from w2s_groups.kernel.gradients import used_among
 
 Forward = Callable[[Tunable, NDArray[np.int64]], Tensor]  # of rows (b,) -> logits (b, K)
 
@@ -29,7 +30,7 @@ class Start:
 
     def __init__(self, module: Tunable, blank: Tensor) -> None:
         self.module = module
-        self.live = used(module, blank, module.trained)
+        self.live = used_among(module, blank, module.trained)
         own = {id(p) for p in module.head.parameters()}
         self.body = [p for p in self.live if id(p) not in own]
         self.values = [p.detach().clone() for p in self.live]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,19 @@ def used(network: nn.Module, batch: Tensor) -> list[str]:
     with torch.inference_mode(False), torch.enable_grad():
         own = _copy(network, lambda name: True)
         named = {name: p for name, p in own.named_parameters() if p.requires_grad}
-        outputs = own(batch.clone()).sum()
-        if not outputs.requires_grad:
-            return []
-        found = torch.autograd.grad(outputs, list(named.values()), allow_unused=True)
-    return [name for name, one in zip(named, found, strict=True) if one is not None]
+        live = set(map(id, used_among(own, batch.clone(), list(named.values()))))
+    return [name for name, p in named.items() if id(p) in live]
+
+
+def used_among(
+    network: nn.Module, batch: Tensor, among: Sequence[nn.Parameter]
+) -> list[nn.Parameter]:
+    """Those parameters that the outputs of a batch are computed from."""
+    outputs = network(batch).sum()
+    if not outputs.requires_grad:
+        return []
+    found = torch.autograd.grad(outputs, list(among), allow_unused=True)
+    return [p for p, gradient in zip(among, found, strict=True) if gradient is not None]
 
 
 class Gradients(nn.Module):
